@@ -1,0 +1,56 @@
+package order
+
+import (
+	"math"
+	"slices"
+)
+
+// A Draft is an order as asked for: no prices yet.
+type Draft struct {
+	UserID string
+	Lines  []DraftLine
+}
+
+// A DraftLine asks for a quantity of a product.
+type DraftLine struct {
+	SKU      string
+	Quantity int64
+}
+
+// Price makes an order of a draft with the catalogue's prices. The order has no
+// id and no times yet. It refuses with [InvalidLines], [InvalidQuantity],
+// [DuplicateSKU], [UnknownSKU], [MixedCurrencies] or [TotalOverflow].
+func Price(draft Draft, catalogue map[string]Product) (*Order, error) {
+	if n := len(draft.Lines); n < 1 || n > MaxLines {
+		return nil, Errorf(InvalidLines, "An order has 1 to %d lines; this one has %d.", MaxLines, n)
+	}
+
+	o := &Order{UserID: draft.UserID, Status: Pending, Lines: make([]Line, 0, len(draft.Lines))}
+
+	for _, line := range draft.Lines {
+		product, known := catalogue[line.SKU]
+
+		switch {
+		case line.Quantity < 1 || line.Quantity > MaxQuantity:
+			return nil, Errorf(InvalidQuantity, "Order 1 to %d of %q.", MaxQuantity, line.SKU)
+		case !known:
+			return nil, Errorf(UnknownSKU, "There is no product %q; GET /products lists them.", line.SKU)
+		case slices.ContainsFunc(o.Lines, func(l Line) bool { return l.SKU == line.SKU }):
+			return nil, Errorf(DuplicateSKU, "Product %q is there twice; put its quantities into one line.", line.SKU)
+		case o.Currency != "" && o.Currency != product.Currency:
+			return nil, Errorf(MixedCurrencies, "All lines of an order share one currency; %q is in %s, the lines before it in %s.",
+				line.SKU, product.Currency, o.Currency)
+		}
+
+		// Both factors are bounded and not negative, so only the product and the sum can pass the end of int64.
+		if product.Price > 0 && line.Quantity > (math.MaxInt64-o.Total)/product.Price {
+			return nil, Errorf(TotalOverflow, "The total is more than %d minor units; split the order.", int64(math.MaxInt64))
+		}
+
+		o.Currency = product.Currency
+		o.Total += line.Quantity * product.Price
+		o.Lines = append(o.Lines, Line{SKU: line.SKU, Quantity: line.Quantity, UnitPrice: product.Price})
+	}
+
+	return o, nil
+}

@@ -1,0 +1,71 @@
+package order_test
+
+import (
+	"math"
+	"strconv"
+	"testing"
+
+	"orders/order"
+)
+
+var catalogue = map[string]order.Product{
+	"tea":  {SKU: "tea", Price: 1_250, Currency: "EUR"},
+	"mug":  {SKU: "mug", Price: 890, Currency: "EUR"},
+	"free": {SKU: "free", Price: 0, Currency: "EUR"},
+	"usd":  {SKU: "usd", Price: 1, Currency: "USD"},
+	"dear": {SKU: "dear", Price: math.MaxInt64 / 2, Currency: "EUR"},
+	"half": {SKU: "half", Price: math.MaxInt64/2 + 1, Currency: "EUR"},
+}
+
+func TestPrice(t *testing.T) {
+	t.Parallel()
+
+	many := make([]order.DraftLine, order.MaxLines+1)
+	for i := range many {
+		many[i] = order.DraftLine{SKU: strconv.Itoa(i), Quantity: 1}
+	}
+
+	for name, test := range map[string]struct {
+		lines    []order.DraftLine
+		total    int64
+		currency string
+		refused  order.Code
+	}{
+		"one line":              {lines: []order.DraftLine{{"tea", 2}}, total: 2_500, currency: "EUR"},
+		"two lines":             {lines: []order.DraftLine{{"tea", 2}, {"mug", 1}}, total: 3_390, currency: "EUR"},
+		"free of charge":        {lines: []order.DraftLine{{"free", 10_000}}, total: 0, currency: "EUR"},
+		"the largest total":     {lines: []order.DraftLine{{"dear", 2}, {"mug", 0}}[:1], total: math.MaxInt64 - 1, currency: "EUR"},
+		"no lines":              {refused: order.InvalidLines},
+		"too many lines":        {lines: many, refused: order.InvalidLines},
+		"quantity zero":         {lines: []order.DraftLine{{"tea", 0}}, refused: order.InvalidQuantity},
+		"quantity negative":     {lines: []order.DraftLine{{"tea", -1}}, refused: order.InvalidQuantity},
+		"quantity too large":    {lines: []order.DraftLine{{"tea", order.MaxQuantity + 1}}, refused: order.InvalidQuantity},
+		"a sku twice":           {lines: []order.DraftLine{{"tea", 1}, {"tea", 1}}, refused: order.DuplicateSKU},
+		"an unknown sku":        {lines: []order.DraftLine{{"tea", 1}, {"no-such", 1}}, refused: order.UnknownSKU},
+		"mixed currencies":      {lines: []order.DraftLine{{"tea", 1}, {"usd", 1}}, refused: order.MixedCurrencies},
+		"overflow in a line":    {lines: []order.DraftLine{{"dear", 3}}, refused: order.TotalOverflow},
+		"overflow in the sum":   {lines: []order.DraftLine{{"half", 1}, {"dear", 1}, {"mug", 1}}, refused: order.TotalOverflow},
+		"overflow to the brink": {lines: []order.DraftLine{{"dear", 2}, {"tea", 1}}, refused: order.TotalOverflow},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			o, err := order.Price(order.Draft{UserID: "u-1", Lines: test.lines}, catalogue)
+			if test.refused != "" {
+				if order.CodeOf(err) != test.refused {
+					t.Errorf("%v, want %s", err, test.refused)
+				}
+
+				return
+			}
+
+			if err != nil {
+				t.Fatal(err)
+			}
+
+			if o.Total != test.total || o.Currency != test.currency || o.Status != order.Pending || len(o.Lines) != len(test.lines) {
+				t.Errorf("priced as %+v, want total %d", o, test.total)
+			}
+		})
+	}
+}
