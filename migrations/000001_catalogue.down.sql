@@ -1,0 +1,2 @@
+DROP TABLE stock_receipts;
+DROP TABLE products;

@@ -1,0 +1,4 @@
+DROP TABLE notifications;
+DROP TABLE points_balances;
+DROP TABLE points_entries;
+DROP TABLE stock_movements;
