@@ -1,0 +1,94 @@
+// Package db is the only place that speaks to Postgres: the pool, transactions,
+// group commit, the SQL by table family, migrations and reports.
+//
+// Functions take the transaction they run in and never open one: whoever is
+// triggered (a handler, a worker, group commit) does. Each works on a slice with
+// one statement a table, in the lock order of the whole system: orders by id,
+// then products by sku, then ledgers by key.
+package db
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Bounds on what one statement or lock may take. They are a net below the
+// callers' own deadlines, for the day when a connection's owner is gone.
+const (
+	statementTimeout  = 30 * time.Second
+	lockTimeout       = 10 * time.Second
+	idleInTransaction = 30 * time.Second
+	connectTimeout    = 5 * time.Second
+	maxConnections    = 20
+)
+
+// Querier is what a read needs: a pool or a transaction.
+type Querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+}
+
+// Open makes a pool for url. A pool_max_conns in the url wins over the default
+// of 20. It fails on a url that makes no sense, not on a server that is down:
+// connections are made as they are needed.
+func Open(ctx context.Context, url string) (*pgxpool.Pool, error) {
+	config, err := Config(url)
+	if err != nil {
+		return nil, err
+	}
+
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("open pool: %w", err)
+	}
+
+	return pool, nil
+}
+
+// Config is the pool's configuration for url, for callers that want to change it.
+func Config(url string) (*pgxpool.Config, error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("parse database url: %w", err)
+	}
+
+	if !strings.Contains(url, "pool_max_conns") {
+		config.MaxConns = maxConnections
+	}
+
+	config.ConnConfig.ConnectTimeout = connectTimeout
+
+	for name, value := range map[string]string{
+		"application_name":                    "orders",
+		"timezone":                            "UTC",
+		"statement_timeout":                   milliseconds(statementTimeout),
+		"lock_timeout":                        milliseconds(lockTimeout),
+		"idle_in_transaction_session_timeout": milliseconds(idleInTransaction),
+	} {
+		if _, set := config.ConnConfig.RuntimeParams[name]; !set {
+			config.ConnConfig.RuntimeParams[name] = value
+		}
+	}
+
+	config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
+		conn.TypeMap().RegisterType(&pgtype.Type{
+			Name: "timestamptz", OID: pgtype.TimestamptzOID,
+			Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC}, // pgx would scan into the machine's zone
+		})
+
+		return nil
+	}
+
+	return config, nil
+}
+
+func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }

@@ -1,0 +1,10 @@
+package db_test
+
+import (
+	"testing"
+
+	"orders/db"
+	"orders/db/dbtest"
+)
+
+func TestMain(m *testing.M) { dbtest.Main(m, db.MigrateUp) }

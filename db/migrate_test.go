@@ -1,0 +1,185 @@
+package db_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"orders/db"
+	"orders/db/dbtest"
+	"orders/migrations"
+)
+
+func TestMigrateUpDownUpLeavesTheSameSchema(t *testing.T) {
+	t.Parallel()
+
+	url := dbtest.Empty(t)
+
+	migrate := func(err error) {
+		t.Helper()
+
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	bare := dump(t, url)
+
+	migrate(db.MigrateUp(t.Context(), url))
+	first := dump(t, url)
+
+	migrate(db.MigrateDown(t.Context(), url, true))
+
+	// golang-migrate keeps its own, empty, table.
+	if left := dump(t, url, "--exclude-table=schema_migrations"); left != bare {
+		t.Errorf("all the way down leaves\n%s", left)
+	}
+
+	migrate(db.MigrateUp(t.Context(), url))
+
+	if second := dump(t, url); second != first {
+		t.Errorf("first\n%s\nsecond\n%s", first, second)
+	}
+
+	migrate(db.MigrateDown(t.Context(), url, false)) // and a single one
+	migrate(db.MigrateUp(t.Context(), url))
+
+	if third := dump(t, url); third != first {
+		t.Errorf("first\n%s\nafter one down and up\n%s", first, third)
+	}
+}
+
+// dump is the schema as SQL, without what differs from run to run.
+func dump(t *testing.T, url string, flags ...string) string {
+	t.Helper()
+
+	command := exec.CommandContext(t.Context(), "pg_dump", append(flags, "--schema-only", "--no-owner", "--dbname", url)...)
+
+	out, err := command.Output()
+	if err != nil {
+		t.Fatalf("pg_dump: %v", err)
+	}
+
+	return regexp.MustCompile(`(?m)^\\(un)?restrict .*$`).ReplaceAllString(string(out), "")
+}
+
+func TestMigrationsComeInNumberedPairs(t *testing.T) {
+	t.Parallel()
+
+	files, err := fs.Glob(migrations.Files, "*.sql")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+
+	name := regexp.MustCompile(`^(\d{6})_([a-z_]+)\.(up|down)\.sql$`)
+	pairs := map[string]string{}
+
+	for _, file := range files {
+		part := name.FindStringSubmatch(file)
+		if part == nil {
+			t.Errorf("%s is not named NNNNNN_words.up.sql or .down.sql", file)
+
+			continue
+		}
+
+		if twin := strings.Replace(file, "."+part[3]+".", map[string]string{"up": ".down.", "down": ".up."}[part[3]], 1); !slices.Contains(files, twin) {
+			t.Errorf("%s has no %s", file, twin)
+		}
+
+		if other, taken := pairs[part[1]]; taken && other != part[2] {
+			t.Errorf("number %s is %s and %s", part[1], other, part[2])
+		}
+
+		pairs[part[1]] = part[2]
+	}
+}
+
+func TestMigrateUpAtOnceFromSeveralProcesses(t *testing.T) {
+	t.Parallel()
+
+	url := dbtest.Empty(t)
+
+	var runs sync.WaitGroup
+	for range 4 {
+		runs.Go(func() {
+			if err := db.MigrateUp(t.Context(), url); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+
+	runs.Wait()
+}
+
+func TestCheckSchemaSaysWhichCommandMendsIt(t *testing.T) {
+	t.Parallel()
+
+	url := dbtest.Empty(t)
+
+	pool, err := db.Open(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+
+	expect := func(hint string) {
+		t.Helper()
+
+		if err := db.CheckSchema(t.Context(), pool); !errors.Is(err, db.ErrSchema) || !strings.Contains(err.Error(), hint) {
+			t.Errorf("%v, want an ErrSchema that says %q", err, hint)
+		}
+	}
+
+	run := func(do func(context.Context) error) {
+		t.Helper()
+
+		if err := do(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	expect("orders migrate up") // empty
+
+	run(func(ctx context.Context) error { return db.MigrateUp(ctx, url) })
+
+	if err := db.CheckSchema(t.Context(), pool); err != nil {
+		t.Errorf("up to date: %v", err)
+	}
+
+	run(func(ctx context.Context) error { return db.MigrateDown(ctx, url, false) })
+	expect("orders migrate up") // behind
+
+	run(func(ctx context.Context) error { return db.MigrateUp(ctx, url) })
+
+	for set, hint := range map[string]string{"version = version + 1": "newer", "dirty = true": "failed midway"} {
+		if _, err := pool.Exec(t.Context(), "UPDATE schema_migrations SET "+set); err != nil {
+			t.Fatal(err)
+		}
+
+		expect(hint)
+	}
+}
+
+// The comments are the schema's own documentation.
+func TestEveryTableHasAComment(t *testing.T) {
+	t.Parallel()
+
+	pool := dbtest.Pool(t)
+
+	if n := count(t, pool, `
+		SELECT count(*)
+		FROM pg_class AS c
+		WHERE relnamespace = 'public'::regnamespace
+			AND relkind = 'r'
+			AND relname NOT LIKE 'river%'
+			AND relname <> 'schema_migrations'
+			AND obj_description(c.oid, 'pg_class') IS NULL`); n != 0 {
+		t.Errorf("%d tables have no comment", n)
+	}
+}

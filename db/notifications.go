@@ -1,0 +1,89 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"orders/order"
+)
+
+// A Notice is a message that an order's customer is to get.
+type Notice struct {
+	OrderID  uuid.UUID
+	Template order.Template
+}
+
+// Notify puts the notices into their customers' inboxes, each once, and returns
+// how many of them have an order.
+func Notify(ctx context.Context, tx pgx.Tx, notices []Notice) (placed int, err error) {
+	ids := make([]uuid.UUID, len(notices))
+	templates := make([]string, len(notices))
+	bodies := make([]string, len(notices))
+
+	for i, n := range notices {
+		ids[i], templates[i], bodies[i] = n.OrderID, string(n.Template), n.Template.Text()
+	}
+
+	err = tx.QueryRow(ctx, `
+		WITH notice AS (
+			SELECT n.order_id, n.template, o.user_id, n.body
+			FROM unnest($1::uuid[], $2::text[], $3::text[]) AS n (order_id, template, body)
+			JOIN orders AS o ON o.id = n.order_id
+		), sent AS (
+			INSERT INTO notifications (order_id, template, user_id, body)
+			SELECT order_id, template, user_id, body
+			FROM notice
+			ORDER BY order_id, template
+			ON CONFLICT DO NOTHING
+		)
+		SELECT count(*)
+		FROM notice`, ids, templates, bodies).Scan(&placed)
+	if err != nil {
+		return 0, fmt.Errorf("notify: %w", err)
+	}
+
+	return placed, nil
+}
+
+// A Notification is a message in a customer's inbox.
+type Notification struct {
+	OrderID  uuid.UUID `json:"order_id" format:"uuid"`
+	Template string    `json:"template" doc:"Which message it is; an order sends each once"`
+	Body     string    `json:"body" doc:"The words as the customer reads them"`
+	At       time.Time `json:"at"`
+}
+
+// Inbox lists a customer's notifications, newest first, at most limit of those
+// behind after (nil for the first page).
+func Inbox(ctx context.Context, q Querier, userID string, after *LedgerPosition, limit int) ([]Notification, error) {
+	query := `
+		SELECT order_id, template, body, at
+		FROM notifications
+		WHERE user_id = $1`
+	args := []any{userID, limit}
+
+	if after != nil {
+		query += `
+			AND (at, order_id, template) < ($3, $4, $5)`
+
+		args = append(args, after.At, after.OrderID, after.Label)
+	}
+
+	rows, err := q.Query(ctx, query+`
+		ORDER BY at DESC, order_id DESC, template DESC
+		LIMIT $2`, args...)
+	if err != nil {
+		return nil, fmt.Errorf("list notifications: %w", err)
+	}
+
+	inbox, err := pgx.CollectRows(rows, pgx.RowToStructByName[Notification])
+	if err != nil {
+		return nil, fmt.Errorf("list notifications: %w", err)
+	}
+
+	return inbox, nil
+}

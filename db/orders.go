@@ -1,0 +1,205 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"orders/order"
+)
+
+// InsertOrders writes new orders with their lines and returns when each was
+// created, by id. An order that is there already, from a try whose commit's
+// outcome was unknown, is left alone and missing from the result.
+func InsertOrders(ctx context.Context, tx pgx.Tx, orders []order.Order) (map[uuid.UUID]time.Time, error) {
+	created, err := insertHeads(ctx, tx, orders)
+	if err != nil {
+		return nil, err
+	}
+
+	fresh := make([]order.Order, 0, len(orders))
+
+	for _, o := range orders {
+		if _, ok := created[o.ID]; ok {
+			fresh = append(fresh, o)
+		}
+	}
+
+	lines := flatten(fresh)
+
+	_, err = tx.Exec(ctx, `
+		INSERT INTO order_lines (order_id, sku, quantity, unit_price)
+		SELECT l.order_id, l.sku, l.quantity, l.unit_price
+		FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[]) AS l (order_id, sku, quantity, unit_price)`,
+		lines.orderIDs, lines.skus, lines.quantities, lines.unitPrices)
+	if err != nil {
+		return nil, fmt.Errorf("insert order lines: %w", err)
+	}
+
+	return created, nil
+}
+
+func insertHeads(ctx context.Context, tx pgx.Tx, orders []order.Order) (map[uuid.UUID]time.Time, error) {
+	n := len(orders)
+	ids, totals := make([]uuid.UUID, n), make([]int64, n)
+	users, statuses, currencies := make([]string, n), make([]string, n), make([]string, n)
+
+	for i, o := range orders {
+		ids[i], users[i], statuses[i], currencies[i], totals[i] = o.ID, o.UserID, string(o.Status), o.Currency, o.Total
+	}
+
+	rows, err := tx.Query(ctx, `
+		INSERT INTO orders (id, user_id, status, currency, total)
+		SELECT o.id, o.user_id, o.status, o.currency, o.total
+		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[]) AS o (id, user_id, status, currency, total)
+		ORDER BY o.id
+		ON CONFLICT DO NOTHING
+		RETURNING id, created_at`, ids, users, statuses, currencies, totals)
+	if err != nil {
+		return nil, fmt.Errorf("insert orders: %w", err)
+	}
+
+	var (
+		id uuid.UUID
+		at time.Time
+	)
+
+	created := make(map[uuid.UUID]time.Time, n)
+
+	_, err = pgx.ForEachRow(rows, []any{&id, &at}, func() error {
+		created[id] = at
+
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("insert orders: %w", err)
+	}
+
+	return created, nil
+}
+
+// LockPending locks those of the orders that are pending, in id order, and
+// returns them with their lines in that order.
+func LockPending(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) ([]order.Order, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT id, user_id, status, status_reason, currency, total, hold_until, created_at, updated_at
+		FROM orders
+		WHERE id = ANY($1)
+			AND status = 'pending'
+		ORDER BY id
+		FOR NO KEY UPDATE`, ids)
+	if err != nil {
+		return nil, fmt.Errorf("lock pending orders: %w", err)
+	}
+
+	pending, err := pgx.CollectRows(rows, pgx.RowToStructByNameLax[order.Order])
+	if err != nil {
+		return nil, fmt.Errorf("lock pending orders: %w", err)
+	}
+
+	return pending, readLines(ctx, tx, pending)
+}
+
+// readLines fills in the orders' lines.
+func readLines(ctx context.Context, q Querier, orders []order.Order) error {
+	if len(orders) == 0 {
+		return nil
+	}
+
+	rows, err := q.Query(ctx, `
+		SELECT order_id, sku, quantity, unit_price
+		FROM order_lines
+		WHERE order_id = ANY($1)
+		ORDER BY order_id, sku`, idsOf(orders))
+	if err != nil {
+		return fmt.Errorf("read lines: %w", err)
+	}
+
+	var (
+		id   uuid.UUID
+		line order.Line
+	)
+
+	lines := make(map[uuid.UUID][]order.Line, len(orders))
+
+	_, err = pgx.ForEachRow(rows, []any{&id, &line.SKU, &line.Quantity, &line.UnitPrice}, func() error {
+		lines[id] = append(lines[id], line)
+
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read lines: %w", err)
+	}
+
+	for i := range orders {
+		orders[i].Lines = lines[orders[i].ID]
+	}
+
+	return nil
+}
+
+func idsOf(orders []order.Order) []uuid.UUID {
+	ids := make([]uuid.UUID, len(orders))
+	for i, o := range orders {
+		ids[i] = o.ID
+	}
+
+	return ids
+}
+
+// A Move is an order's new status and why it has it.
+type Move struct {
+	OrderID uuid.UUID
+	To      order.Status
+	Reason  string
+}
+
+// SetStatus moves orders that the transaction has locked.
+func SetStatus(ctx context.Context, tx pgx.Tx, moves []Move) error {
+	ids := make([]uuid.UUID, len(moves))
+	statuses := make([]string, len(moves))
+	reasons := make([]string, len(moves))
+
+	for i, m := range moves {
+		ids[i], statuses[i], reasons[i] = m.OrderID, string(m.To), m.Reason
+	}
+
+	_, err := tx.Exec(ctx, `
+		UPDATE orders
+		SET status = m.status,
+			status_reason = m.reason,
+			updated_at = now()
+		FROM unnest($1::uuid[], $2::text[], $3::text[]) AS m (id, status, reason)
+		WHERE orders.id = m.id`, ids, statuses, reasons)
+	if err != nil {
+		return fmt.Errorf("set status: %w", err)
+	}
+
+	return nil
+}
+
+// Missing returns those of the ids that no order has.
+func Missing(ctx context.Context, q Querier, ids []uuid.UUID) (map[uuid.UUID]bool, error) {
+	rows, err := q.Query(ctx, `
+		SELECT m.id
+		FROM unnest($1::uuid[]) AS m (id)
+		WHERE NOT EXISTS (SELECT FROM orders WHERE orders.id = m.id)`, ids)
+	if err != nil {
+		return nil, fmt.Errorf("find missing orders: %w", err)
+	}
+
+	list, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	if err != nil {
+		return nil, fmt.Errorf("find missing orders: %w", err)
+	}
+
+	missing := make(map[uuid.UUID]bool, len(list))
+	for _, id := range list {
+		missing[id] = true
+	}
+
+	return missing, nil
+}

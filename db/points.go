@@ -1,0 +1,146 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// Earn gives each order's customer the points, once an order, and returns how
+// many of the orders exist. An order whose earning was voided earns nothing.
+func Earn(ctx context.Context, tx pgx.Tx, ids []uuid.UUID, points int64) (placed int, err error) {
+	err = tx.QueryRow(ctx, `
+		WITH placed AS (
+			SELECT id, user_id
+			FROM orders
+			WHERE id = ANY($1)
+		), earned AS (
+			INSERT INTO points_entries (order_id, kind, user_id, points)
+			SELECT id, 'earn', user_id, $2
+			FROM placed
+			ORDER BY id
+			ON CONFLICT DO NOTHING
+			RETURNING user_id, points
+		), credited AS (
+			INSERT INTO points_balances (user_id, balance)
+			SELECT user_id, sum(points)::bigint
+			FROM earned
+			GROUP BY user_id
+			ORDER BY user_id
+			ON CONFLICT (user_id) DO UPDATE
+			SET balance = points_balances.balance + EXCLUDED.balance
+		)
+		SELECT count(*)
+		FROM placed`, ids, points).Scan(&placed)
+	if err != nil {
+		return 0, fmt.Errorf("earn points: %w", err)
+	}
+
+	return placed, nil
+}
+
+// TakeBackPoints makes the orders' points net to zero: earning is voided where
+// it has not happened, so that it never will, and reversed where it has.
+func TakeBackPoints(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
+	_, err := tx.Exec(ctx, `
+		INSERT INTO points_entries (order_id, kind, user_id, points)
+		SELECT id, 'earn', user_id, 0
+		FROM orders
+		WHERE id = ANY($1)
+		ORDER BY id
+		ON CONFLICT DO NOTHING`, ids)
+	if err != nil {
+		return fmt.Errorf("void points: %w", err)
+	}
+
+	// A statement of its own: the one above waited for whoever was writing the same key, but could not see what that one wrote.
+	_, err = tx.Exec(ctx, `
+		WITH reversed AS (
+			INSERT INTO points_entries (order_id, kind, user_id, points)
+			SELECT order_id, 'reverse', user_id, -points
+			FROM points_entries
+			WHERE order_id = ANY($1)
+				AND kind = 'earn'
+				AND points > 0
+			ORDER BY order_id
+			ON CONFLICT DO NOTHING
+			RETURNING user_id, points
+		)
+		INSERT INTO points_balances (user_id, balance)
+		SELECT user_id, sum(points)::bigint
+		FROM reversed
+		GROUP BY user_id
+		ORDER BY user_id
+		ON CONFLICT (user_id) DO UPDATE
+		SET balance = points_balances.balance + EXCLUDED.balance`, ids)
+	if err != nil {
+		return fmt.Errorf("reverse points: %w", err)
+	}
+
+	return nil
+}
+
+// A PointsEntry is a row of a customer's ledger.
+type PointsEntry struct {
+	OrderID uuid.UUID `json:"order_id" format:"uuid"`
+	Kind    string    `json:"kind" enum:"earn,reverse"`
+	Points  int64     `json:"points" doc:"Negative when taken back"`
+	At      time.Time `json:"at"`
+}
+
+// Balance is a customer's points; 0 for one who never had any.
+func Balance(ctx context.Context, q Querier, userID string) (balance int64, err error) {
+	err = q.QueryRow(ctx, `
+		SELECT balance
+		FROM points_balances
+		WHERE user_id = $1`, userID).Scan(&balance)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return 0, fmt.Errorf("read balance: %w", err)
+	}
+
+	return balance, nil
+}
+
+// A LedgerPosition is where a page of a customer's ledger or inbox ended: the
+// next one starts behind it. Label is the entry's kind or template.
+type LedgerPosition struct {
+	At      time.Time `json:"at"`
+	OrderID uuid.UUID `json:"order_id"`
+	Label   string    `json:"label"`
+}
+
+// PointsEntries lists a customer's ledger, newest first, at most limit of those
+// behind after (nil for the first page). Voids are no entries.
+func PointsEntries(ctx context.Context, q Querier, userID string, after *LedgerPosition, limit int) ([]PointsEntry, error) {
+	query := `
+		SELECT order_id, kind, points, at
+		FROM points_entries
+		WHERE user_id = $1
+			AND points <> 0`
+	args := []any{userID, limit}
+
+	if after != nil {
+		query += `
+			AND (at, order_id, kind) < ($3, $4, $5)`
+
+		args = append(args, after.At, after.OrderID, after.Label)
+	}
+
+	rows, err := q.Query(ctx, query+`
+		ORDER BY at DESC, order_id DESC, kind DESC
+		LIMIT $2`, args...)
+	if err != nil {
+		return nil, fmt.Errorf("list points: %w", err)
+	}
+
+	entries, err := pgx.CollectRows(rows, pgx.RowToStructByName[PointsEntry])
+	if err != nil {
+		return nil, fmt.Errorf("list points: %w", err)
+	}
+
+	return entries, nil
+}

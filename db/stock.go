@@ -1,0 +1,97 @@
+package db
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"orders/order"
+)
+
+// LockStock locks the products in sku order and returns what is left of each.
+func LockStock(ctx context.Context, tx pgx.Tx, skus []string) (map[string]int64, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT sku, available
+		FROM products
+		WHERE sku = ANY($1)
+		ORDER BY sku
+		FOR NO KEY UPDATE`, skus)
+	if err != nil {
+		return nil, fmt.Errorf("lock stock: %w", err)
+	}
+
+	var (
+		sku       string
+		available int64
+	)
+
+	stock := make(map[string]int64, len(skus))
+
+	_, err = pgx.ForEachRow(rows, []any{&sku, &available}, func() error {
+		stock[sku] = available
+
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("lock stock: %w", err)
+	}
+
+	return stock, nil
+}
+
+// Deduct writes a movement for each line of the orders and takes from stock what
+// it wrote: a line that has its movement already is passed over.
+func Deduct(ctx context.Context, tx pgx.Tx, orders []order.Order) error {
+	lines := flatten(orders)
+	if len(lines.skus) == 0 {
+		return nil
+	}
+
+	_, err := tx.Exec(ctx, `
+		WITH moved AS (
+			INSERT INTO stock_movements (order_id, sku, kind, quantity)
+			SELECT l.order_id, l.sku, 'deduct', l.quantity
+			FROM unnest($1::uuid[], $2::text[], $3::bigint[]) AS l (order_id, sku, quantity)
+			ORDER BY l.order_id, l.sku
+			ON CONFLICT DO NOTHING
+			RETURNING sku, quantity
+		), taken AS (
+			SELECT sku, sum(quantity)::bigint AS quantity
+			FROM moved
+			GROUP BY sku
+		)
+		UPDATE products
+		SET available = available - taken.quantity
+		FROM taken
+		WHERE products.sku = taken.sku`, lines.orderIDs, lines.skus, lines.quantities)
+	if err != nil {
+		return fmt.Errorf("deduct stock: %w", err)
+	}
+
+	return nil
+}
+
+// columns are the lines of many orders as the arrays that unnest takes.
+type columns struct {
+	orderIDs   []uuid.UUID
+	skus       []string
+	quantities []int64
+	unitPrices []int64
+}
+
+func flatten(orders []order.Order) columns {
+	var c columns
+
+	for _, o := range orders {
+		for _, l := range o.Lines {
+			c.orderIDs = append(c.orderIDs, o.ID)
+			c.skus = append(c.skus, l.SKU)
+			c.quantities = append(c.quantities, l.Quantity)
+			c.unitPrices = append(c.unitPrices, l.UnitPrice)
+		}
+	}
+
+	return c
+}
