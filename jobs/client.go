@@ -1,0 +1,27 @@
+package jobs
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+)
+
+// notifyEvery bounds how often one process tells the workers of a queue that
+// there is work: a job inserted within that time of another waits for the next
+// poll. Short, because group commit already makes few transactions of many orders.
+const notifyEvery = 10 * time.Millisecond
+
+// NewClient makes a client that enqueues and does not work.
+func NewClient(pool *pgxpool.Pool, log *slog.Logger) (*river.Client[pgx.Tx], error) {
+	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{FetchCooldown: notifyEvery, Logger: log})
+	if err != nil {
+		return nil, fmt.Errorf("make queue client: %w", err)
+	}
+
+	return client, nil
+}

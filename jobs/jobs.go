@@ -1,0 +1,72 @@
+// Package jobs is the queue's contract: which kinds of job there are, what they
+// carry, on which queue they wait, what makes one unique and how it is retried.
+// It knows neither who enqueues a job nor who works it.
+//
+// Jobs carry ids only: River UI shows them and the database keeps them. A field
+// may be added if it is optional; none may be renamed while jobs are waiting.
+package jobs
+
+import (
+	"github.com/google/uuid"
+	"github.com/riverqueue/river"
+)
+
+// The queues. Each step has one of its own, so that none waits behind another.
+const (
+	QueueInventory    = "inventory"
+	QueuePoints       = "points"
+	QueueNotification = "notification"
+	QueueMaintenance  = "maintenance"
+)
+
+// Inventory allocates an order's stock and confirms or rejects it.
+type Inventory struct {
+	OrderID uuid.UUID `json:"order_id" river:"unique"`
+}
+
+// Kind names the job.
+func (Inventory) Kind() string { return "inventory" }
+
+// InsertOpts are the kind's queue, uniqueness and attempts.
+func (a Inventory) InsertOpts() river.InsertOpts { return insertOpts(a) }
+
+// Points gives the customer the order's points.
+type Points struct {
+	OrderID uuid.UUID `json:"order_id" river:"unique"`
+}
+
+// Kind names the job.
+func (Points) Kind() string { return "points" }
+
+// InsertOpts are the kind's queue, uniqueness and attempts.
+func (a Points) InsertOpts() river.InsertOpts { return insertOpts(a) }
+
+// Notification puts a message into the customer's inbox.
+type Notification struct {
+	OrderID  uuid.UUID `json:"order_id" river:"unique"`
+	Template string    `json:"template" river:"unique"`
+}
+
+// Kind names the job.
+func (Notification) Kind() string { return "notification" }
+
+// InsertOpts are the kind's queue, uniqueness and attempts.
+func (a Notification) InsertOpts() river.InsertOpts { return insertOpts(a) }
+
+// Prune deletes what is past its time: idempotency keys after 24 hours.
+type Prune struct{}
+
+// Kind names the job.
+func (Prune) Kind() string { return "prune" }
+
+// InsertOpts are the kind's queue, uniqueness and attempts.
+func (a Prune) InsertOpts() river.InsertOpts { return insertOpts(a) }
+
+// ForNewOrder are the jobs that placing an order enqueues, one a step.
+func ForNewOrder(id uuid.UUID, created string) []river.InsertManyParams {
+	return []river.InsertManyParams{
+		{Args: Inventory{OrderID: id}},
+		{Args: Points{OrderID: id}},
+		{Args: Notification{OrderID: id, Template: created}},
+	}
+}

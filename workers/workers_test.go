@@ -1,0 +1,244 @@
+package workers_test
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+
+	"orders/db"
+	"orders/db/dbtest"
+	"orders/jobs"
+	"orders/order"
+	"orders/order/flow"
+	"orders/workers"
+)
+
+func TestMain(m *testing.M) { dbtest.Main(m, db.MigrateUp) }
+
+type bundle struct {
+	t     *testing.T
+	pool  *pgxpool.Pool
+	queue *river.Client[pgx.Tx]
+	place *db.GroupCommit[flow.Placement, flow.Placed]
+	log   *slog.Logger
+}
+
+func setup(t *testing.T) *bundle {
+	t.Helper()
+
+	b := &bundle{t: t, pool: dbtest.Pool(t), log: slog.New(slog.DiscardHandler)}
+
+	var err error
+	if b.queue, err = jobs.NewClient(b.pool, b.log); err != nil {
+		t.Fatal(err)
+	}
+
+	b.place = db.NewGroupCommit(b.pool, db.GroupOptions{}, flow.Place(b.queue))
+	t.Cleanup(b.place.Close)
+
+	err = db.InTx(t.Context(), b.pool, func(tx pgx.Tx) error {
+		if _, err := db.PutProduct(t.Context(), tx, order.Product{SKU: "tea", Name: "Tea", Price: 100, Currency: "EUR"}); err != nil {
+			return err
+		}
+
+		_, err := db.Receive(t.Context(), tx, db.Receipt{SKU: "tea", Reference: "test", Quantity: 1_000})
+
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return b
+}
+
+func (b *bundle) start() *workers.Workers {
+	b.t.Helper()
+
+	concurrency := map[string]int{}
+	for _, queue := range jobs.Queues() {
+		concurrency[queue] = 50
+	}
+
+	w, err := workers.New(workers.Options{Pool: b.pool, Log: b.log, Concurrency: concurrency})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+
+	if err := w.Start(b.t.Context()); err != nil {
+		b.t.Fatal(err)
+	}
+
+	b.t.Cleanup(func() {
+		if err := w.Stop(context.WithoutCancel(b.t.Context())); err != nil {
+			b.t.Errorf("stop: %v", err)
+		}
+	})
+
+	return w
+}
+
+func (b *bundle) order(quantity int64) uuid.UUID {
+	b.t.Helper()
+
+	placed, err := b.place.Do(b.t.Context(), flow.Placement{
+		OrderID: uuid.Must(uuid.NewV7()),
+		Draft:   order.Draft{UserID: "u-1", Lines: []order.DraftLine{{SKU: "tea", Quantity: quantity}}},
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+
+	return placed.Order.ID
+}
+
+// eventually waits for sql to return want.
+func (b *bundle) eventually(want int, sql string, args ...any) {
+	b.t.Helper()
+
+	var got int
+
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if err := b.pool.QueryRow(b.t.Context(), sql, args...).Scan(&got); err != nil {
+			b.t.Fatal(err)
+		}
+
+		if got == want {
+			return
+		}
+	}
+
+	b.t.Fatalf("%s = %d, want %d", sql, got, want)
+}
+
+func (b *bundle) exec(sql string, args ...any) {
+	b.t.Helper()
+
+	if _, err := b.pool.Exec(b.t.Context(), sql, args...); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func TestWorkersSettleOrders(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	b.start()
+
+	for range 50 {
+		b.order(1)
+	}
+
+	rejected := b.order(5_000)
+
+	b.eventually(153, `SELECT count(*) FROM river_job WHERE state = 'completed' AND kind <> 'prune'`)
+	b.eventually(50, `SELECT count(*) FROM orders WHERE status = 'confirmed'`)
+
+	o, err := db.Order(t.Context(), b.pool, rejected)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if o.Status != order.Rejected || o.Steps[0].State != order.Done || o.Steps[1].State != order.Skipped || o.Steps[2].State != order.Done {
+		t.Errorf("without stock: %s, steps %+v", o.Status, o.Steps)
+	}
+}
+
+func TestAFailedStepIsRetriedAndSaysSoWithoutInternals(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	b.start()
+	b.exec(`ALTER TABLE points_entries RENAME TO points_entries_gone`)
+
+	id := b.order(1)
+
+	b.eventually(1, `SELECT count(*) FROM river_job WHERE kind = 'points' AND errors IS NOT NULL`)
+	b.eventually(1, `SELECT count(*) FROM orders WHERE status = 'confirmed'`) // the other steps do not wait for it
+	b.exec(`ALTER TABLE points_entries_gone RENAME TO points_entries`)
+
+	o, err := db.Order(t.Context(), b.pool, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if s := o.Steps[1]; s.State != order.Retrying && s.State != order.Done || s.State == order.Retrying && s.LastError != order.PublicError("x") {
+		t.Errorf("points: %+v", s)
+	}
+
+	b.eventually(10, `SELECT coalesce(sum(balance), 0)::int FROM points_balances`)
+	b.eventually(0, `SELECT count(*) FROM river_job WHERE state NOT IN ('completed')`)
+}
+
+func TestAJobWithoutAnOrderIsCancelled(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	b.start()
+
+	for _, args := range jobs.ForNewOrder(uuid.Must(uuid.NewV7()), string(order.NoticeCreated)) {
+		if _, err := b.queue.Insert(t.Context(), args.Args, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	b.eventually(3, `SELECT count(*) FROM river_job WHERE state = 'cancelled' AND errors[1]->>'error' LIKE '%not-found:%'`)
+}
+
+func TestStopFinishesWhatRuns(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	w := b.start()
+
+	for range 20 {
+		b.order(1)
+	}
+
+	b.eventually(0, `SELECT (count(*) = 0)::int FROM river_job WHERE state IN ('running', 'completed')`) // some have begun
+
+	if err := w.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+
+	if n := count(b, `SELECT count(*) FROM river_job WHERE state = 'running'`); n != 0 {
+		t.Errorf("%d jobs are left running", n)
+	}
+
+	if n := count(b, `SELECT count(*) FROM river_job WHERE errors IS NOT NULL`); n != 0 {
+		t.Errorf("%d jobs have been charged an error for the stop", n)
+	}
+
+	b.start() // another process goes on where this one stopped
+	b.eventually(20, `SELECT count(*) FROM orders WHERE status = 'confirmed'`)
+}
+
+func TestPruneDeletesKeysPastTheirTime(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	b.exec(`
+		INSERT INTO idempotency_keys (scope, key, request_hash, order_id, created_at)
+		SELECT 'orders', n::text, '', gen_random_uuid(), now() - CASE WHEN n <= 12000 THEN interval '24 hours 1 second' ELSE interval '23 hours 59 minutes' END
+		FROM generate_series(1, 12010) AS n`)
+	b.start() // the leader enqueues it at its start
+
+	b.eventually(10, `SELECT count(*) FROM idempotency_keys`)
+	b.eventually(1, `SELECT count(*) FROM river_job WHERE kind = 'prune' AND state = 'completed'`)
+}
+
+func count(b *bundle, sql string) (n int) {
+	b.t.Helper()
+
+	if err := b.pool.QueryRow(b.t.Context(), sql).Scan(&n); err != nil {
+		b.t.Fatal(err)
+	}
+
+	return n
+}
