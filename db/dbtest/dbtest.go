@@ -28,13 +28,18 @@ var tests *server
 // current schema; it is injected because the package that migrates is itself tested with dbtest.
 // Without it the template is empty.
 func Main(m *testing.M, migrate func(ctx context.Context, url string) error) {
+	os.Exit(Run(m, migrate))
+}
+
+// Run is Main for a package that has something of its own to remove: it returns the exit code.
+func Run(m *testing.M, migrate func(ctx context.Context, url string) error) int {
 	tests = newServer(migrate)
 	code := m.Run()
 	if err := tests.stop(); err != nil {
 		fmt.Fprintln(os.Stderr, "dbtest:", err)
 		code = max(code, 1)
 	}
-	os.Exit(code)
+	return code
 }
 
 // URL gives the test a migrated database of its own, dropped when the test ends.

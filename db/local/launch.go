@@ -74,9 +74,10 @@ func (o Options) settings(sockets string) map[string]string {
 		"max_connections":         "200",   // API, workers and a few psql, without counting
 		"shared_buffers":          "256MB", // the hot tables of a laptop's load, and little of its memory
 		"max_wal_size":            "4GB",   // fewer checkpoints under a benchmark than with 1GB
-		"wal_compression":         "on",    // full-page images are most of the log; the processor has time
 	}
-	if !o.Durable {
+	if o.Durable {
+		settings["wal_compression"] = "on" // full pages are most of the log, and disks slower than processors
+	} else {
 		settings["fsync"] = "off"
 		settings["synchronous_commit"] = "off"
 		settings["full_page_writes"] = "off"

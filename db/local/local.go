@@ -40,8 +40,9 @@ var ErrInUse = errors.New("database directory is in use by another running proce
 // Options say where the server lives and how safe it is.
 type Options struct {
 	Dir      string            // home of data, socket and log; created when missing
-	Durable  bool              // survive a power cut; tests need not
+	Durable  bool              // keep every commit through crash and power cut; tests need not
 	Settings map[string]string // server settings on top of the built-in ones, e.g. max_connections
+	Programs string            // directory of initdb and postgres; when empty they are looked for
 	Log      *slog.Logger      // may be nil
 }
 
@@ -128,7 +129,7 @@ func (s *Server) start(ctx context.Context, o Options) error {
 			return fmt.Errorf("adopt process %d: %w", s.pid, err)
 		}
 	}
-	p, err := findPrograms(ctx, s.home.version())
+	p, err := findPrograms(ctx, o.Programs, s.home.version())
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,9 +30,9 @@ type programs string
 func (p programs) path(name string) string { return filepath.Join(string(p), name) }
 
 // findPrograms returns the first usable programs; major asks for one version, 0 takes any.
-func findPrograms(ctx context.Context, major int) (programs, error) {
+func findPrograms(ctx context.Context, named string, major int) (programs, error) {
 	var unfit strings.Builder
-	for _, bin := range places() {
+	for _, bin := range places(named) {
 		p := programs(bin)
 		v, err := p.version(ctx)
 		if err != nil {
@@ -49,9 +50,13 @@ func findPrograms(ctx context.Context, major int) (programs, error) {
 	return "", fmt.Errorf("no Postgres programs %s found%s; %s", want, unfit.String(), howToInstall)
 }
 
-// places lists where the programs may be, best first. ORDERS_POSTGRES_BIN is an order, not a hint.
-func places() []string {
-	if bin := os.Getenv("ORDERS_POSTGRES_BIN"); bin != "" {
+// places lists where the programs may be, best first. A place that is named, by the caller or in
+// ORDERS_POSTGRES_BIN, is an order, not a hint.
+func places(named string) []string {
+	if bin := cmp.Or(named, os.Getenv("ORDERS_POSTGRES_BIN")); bin != "" {
+		if abs, err := filepath.Abs(bin); err == nil { // the programs run in another directory
+			bin = abs
+		}
 		return []string{bin}
 	}
 	var installed []string
@@ -66,7 +71,8 @@ func places() []string {
 		installed = append(installed, found...)
 	}
 	slices.SortStableFunc(installed, func(a, b string) int { return firstNumber(b) - firstNumber(a) })
-	return append(filepath.SplitList(os.Getenv("PATH")), installed...)
+	path := slices.DeleteFunc(filepath.SplitList(os.Getenv("PATH")), func(dir string) bool { return !filepath.IsAbs(dir) })
+	return append(path, installed...)
 }
 
 // version asks postgres itself: names of directories may lie. Both programs must be there.

@@ -12,16 +12,17 @@
 WITH settled AS (
     SELECT
         o.created_at,
-        coalesce(
-            (SELECT min(m.at) FROM stock_movements AS m WHERE m.order_id = o.id AND m.kind = 'deduct'),
-            -- Without stock there is nothing to deduct: being rejected is what the step came to.
-            CASE WHEN o.status = 'rejected' THEN o.updated_at END
-        ) AS inventory,
-        (SELECT p.at FROM points_entries AS p WHERE p.order_id = o.id AND p.kind = 'earn') AS points,
-        (SELECT n.at FROM notifications AS n WHERE n.order_id = o.id AND n.template = 'created') AS notification
+        -- Without stock there is nothing to deduct: being rejected is what the step came to.
+        coalesce(min(deducted.at), CASE WHEN o.status = 'rejected' THEN o.updated_at END) AS inventory,
+        min(earned.at) AS points,
+        min(told.at) AS notification
     FROM orders AS o
+    LEFT JOIN stock_movements AS deducted ON deducted.order_id = o.id AND deducted.kind = 'deduct' -- one a line
+    LEFT JOIN points_entries AS earned ON earned.order_id = o.id AND earned.kind = 'earn'
+    LEFT JOIN notifications AS told ON told.order_id = o.id AND told.template = 'created'
     WHERE o.created_at >= now() - interval '1 hour'
         AND o.hold_until IS NULL
+    GROUP BY o.id
 ), measured AS (
     SELECT
         step.position,
