@@ -1,0 +1,255 @@
+package api_test
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"orders/order"
+)
+
+type orderPage struct {
+	Orders     []order.Order `json:"orders"`
+	NextCursor string        `json:"next_cursor"`
+}
+
+func TestPlaceReadAndSettleAnOrder(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.stock(t, "tea", 1250, 10)
+
+	r := b.ask(t, "POST", "/orders", `{"user_id":"u-1","lines":[{"sku":"tea","quantity":2}],"hold_seconds":0}`)
+	placed := as[order.Order](t, r, 201)
+
+	if placed.Status != order.Pending || placed.Total != 2500 || placed.Currency != "EUR" || placed.ID.Version() != 7 {
+		t.Errorf("placed = %+v", placed)
+	}
+
+	if got, want := r.header.Get("Location"), "/orders/"+placed.ID.String(); got != want {
+		t.Errorf("Location = %q, want %q", got, want)
+	}
+
+	if r.header.Get("Idempotent-Replayed") != "" {
+		t.Error("a new order is said to be replayed")
+	}
+
+	for _, member := range []string{`"hold_until":null`, `"status_reason":""`, `"last_error":""`, `"at":null`} {
+		if !strings.Contains(r.body, member) {
+			t.Errorf("%s is not in %s", member, r.body)
+		}
+	}
+
+	b.settle(t, placed.ID)
+
+	read := as[order.Order](t, b.ask(t, "GET", r.header.Get("Location"), ""), 200)
+	if read.Status != order.Confirmed || len(read.Steps) != 3 {
+		t.Errorf("read = %+v", read)
+	}
+
+	for _, step := range read.Steps {
+		if step.State != order.Done || step.At == nil {
+			t.Errorf("step = %+v", step)
+		}
+	}
+
+	if line := b.log.line(t, "request"); line["order_id"] != placed.ID.String() {
+		t.Errorf("log line %v does not name the order", line)
+	}
+}
+
+func TestOrdersThatAreRefused(t *testing.T) { //nolint:tparallel // rows are counted when all have been asked
+	t.Parallel()
+	b := setup(t)
+	b.stock(t, "tea", 1250, 10)
+	b.stock(t, "gold", order.MaxPrice, 0)
+	as[order.Product](t, b.ask(t, "PUT", "/products/soap", `{"name":"Soap","price":1,"currency":"USD"}`), 200)
+
+	lines := func(n int, line string) string { return strings.TrimSuffix(strings.Repeat(line+",", n), ",") }
+	overflow := make([]string, 0, 200)
+
+	for i := range 200 {
+		overflow = append(overflow, fmt.Sprintf(`{"sku":"gold-%d","quantity":10000}`, i))
+	}
+
+	// 200 × 10,000 × the highest price of the API fits.
+	if _, err := b.pool.Exec(t.Context(), `
+		INSERT INTO products (sku, name, price, currency)
+		SELECT 'gold-' || n, 'Gold', 1000000000000000, 'EUR'
+		FROM generate_series(0, 199) AS n`); err != nil {
+		t.Fatal(err)
+	}
+
+	tests := map[string]struct {
+		lines string
+		code  order.Code
+	}{
+		"no line":             {``, order.InvalidLines},
+		"too many lines":      {lines(201, `{"sku":"tea","quantity":1}`), order.InvalidLines},
+		"quantity 0":          {`{"sku":"tea","quantity":0}`, order.InvalidQuantity},
+		"quantity negative":   {`{"sku":"tea","quantity":-1}`, order.InvalidQuantity},
+		"quantity 10,001":     {`{"sku":"tea","quantity":10001}`, order.InvalidQuantity},
+		"quantity a fraction": {`{"sku":"tea","quantity":1.5}`, order.InvalidQuantity},
+		"quantity a text":     {`{"sku":"tea","quantity":"1"}`, order.InvalidQuantity},
+		"quantity beyond int": {`{"sku":"tea","quantity":9223372036854775808}`, order.InvalidQuantity},
+		"quantity 1.0":        {`{"sku":"tea","quantity":1.0}`, order.Invalid},
+		"two mistakes":        {`{"sku":"?","quantity":0}`, order.Invalid},
+		"no quantity":         {`{"sku":"tea"}`, order.Invalid},
+		"sku too long":        {`{"sku":"` + strings.Repeat("a", 65) + `","quantity":1}`, order.Invalid},
+		"sku a path":          {`{"sku":"../tea","quantity":1}`, order.Invalid},
+		"unknown sku":         {`{"sku":"coffee","quantity":1}`, order.UnknownSKU},
+		"a sku twice":         {lines(2, `{"sku":"tea","quantity":1}`), order.DuplicateSKU},
+		"two currencies":      {`{"sku":"tea","quantity":1},{"sku":"soap","quantity":1}`, order.MixedCurrencies},
+		"total overflows":     {strings.Join(overflow, ","), order.TotalOverflow},
+	}
+
+	t.Run("refused", func(t *testing.T) {
+		for name, test := range tests {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				wantProblem(t, b.ask(t, "POST", "/orders", `{"user_id":"u-1","lines":[`+test.lines+`]}`, "Idempotency-Key", "refused"), 422, test.code)
+			})
+		}
+	})
+
+	for _, table := range []string{"orders", "order_lines", "idempotency_keys", "river_job"} {
+		if n := b.count(t, table); n != 0 {
+			t.Errorf("refused orders left %d rows in %s", n, table)
+		}
+	}
+}
+
+func TestOrderWithoutStockIsRejectedAndSaysWhy(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.stock(t, "tea", 1250, 1)
+	o := b.place(t, "u-1", "tea", 2)
+	b.settle(t, o.ID)
+
+	read := as[order.Order](t, b.ask(t, "GET", "/orders/"+o.ID.String(), ""), 200)
+	if read.Status != order.Rejected || !strings.Contains(read.StatusReason, "out of stock: tea") {
+		t.Errorf("read = %+v", read)
+	}
+}
+
+func TestReadOrderThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+
+	wantProblem(t, b.ask(t, "GET", "/orders/"+uuid.NewString(), ""), 404, order.NotFound)
+
+	for _, id := range []string{"x", "1", "urn:uuid:" + uuid.NewString(), strings.ReplaceAll(uuid.NewString(), "-", ""), "%00"} {
+		p := wantProblem(t, b.ask(t, "GET", "/orders/"+id, ""), 422, order.Invalid)
+		if len(p.Errors) == 0 || p.Errors[0].Location != "path.id" {
+			t.Errorf("id %q: errors = %v", id, p.Errors)
+		}
+	}
+}
+
+// Text that looks like SQL, markup or a template is text.
+func TestStringsAreStoredVerbatim(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.stock(t, "tea", 1250, 0)
+
+	for _, user := range []string{
+		`'; DROP TABLE orders; --`, `" OR 1=1`, `$1`, `%s%d`, `<script>alert(1)</script>`, `{{.}}`, `\u0041`, `ünï☕🫖`, ` a b `, `a/b?c#d&e=f`, strings.Repeat("ü", 128),
+	} {
+		body := `{"user_id":` + quote(t, user) + `,"lines":[{"sku":"tea","quantity":1}]}`
+		if o := as[order.Order](t, b.ask(t, "POST", "/orders", body), 201); o.UserID != user {
+			t.Errorf("user_id = %q, want %q", o.UserID, user)
+		}
+
+		page := as[orderPage](t, b.ask(t, "GET", "/orders?user_id="+url.QueryEscape(user), ""), 200)
+		if len(page.Orders) != 1 || page.Orders[0].UserID != user {
+			t.Errorf("listing %q: %+v", user, page)
+		}
+
+		points := as[map[string]any](t, b.ask(t, "GET", "/users/"+url.PathEscape(user)+"/points", ""), 200)
+		if points["user_id"] != user {
+			t.Errorf("points of %q: %v", user, points)
+		}
+	}
+}
+
+func TestListOrdersPagesThroughAllOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.stock(t, "tea", 1250, 100)
+
+	const orders = 7
+
+	want := make([]uuid.UUID, 0, orders)
+	for range orders {
+		want = append(want, b.place(t, "u-1", "tea", 1).ID)
+	}
+
+	slices.Reverse(want) // the newest first
+	b.place(t, "u-2", "tea", 1)
+
+	for limit := 1; limit <= orders+1; limit++ {
+		var got []uuid.UUID
+
+		for cursor := ""; ; {
+			page := as[orderPage](t, b.ask(t, "GET", fmt.Sprintf("/orders?user_id=u-1&limit=%d&cursor=%s", limit, cursor), ""), 200)
+			if len(page.Orders) > limit {
+				t.Fatalf("limit %d: %d orders", limit, len(page.Orders))
+			}
+
+			for _, o := range page.Orders {
+				got = append(got, o.ID)
+			}
+
+			if cursor = page.NextCursor; cursor == "" {
+				break
+			}
+		}
+
+		if !slices.Equal(got, want) {
+			t.Errorf("limit %d: got %v, want %v", limit, got, want)
+		}
+	}
+}
+
+func TestListOrdersFilters(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.stock(t, "tea", 1250, 1)
+
+	confirmed, rejected := b.place(t, "u-1", "tea", 1), b.place(t, "u-2", "tea", 1)
+	b.settle(t, confirmed.ID, rejected.ID)
+	pending := b.place(t, "u-1", "tea", 1)
+
+	for query, want := range map[string][]uuid.UUID{
+		"":                             {pending.ID, rejected.ID, confirmed.ID},
+		"?user_id=&status=&cursor=":    {pending.ID, rejected.ID, confirmed.ID},
+		"?user_id=u-1":                 {pending.ID, confirmed.ID},
+		"?user_id=nobody":              {},
+		"?status=confirmed":            {confirmed.ID},
+		"?status=rejected":             {rejected.ID},
+		"?status=pending&user_id=u-2":  {},
+		"?status=awaiting_payment":     {},
+		"?status=expired":              {},
+		"?status=cancelled":            {},
+		"?status=failed&user_id=u%2D1": {},
+	} {
+		r := b.ask(t, "GET", "/orders"+query, "")
+		page := as[orderPage](t, r, 200)
+
+		got := make([]uuid.UUID, 0, len(page.Orders))
+		for _, o := range page.Orders {
+			got = append(got, o.ID)
+		}
+
+		if !slices.Equal(got, want) {
+			t.Errorf("%q: got %v, want %v", query, got, want)
+		}
+
+		if strings.Contains(r.body, `"orders":null`) {
+			t.Errorf("%q: a list is null", query)
+		}
+	}
+}

@@ -1,0 +1,144 @@
+package api_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"orders/order"
+)
+
+type receipt struct {
+	SKU       string `json:"sku"`
+	Reference string `json:"reference"`
+	Quantity  int64  `json:"quantity"`
+	Available int64  `json:"available"`
+}
+
+func TestProductIsWrittenAndReadBack(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+
+	wantProblem(t, b.ask(t, "GET", "/products/tea", ""), 404, order.NotFound)
+	as[order.Product](t, b.ask(t, "PUT", "/products/tea", `{"name":"Tea","price":100,"currency":"EUR"}`), 200)
+	as[receipt](t, b.ask(t, "POST", "/products/tea/receipts", `{"quantity":5,"reference":"po-1"}`), 201)
+
+	want := order.Product{SKU: "tea", Name: "Teeʼs", Price: order.MaxPrice, Currency: "USD", Available: 5}
+	if got := as[order.Product](t, b.ask(t, "PUT", "/products/tea", `{"name":"Teeʼs","price":1000000000000,"currency":"USD"}`), 200); got != want {
+		t.Errorf("put = %+v, want %+v", got, want)
+	}
+
+	if got := as[order.Product](t, b.ask(t, "GET", "/products/tea", ""), 200); got != want {
+		t.Errorf("get = %+v, want %+v", got, want)
+	}
+}
+
+func TestProductsThatAreRefused(t *testing.T) {
+	t.Parallel()
+	b := serve(t)
+
+	for name, test := range map[string][2]string{
+		"name empty":        {"tea", `{"name":"","price":1,"currency":"EUR"}`},
+		"name too long":     {"tea", `{"name":"` + strings.Repeat("n", 201) + `","price":1,"currency":"EUR"}`},
+		"name with newline": {"tea", `{"name":"a\nb","price":1,"currency":"EUR"}`},
+		"price negative":    {"tea", `{"name":"n","price":-1,"currency":"EUR"}`},
+		"price too high":    {"tea", `{"name":"n","price":1000000000001,"currency":"EUR"}`},
+		"price a float":     {"tea", `{"name":"n","price":12.5,"currency":"EUR"}`},
+		"price a text":      {"tea", `{"name":"n","price":"12","currency":"EUR"}`},
+		"currency in small": {"tea", `{"name":"n","price":1,"currency":"eur"}`},
+		"currency too long": {"tea", `{"name":"n","price":1,"currency":"EURO"}`},
+		"currency missing":  {"tea", `{"name":"n","price":1}`},
+		"stock by the way":  {"tea", `{"name":"n","price":1,"currency":"EUR","available":100}`},
+		"sku with a space":  {"a%20b", `{"name":"n","price":1,"currency":"EUR"}`},
+		"sku with a slash":  {"a%2Fb", `{"name":"n","price":1,"currency":"EUR"}`},
+		"sku too long":      {strings.Repeat("a", 65), `{"name":"n","price":1,"currency":"EUR"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			wantProblem(t, b.ask(t, "PUT", "/products/"+test[0], test[1]), 422, order.Invalid)
+		})
+	}
+}
+
+func TestReceiptCountsOnceForItsReference(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.stock(t, "tea", 1250, 0)
+
+	var group sync.WaitGroup
+	for range 10 {
+		group.Go(func() {
+			got := as[receipt](t, b.ask(t, "POST", "/products/tea/receipts", `{"quantity":100,"reference":"po-7"}`), 201)
+			if want := (receipt{SKU: "tea", Reference: "po-7", Quantity: 100, Available: 100}); got != want {
+				t.Errorf("receipt = %+v, want %+v", got, want)
+			}
+		})
+	}
+
+	group.Wait()
+
+	wantProblem(t, b.ask(t, "POST", "/products/tea/receipts", `{"quantity":99,"reference":"po-7"}`), 409, order.ReceiptReused)
+	wantProblem(t, b.ask(t, "POST", "/products/none/receipts", `{"quantity":1,"reference":"po-7"}`), 404, order.NotFound)
+
+	for _, body := range []string{
+		`{"quantity":0,"reference":"r"}`, `{"quantity":1000000001,"reference":"r"}`, `{"quantity":1,"reference":""}`, `{"quantity":1,"reference":"a\tb"}`,
+	} {
+		wantProblem(t, b.ask(t, "POST", "/products/tea/receipts", body), 422, order.Invalid)
+	}
+}
+
+// What the schema lets pass and Postgres does not is the client's mistake, too: SQLSTATE class 22.
+func TestStockBeyondItsTypeIsRefused(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.stock(t, "tea", 1250, 0)
+
+	if _, err := b.pool.Exec(t.Context(), `UPDATE products SET available = 9223372036854775807`); err != nil {
+		t.Fatal(err)
+	}
+
+	wantProblem(t, b.ask(t, "POST", "/products/tea/receipts", `{"quantity":1,"reference":"r"}`), 422, order.Invalid)
+}
+
+func TestListProductsPagesThroughAllOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+
+	type page struct {
+		Products   []order.Product `json:"products"`
+		NextCursor string          `json:"next_cursor"`
+	}
+
+	if r := b.ask(t, "GET", "/products", ""); r.body != `{"products":[],"next_cursor":""}`+"\n" {
+		t.Errorf("an empty catalogue is %s", r.body)
+	}
+
+	want := []string{"A", "a", "a-1", "a.1", "a_1", "b"}
+	for _, sku := range want {
+		b.stock(t, sku, 1, 0)
+	}
+
+	for limit := 1; limit <= len(want)+1; limit++ {
+		var got []string
+
+		for cursor := ""; ; {
+			p := as[page](t, b.ask(t, "GET", fmt.Sprintf("/products?limit=%d&cursor=%s", limit, cursor), ""), 200)
+			for _, product := range p.Products {
+				got = append(got, product.SKU)
+			}
+
+			if cursor = p.NextCursor; cursor == "" {
+				break
+			}
+		}
+
+		slices.Sort(got) // how Postgres sorts is the database's collation
+
+		sorted := slices.Sorted(slices.Values(want))
+		if !slices.Equal(got, sorted) {
+			t.Errorf("limit %d: got %v, want %v", limit, got, sorted)
+		}
+	}
+}
