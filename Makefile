@@ -1,0 +1,59 @@
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# Nothing here is told by a file's time: the go command knows what is up to date.
+.PHONY: help build run test browser lint fmt generate verify migrate docker clean ci go postgres
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LINT     = go tool -modfile=lint.mod golangci-lint
+
+# The race detector needs a C compiler; where there is none, the tests still run. CI always has one.
+RACE     = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
+
+help: ## list what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+build: go ## build bin/orders
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-X main.version=$(VERSION)' -o bin/orders ./cmd/orders
+
+run: $(if $(DATABASE_URL),,postgres) build ## everything in one process, with a private Postgres unless DATABASE_URL is set
+	bin/orders dev
+
+test: go $(if $(ORDERS_TEST_DATABASE_URL),,postgres) ## all tests, on a real Postgres (ORDERS_TEST_DATABASE_URL, or one of their own)
+	go test $(RACE) -timeout 10m ./...
+
+browser: go $(if $(ORDERS_TEST_DATABASE_URL),,postgres) ## the console in a real browser (needs Chromium)
+	go test -tags browser -run Browser -count 1 -timeout 5m ./cmd/orders
+
+lint: go ## report what .golangci.yml forbids, formatting included
+	$(LINT) run ./...
+
+fmt: go ## format the code
+	$(LINT) fmt
+
+generate: go ## write openapi.yaml and README's tables anew
+	go generate ./...
+
+verify: go ## fail when generated files or go.mod are not up to date
+	.ci/generated
+	go mod tidy -diff
+	go mod verify
+
+migrate: build ## migrate DATABASE_URL up
+	@test -n "$$DATABASE_URL" || { echo 'make migrate: set DATABASE_URL to the database to migrate' >&2; exit 1; }
+	bin/orders migrate up
+
+docker: ## build the image
+	docker build --build-arg VERSION=$(VERSION) --tag orders .
+
+clean: ## remove what was built; the database in .local stays
+	rm -rf bin
+
+ci: ## everything that must pass
+	.ci/run
+
+go:
+	@command -v go >/dev/null || { echo 'Go is missing: install 1.26 or newer from https://go.dev/dl and put it on your PATH' >&2; exit 1; }
+
+postgres:
+	@.ci/postgres

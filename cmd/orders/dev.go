@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+
+	"orders/db"
+	"orders/db/local"
+)
+
+type devCmd struct{}
+
+// Run runs everything in this process until it is told to end.
+func (devCmd) Run(p *program) (err error) {
+	listener, err := listen(p.ctx, p.Listen, "ORDERS_LISTEN")
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+
+	if p.DatabaseURL == "" {
+		postgres, err := startPostgres(p)
+		if err != nil {
+			return err
+		}
+
+		defer func() { err = errors.Join(err, stopPostgres(p, postgres)) }()
+	}
+
+	if err := db.MigrateUp(p.ctx, p.DatabaseURL); err != nil {
+		return err
+	}
+
+	return runAll(p, listener)
+}
+
+// runAll runs API and workers on a database that is ready for them. They end in
+// the order of the work's way: requests first, then the commits they wait for,
+// then the jobs.
+func runAll(p *program, listener net.Listener) error {
+	pool, err := db.Open(p.ctx, p.DatabaseURL)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+
+	if err := seedIfEmpty(p, pool); err != nil {
+		return err
+	}
+
+	handler, place, err := newAPI(p.ctx, p, pool)
+	if err != nil {
+		return err
+	}
+
+	stopWorkers, err := startWorkers(p, pool)
+	if err != nil {
+		place.Close()
+
+		return err
+	}
+
+	if err := welcome(p, listener.Addr()); err != nil {
+		return err
+	}
+
+	err = serveUntil(p.ctx, p, listener, handler)
+
+	place.Close()
+
+	return errors.Join(err, stopWorkers())
+}
+
+func startPostgres(p *program) (*local.Server, error) {
+	postgres, err := local.Start(p.ctx, local.Options{
+		Dir:      filepath.Join(p.DataDir, "postgres"),
+		Durable:  true,
+		Programs: p.PostgresBin,
+		Log:      p.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+
+	p.DatabaseURL = postgres.URL("orders")
+
+	return postgres, nil
+}
+
+func stopPostgres(p *program, postgres *local.Server) error {
+	p.log.Info("stopping postgres")
+
+	stop, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), drainTimeout)
+	defer cancel()
+
+	return postgres.Stop(stop)
+}
+
+func welcome(p *program, address net.Addr) error {
+	url := "http://" + address.String()
+
+	_, err := fmt.Fprintf(p.stdout, `
+Orders is running.
+
+  API      %[1]s        its documentation: %[1]s/docs
+  jobs     %[1]s/riverui/
+  database psql '%[2]s'
+
+Place an order, and see it settle:
+
+  curl -i %[1]s/orders -H 'Content-Type: application/json' -H 'Idempotency-Key: first' \
+    -d '{"user_id":"u-1","lines":[{"sku":"tea","quantity":2}]}'
+  curl '%[1]s/orders?user_id=u-1'
+
+Ctrl-C stops it; what was accepted is kept in %[3]s.
+
+`, url, p.DatabaseURL, p.DataDir)
+
+	return err
+}

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"orders/db"
+	"orders/workers"
+)
+
+type serveCmd struct{}
+
+// Run serves the API until the program is told to end.
+func (serveCmd) Run(p *program) error {
+	pool, err := openChecked(p)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+
+	listener, err := listen(p.ctx, p.Listen, "ORDERS_LISTEN")
+	if err != nil {
+		return err
+	}
+
+	handler, place, err := newAPI(p.ctx, p, pool)
+	if err != nil {
+		return err
+	}
+	defer place.Close()
+
+	p.log.Info("serving", "address", listener.Addr().String(), "version", version)
+
+	return serveUntil(p.ctx, p, listener, handler)
+}
+
+type workCmd struct{}
+
+// Run works jobs until the program is told to end.
+func (workCmd) Run(p *program) error {
+	pool, err := openChecked(p)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+
+	var health net.Listener
+
+	if p.WorkListen != "" {
+		if health, err = listen(p.ctx, p.WorkListen, "ORDERS_WORK_LISTEN"); err != nil {
+			return err
+		}
+	}
+
+	stop, err := startWorkers(p, pool)
+	if err != nil {
+		return err
+	}
+
+	if health != nil {
+		err = serveUntil(p.ctx, p, health, healthHandler(ready(pool)))
+	}
+
+	<-p.ctx.Done()
+
+	if stopErr := stop(); stopErr != nil {
+		return stopErr
+	}
+
+	return err
+}
+
+// startWorkers starts the workers and returns how to end them.
+func startWorkers(p *program, pool *pgxpool.Pool) (stop func() error, err error) {
+	concurrency := p.concurrency()
+	for queue, n := range concurrency {
+		if n == 0 {
+			delete(concurrency, queue)
+		}
+	}
+
+	w, err := workers.New(workers.Options{Pool: pool, Log: p.quiet, Concurrency: concurrency})
+	if err != nil {
+		return nil, err
+	}
+
+	if err := w.Start(p.ctx); err != nil {
+		return nil, err
+	}
+
+	p.log.Info("working", "queues", concurrency, "version", version)
+
+	return func() error {
+		p.log.Info("draining jobs")
+
+		drain, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), drainTimeout)
+		defer cancel()
+
+		return w.Stop(drain)
+	}, nil
+}
+
+// openChecked opens DATABASE_URL and refuses a schema that does not fit.
+func openChecked(p *program) (*pgxpool.Pool, error) {
+	if err := p.needDatabase(); err != nil {
+		return nil, err
+	}
+
+	pool, err := db.Open(p.ctx, p.DatabaseURL)
+	if err != nil {
+		return nil, err
+	}
+
+	if err := db.CheckSchema(p.ctx, pool); err != nil {
+		pool.Close()
+
+		return nil, err
+	}
+
+	return pool, nil
+}
+
+// healthHandler answers the questions of whoever keeps a worker process alive.
+func healthHandler(ready func(context.Context) error) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if err := ready(r.Context()); err != nil {
+			http.Error(w, "not ready", http.StatusServiceUnavailable)
+
+			return
+		}
+
+		fmt.Fprintln(w, "ready")
+	})
+
+	return mux
+}
+
+type healthCmd struct{}
+
+// Run asks a process on this machine, for container health checks.
+func (healthCmd) Run(p *program) error {
+	_, port, err := net.SplitHostPort(p.Listen)
+	if err != nil {
+		return fmt.Errorf("read ORDERS_LISTEN: %w", err)
+	}
+
+	request, err := http.NewRequestWithContext(p.ctx, http.MethodGet, "http://"+net.JoinHostPort("localhost", port)+"/readyz", nil)
+	if err != nil {
+		return fmt.Errorf("ask: %w", err)
+	}
+
+	client := http.Client{Timeout: headerTimeout}
+
+	response, err := client.Do(request)
+	if err != nil {
+		return fmt.Errorf("ask: %w", err)
+	}
+	defer response.Body.Close()
+
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("not ready: %s", response.Status)
+	}
+
+	_, err = fmt.Fprintln(p.stdout, "ready")
+
+	return err
+}

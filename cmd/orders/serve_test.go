@@ -1,0 +1,227 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"orders/db"
+	"orders/db/dbtest"
+)
+
+// Any number of each: two APIs and two workers share one database.
+func TestServeAndWorkAsProcessesOfTheirOwn(t *testing.T) {
+	t.Parallel()
+
+	url := dbtest.URL(t)
+
+	pool, err := db.Open(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+
+	if code := start(t, map[string]string{"DATABASE_URL": url}, "seed").ended(); code != 0 {
+		t.Fatalf("seed: exit code %d", code)
+	}
+
+	var serving, working []*process
+
+	for range 2 {
+		serving = append(serving, start(t, map[string]string{"DATABASE_URL": url, "ORDERS_LISTEN": address(t)}, "serve"))
+
+		health := address(t)
+		worker := start(t, map[string]string{"DATABASE_URL": url, "ORDERS_WORK_LISTEN": health}, "work")
+		worker.url = "http://" + health
+		working = append(working, worker)
+	}
+
+	for _, p := range append(serving, working...) {
+		p.ready()
+	}
+
+	for n := range 100 {
+		if _, status, err := serving[n%2].place("", `{"user_id":"u-1","lines":[{"sku":"tea","quantity":1}]}`); status != http.StatusCreated {
+			t.Fatalf("order %d: %d, %v", n, status, err)
+		}
+	}
+
+	eventually(t, pool, 100, `SELECT count(*) FROM orders WHERE status = 'confirmed'`)
+	eventually(t, pool, 1_000, `SELECT coalesce(sum(balance), 0)::int FROM points_balances`)
+
+	for _, p := range append(serving, working...) {
+		if code := p.stop(syscall.SIGTERM); code != 0 {
+			t.Errorf("exit code %d: %s", code, p.output)
+		}
+	}
+
+	if n := 0; pool.QueryRow(t.Context(), `SELECT count(*) FROM river_job WHERE state = 'running'`).Scan(&n) != nil || n != 0 {
+		t.Errorf("%d jobs are left running", n)
+	}
+}
+
+// A request that is on its way when the program is told to end gets its answer.
+func TestServeFinishesRequestsInFlight(t *testing.T) {
+	t.Parallel()
+
+	url := dbtest.URL(t)
+	start(t, map[string]string{"DATABASE_URL": url}, "seed").ended()
+
+	listen := address(t)
+	p := start(t, map[string]string{"DATABASE_URL": url, "ORDERS_LISTEN": listen}, "serve").ready()
+
+	const body = `{"user_id":"u-1","lines":[{"sku":"tea","quantity":1}]}`
+
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", listen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+
+	fmt.Fprintf(conn, "POST /orders HTTP/1.1\r\nHost: orders\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body[:10])
+	time.Sleep(100 * time.Millisecond)
+
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+
+	time.Sleep(300 * time.Millisecond)
+
+	if _, err := new(net.Dialer).DialContext(t.Context(), "tcp", listen); err == nil {
+		t.Error("it still takes connections")
+	}
+
+	io.WriteString(conn, body[10:])
+
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+
+	if response.StatusCode != http.StatusCreated {
+		t.Errorf("status %d", response.StatusCode)
+	}
+
+	if code := p.ended(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// What cannot work is refused at once, with a sentence that says what to do.
+func TestRefusalsSayWhatToDo(t *testing.T) {
+	t.Parallel()
+
+	empty, current := dbtest.Empty(t), dbtest.URL(t)
+	taken := address(t)
+
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", taken)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	t.Cleanup(func() { listener.Close() })
+
+	for name, test := range map[string]struct {
+		args     []string
+		settings map[string]string
+		code     int
+		says     []string
+	}{
+		"serve without a database": {args: []string{"serve"}, code: exitError, says: []string{"DATABASE_URL", "orders dev"}},
+		"work without a database":  {args: []string{"work"}, code: exitError, says: []string{"DATABASE_URL"}},
+		"serve on an empty database": {
+			args: []string{"serve"}, settings: map[string]string{"DATABASE_URL": empty, "ORDERS_LISTEN": "127.0.0.1:0"},
+			code: exitError, says: []string{"orders migrate up"},
+		},
+		"work on an empty database": {
+			args: []string{"work"}, settings: map[string]string{"DATABASE_URL": empty}, code: exitError, says: []string{"orders migrate up"},
+		},
+		"serve to the world": {
+			args: []string{"serve"}, settings: map[string]string{"DATABASE_URL": current, "ORDERS_LISTEN": "0.0.0.0:0"},
+			code: exitUsage, says: []string{"ORDERS_LISTEN", "--insecure"},
+		},
+		"work's health to the world": {
+			args: []string{"work"}, settings: map[string]string{"DATABASE_URL": current, "ORDERS_WORK_LISTEN": ":0"},
+			code: exitUsage, says: []string{"ORDERS_WORK_LISTEN", "--insecure"},
+		},
+		"an address that is taken": {
+			args: []string{"serve"}, settings: map[string]string{"DATABASE_URL": current, "ORDERS_LISTEN": taken},
+			code: exitError, says: []string{"in use", "ORDERS_LISTEN"},
+		},
+		"all mistakes at once": {
+			args: []string{"serve"}, settings: map[string]string{"ORDERS_LISTEN": "nowhere", "ORDERS_POINTS_WORKERS": "-1"},
+			code: exitUsage, says: []string{"ORDERS_LISTEN", "points"},
+		},
+		"a command that is not there": {args: []string{"sreve"}, code: exitUsage, says: []string{"sreve", "--help"}},
+		"a report that is not there": {
+			args: []string{"report", "no-such"}, settings: map[string]string{"DATABASE_URL": current}, code: exitError, says: []string{"settle-times"},
+		},
+		"nobody to ask for health": {args: []string{"health"}, settings: map[string]string{"ORDERS_LISTEN": "127.0.0.1:1"}, code: exitError, says: []string{"refused"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			p := start(t, test.settings, test.args...)
+			if code := p.ended(); code != test.code {
+				t.Errorf("exit code %d, want %d", code, test.code)
+			}
+
+			for _, text := range test.says {
+				if !strings.Contains(p.output.String(), text) {
+					t.Errorf("it does not say %q:\n%s", text, p.output)
+				}
+			}
+		})
+	}
+}
+
+func TestCommandsThatTell(t *testing.T) {
+	t.Parallel()
+
+	url := dbtest.URL(t)
+
+	for name, test := range map[string]struct {
+		args []string
+		says []string
+	}{
+		"help":            {args: []string{"--help"}, says: []string{"dev", "serve", "work", "migrate up", "ORDERS_LISTEN"}},
+		"nothing":         {says: []string{"Usage: orders"}},
+		"version":         {args: []string{"version"}, says: []string{"dev"}},
+		"config":          {args: []string{"config"}, says: []string{"DATABASE_URL", "ORDERS_LISTEN", "127.0.0.1:8080"}},
+		"migrate version": {args: []string{"migrate", "version"}, says: []string{"schema:  river ", "program: river "}},
+		"migrate up":      {args: []string{"migrate", "up"}, says: []string{"schema:  river"}},
+		"list of reports": {args: []string{"report"}, says: []string{"settle-times", "stock-reconciliation"}},
+		"a report":        {args: []string{"report", "orders-by-hour", "--format", "csv"}, says: []string{"hour,status"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			p := start(t, map[string]string{"DATABASE_URL": url}, test.args...)
+			if code := p.ended(); code != exitOK {
+				t.Errorf("exit code %d", code)
+			}
+
+			for _, text := range test.says {
+				if !strings.Contains(p.output.String(), text) {
+					t.Errorf("it does not say %q:\n%s", text, p.output)
+				}
+			}
+		})
+	}
+}
+
+func TestConfigHidesThePassword(t *testing.T) {
+	t.Parallel()
+
+	p := start(t, map[string]string{"DATABASE_URL": "postgres://me:hush-hush@db/orders"}, "config")
+	if code := p.ended(); code != exitOK || strings.Contains(p.output.String(), "hush-hush") || !strings.Contains(p.output.String(), "me:xxxxx@db") {
+		t.Errorf("exit code %d: %s", code, p.output)
+	}
+}
