@@ -42,8 +42,7 @@ var binary = sync.OnceValues(func() (string, error) {
 	}
 
 	path := filepath.Join(binDir, "orders")
-	out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput() //nolint:noctx // it outlives the test that asks first
-
+	out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("build: %w\n%s", err, out)
 	}
@@ -105,6 +104,11 @@ func start(t *testing.T, settings map[string]string, args ...string) *process {
 func (p *process) ready() *process {
 	p.t.Helper()
 
+	request, err := http.NewRequestWithContext(p.t.Context(), http.MethodGet, p.url+"/readyz", http.NoBody)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		select {
 		case <-p.done:
@@ -112,7 +116,7 @@ func (p *process) ready() *process {
 		default:
 		}
 
-		if response, err := http.Get(p.url + "/readyz"); err == nil {
+		if response, err := client.Do(request); err == nil {
 			response.Body.Close()
 
 			if response.StatusCode == http.StatusOK {
@@ -208,12 +212,12 @@ func address(t *testing.T) string {
 func devSettings(t *testing.T) map[string]string {
 	t.Helper()
 
-	dir, err := os.MkdirTemp("", "orders-dev-") // not t.TempDir, which the server's user may not enter
+	dir, err := os.MkdirTemp("", "orders-dev-") //nolint:usetesting // the server's user may not enter t.TempDir
 	if err != nil {
 		t.Fatal(err)
 	}
 
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // the server's user is to enter
+	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 

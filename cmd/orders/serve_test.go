@@ -31,9 +31,11 @@ func TestServeAndWorkAsProcessesOfTheirOwn(t *testing.T) {
 		t.Fatalf("seed: exit code %d", code)
 	}
 
-	var serving, working []*process
+	const each = 2
 
-	for range 2 {
+	serving, working := make([]*process, 0, each), make([]*process, 0, each)
+
+	for range each {
 		serving = append(serving, start(t, map[string]string{"DATABASE_URL": url, "ORDERS_LISTEN": address(t)}, "serve"))
 
 		health := address(t)
