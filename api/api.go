@@ -18,8 +18,11 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
 
+	"orders/order"
 	"orders/order/flow"
 )
 
@@ -36,10 +39,16 @@ const (
 type Options struct {
 	Pool    *pgxpool.Pool
 	Place   func(ctx context.Context, p flow.Placement) (flow.Placed, error) // places an order together with others
-	RiverUI http.Handler                                                     // served under /riverui/; nil for none
-	Ready   func(ctx context.Context) error                                  // why no work can be done, nil when it can
+	Cancel  func(ctx context.Context, c flow.Cancellation) (order.Order, error)
+	Pay     func(ctx context.Context, p flow.Payment) (order.Order, error)
+	Queue   *river.Client[pgx.Tx]           // enqueues what is redriven
+	Watch   *Watch                          // for streams; closed by its owner
+	RiverUI http.Handler                    // served under /riverui/; nil for none
+	Ready   func(ctx context.Context) error // why no work can be done, nil when it can
 	Log     *slog.Logger
 	Version string
+
+	RedriveAfter []time.Duration // when the sweep redrives dead letters, to tell of
 }
 
 // service holds what operations need.
@@ -67,8 +76,16 @@ func newService(o Options, mux *http.ServeMux) *service {
 	components(s.api.OpenAPI().Components)
 
 	s.registerOrders()
+	s.registerLifecycle()
+	s.registerTimeline()
+	s.registerWhy()
+	s.registerEvents()
 	s.registerProducts()
 	s.registerCustomers()
+	s.registerDeadLetters()
+	s.registerRedrives()
+	s.registerWorkers()
+	s.registerAudit()
 	s.registerHealth()
 
 	return s

@@ -63,6 +63,18 @@ var kinds = map[order.Code]kind{
 		http.StatusConflict, "The reference stands for another receipt",
 		`Reference "po-7" was booked for "tea" with quantity 100; use another reference.`,
 	},
+	order.StateConflict: {
+		http.StatusConflict, "The order's status forbids it",
+		"The order is rejected: it is too late, or too early, to cancel it.",
+	},
+	order.PaymentReused: {
+		http.StatusConflict, "The payment stands for something else",
+		"The reference has paid for another order, or another reference for this one; a payment pays for one order, once.",
+	},
+	order.LetterResolved: {
+		http.StatusConflict, "The dead letter is resolved already",
+		"The dead letter is resolved already: redriven by api.",
+	},
 	order.NotFound: {
 		http.StatusNotFound, "There is nothing here",
 		"There is nothing at this address; /docs lists what there is.",

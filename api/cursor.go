@@ -16,6 +16,8 @@ const (
 	productList      list = "products.1"
 	pointsList       list = "points.1"
 	notificationList list = "notifications.1"
+	deadLetterList   list = "dead-letters.1"
+	findingList      list = "findings.1"
 )
 
 // A cursor is the position behind the last row of a page: opaque to clients,

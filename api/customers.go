@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/jackc/pgx/v5"
 
 	"orders/db"
 	"orders/order"
@@ -47,7 +48,7 @@ func (s *service) registerCustomers() {
 type customerInput struct {
 	Page
 
-	UserID string `path:"id" maxLength:"128" pattern:"^[^\\x00-\\x1f\\x7f]*$" patternDescription:"text without control characters" example:"u-1" doc:"The customer"`
+	UserID string `path:"id" maxLength:"128" pattern:"^[^\\x00-\\x1f\\x7f-\\x9f�]*$" patternDescription:"text without control characters" example:"u-1" doc:"The customer"`
 }
 
 type pointsPage struct {
@@ -63,12 +64,20 @@ func (s *service) getPoints(ctx context.Context, in *customerInput) (*answer[poi
 		return nil, err
 	}
 
-	balance, err := db.Balance(ctx, s.Pool, in.UserID)
-	if err != nil {
-		return nil, err
-	}
+	var (
+		balance int64
+		entries []db.PointsEntry
+	)
 
-	entries, err := db.PointsEntries(ctx, s.Pool, in.UserID, after, in.Limit+1)
+	err = db.Snapshot(ctx, s.Pool, func(tx pgx.Tx) (err error) {
+		if balance, err = db.Balance(ctx, tx, in.UserID); err != nil {
+			return err
+		}
+
+		entries, err = db.PointsEntries(ctx, tx, in.UserID, after, in.Limit+1)
+
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

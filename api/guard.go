@@ -18,7 +18,7 @@ import (
 func guard(ctx huma.Context, next func(huma.Context)) {
 	r, w := humago.Unwrap(ctx)
 
-	if p := inspect(r, ctx.Operation().RequestBody != nil); p != nil {
+	if p := inspect(r, ctx.Operation()); p != nil {
 		p.write(w)
 
 		return
@@ -31,15 +31,15 @@ func guard(ctx huma.Context, next func(huma.Context)) {
 
 // inspect refuses a request whose query is ambiguous or whose types are not
 // ours, and puts what huma reads into the one form that it cannot misread.
-func inspect(r *http.Request, hasBody bool) *Problem {
+func inspect(r *http.Request, op *huma.Operation) *Problem {
 	// huma looks for an acceptable type only when the operation has had its effect.
-	if !acceptsJSON(strings.Join(r.Header.Values("Accept"), ",")) {
-		return newProblem(r.Context(), notAcceptable, "")
+	if media := answersWith(op); !accepts(media, strings.Join(r.Header.Values("Accept"), ",")) {
+		return newProblem(r.Context(), notAcceptable, "The answer is "+media+"; let Accept have that.")
 	}
 
 	r.Header.Set("Accept", "application/json")
 
-	if hasBody {
+	if op.RequestBody != nil {
 		media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 		if r.Header.Get("Content-Type") != "" && (err != nil || media != "application/json") {
 			return newProblem(r.Context(), mediaType, "")
@@ -65,7 +65,18 @@ func inspect(r *http.Request, hasBody bool) *Problem {
 	return nil
 }
 
-func acceptsJSON(accept string) bool {
+// answersWith is the media type of the operation's answer.
+func answersWith(op *huma.Operation) string {
+	if ok := op.Responses["200"]; ok != nil && ok.Content[eventStream] != nil {
+		return eventStream
+	}
+
+	return mediaJSON
+}
+
+func accepts(answer, accept string) bool {
+	family, _, _ := strings.Cut(answer, "/")
+
 	if accept == "" {
 		return true
 	}
@@ -82,7 +93,7 @@ func acceptsJSON(accept string) bool {
 		}
 
 		switch media {
-		case "application/json", "application/*", "*/*":
+		case answer, family + "/*", "*/*":
 			return true
 		}
 	}

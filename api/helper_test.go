@@ -50,7 +50,17 @@ func setup(t *testing.T, change ...func(*api.Options)) *bundle {
 	place := db.NewGroupCommit(pool, db.GroupOptions{}, flow.Place(queue))
 	t.Cleanup(place.Close)
 
-	return serve(t, append([]func(*api.Options){func(o *api.Options) { o.Pool, o.Place = pool, place.Do }}, change...)...)
+	cancel := db.NewGroupCommit(pool, db.GroupOptions{}, flow.Cancel)
+	t.Cleanup(cancel.Close)
+
+	pay := db.NewGroupCommit(pool, db.GroupOptions{}, flow.Pay(queue))
+	t.Cleanup(pay.Close)
+
+	whole := func(o *api.Options) {
+		o.Pool, o.Queue, o.Place, o.Cancel, o.Pay = pool, queue, place.Do, cancel.Do, pay.Do
+	}
+
+	return serve(t, append([]func(*api.Options){whole}, change...)...)
 }
 
 // serve starts an API without a database, for what is settled before one is asked.
@@ -252,6 +262,20 @@ func (b *bundle) settle(t *testing.T, ids ...uuid.UUID) {
 		}
 
 		_, err := flow.Notify(t.Context(), tx, notices)
+
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// reserve does the orders' first step only.
+func (b *bundle) reserve(t *testing.T, ids ...uuid.UUID) {
+	t.Helper()
+
+	err := db.InTx(t.Context(), b.pool, func(tx pgx.Tx) error {
+		_, err := flow.Reserve(t.Context(), tx, ids)
 
 		return err
 	})

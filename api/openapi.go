@@ -1,7 +1,5 @@
 package api
 
-//go:generate sh -c "go run orders/cmd/orders openapi > ../openapi.yaml"
-
 import (
 	"cmp"
 	"context"
@@ -21,6 +19,9 @@ var tags = []*huma.Tag{
 	{Name: "orders", Description: "Place orders and follow what becomes of them"},
 	{Name: "products", Description: "The catalogue and its stock"},
 	{Name: "customers", Description: "What a customer has: points and messages"},
+	{Name: "dead letters", Description: "Jobs that were given up, and how to do their work again"},
+	{Name: "workers", Description: "Who works the jobs"},
+	{Name: "audit", Description: "Whether the data is what it must be"},
 	{Name: "health", Description: "For load balancers and whoever restarts processes"},
 }
 

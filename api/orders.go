@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"orders/db"
 	"orders/order"
@@ -25,7 +27,8 @@ func (s *service) registerOrders() {
 		Tags:          []string{"orders"},
 		Summary:       "Place an order",
 		Description: "Prices the lines from the catalogue and accepts the order; its steps follow by themselves, and the order " +
-			"goes from `pending` to `confirmed` or, out of stock, to `rejected`. Products that are unknown, twice in the order " +
+			"goes from `pending` to `confirmed`, or to `awaiting_payment` if it is held, or, out of stock, to `rejected`. Products " +
+			"that are unknown, twice in the order " +
 			"or of several currencies, and a total that is too large, are refused, and nothing is written.",
 	}, contract{
 		request:  newOrder{UserID: "u-1", Lines: []newOrderLine{{SKU: "tea", Quantity: 2}}},
@@ -70,9 +73,9 @@ func (s *service) registerOrders() {
 type newOrder struct {
 	_ struct{} `additionalProperties:"false"`
 
-	UserID      string         `json:"user_id" minLength:"1" maxLength:"128" pattern:"^[^\\x00-\\x1f\\x7f]*$" patternDescription:"text without control characters" doc:"The customer"`
+	UserID      string         `json:"user_id" minLength:"1" maxLength:"128" pattern:"^[^\\x00-\\x1f\\x7f-\\x9f�]*$" patternDescription:"text without control characters" doc:"The customer"`
 	Lines       []newOrderLine `json:"lines" nullable:"false" minItems:"1" maxItems:"200" doc:"What is ordered; each product in one line"`
-	HoldSeconds int64          `json:"hold_seconds,omitempty" minimum:"0" maximum:"0" doc:"How long to hold the order for payment. Holds are not offered yet, so only 0: the order is not held."`
+	HoldSeconds int64          `json:"hold_seconds,omitempty" minimum:"0" maximum:"2592000" doc:"How long to hold the order for its payment, at most 30 days: it goes to awaiting_payment instead of confirmed, and expires if it is not paid by then. 0, the default, does not hold it."`
 }
 
 type newOrderLine struct {
@@ -82,8 +85,14 @@ type newOrderLine struct {
 	Quantity int64  `json:"quantity" minimum:"1" maximum:"10000"`
 }
 
-func (o newOrder) draft() order.Draft {
+func (o newOrder) draft(now time.Time) order.Draft {
 	d := order.Draft{UserID: o.UserID, Lines: make([]order.DraftLine, len(o.Lines))}
+
+	if o.HoldSeconds > 0 {
+		until := now.Add(time.Duration(o.HoldSeconds) * time.Second).UTC().Truncate(time.Microsecond) // as Postgres keeps it
+		d.HoldUntil = &until
+	}
+
 	for i, l := range o.Lines {
 		d.Lines[i] = order.DraftLine{SKU: l.SKU, Quantity: l.Quantity}
 	}
@@ -133,7 +142,7 @@ func (s *service) placeOrder(ctx context.Context, in *placeInput) (*placeOutput,
 
 	hash := sha256.Sum256(request)
 
-	placed, err := s.Place(ctx, flow.Placement{OrderID: id, Draft: in.Body.draft(), Key: in.Key, RequestHash: hash[:]})
+	placed, err := s.Place(ctx, flow.Placement{OrderID: id, Draft: in.Body.draft(time.Now()), Key: in.Key, RequestHash: hash[:]})
 	if err != nil {
 		return nil, fmt.Errorf("place order: %w", err)
 	}
@@ -151,7 +160,7 @@ func (s *service) placeOrder(ctx context.Context, in *placeInput) (*placeOutput,
 type listOrdersInput struct {
 	Page
 
-	UserID string       `query:"user_id" maxLength:"128" pattern:"^[^\\x00-\\x1f\\x7f]*$" patternDescription:"text without control characters" doc:"Only orders of this customer"`
+	UserID string       `query:"user_id" maxLength:"128" pattern:"^[^\\x00-\\x1f\\x7f-\\x9f�]*$" patternDescription:"text without control characters" doc:"Only orders of this customer"`
 	Status order.Status `query:"status" enum:"pending,awaiting_payment,confirmed,rejected,expired,cancelled,failed" doc:"Only orders that stand there"`
 }
 
@@ -172,7 +181,13 @@ func (s *service) listOrders(ctx context.Context, in *listOrdersInput) (*answer[
 		filter.Before = *after
 	}
 
-	orders, err := db.ListOrders(ctx, s.Pool, filter)
+	var orders []order.Order
+
+	err = db.Snapshot(ctx, s.Pool, func(tx pgx.Tx) (err error) {
+		orders, err = db.ListOrders(ctx, tx, filter)
+
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -182,14 +197,21 @@ func (s *service) listOrders(ctx context.Context, in *listOrdersInput) (*answer[
 	return &answer[orderPage]{Body: orderPage{Orders: orders, NextCursor: next}}, err
 }
 
-type orderInput struct {
+// An OrderKey is the address of an order. Exported, as huma passes over embedded structs that are not.
+type OrderKey struct {
 	ID uuid.UUID `path:"id" format:"uuid" minLength:"36" maxLength:"36" doc:"The order's id"`
 }
 
-func (s *service) getOrder(ctx context.Context, in *orderInput) (*answer[order.Order], error) {
+func (s *service) getOrder(ctx context.Context, in *OrderKey) (*answer[order.Order], error) {
 	exchangeOf(ctx).order = in.ID.String()
 
-	o, err := db.Order(ctx, s.Pool, in.ID)
+	var o order.Order
+
+	err := db.Snapshot(ctx, s.Pool, func(tx pgx.Tx) (err error) {
+		o, err = db.Order(ctx, tx, in.ID)
+
+		return err
+	})
 
 	return &answer[order.Order]{Body: o}, err
 }

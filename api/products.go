@@ -114,7 +114,7 @@ func (s *service) getProduct(ctx context.Context, in *ProductKey) (*answer[order
 type productTerms struct {
 	_ struct{} `additionalProperties:"false"`
 
-	Name     string `json:"name" minLength:"1" maxLength:"200" pattern:"^[^\\x00-\\x1f\\x7f]*$" patternDescription:"text without control characters" doc:"What customers call it"`
+	Name     string `json:"name" minLength:"1" maxLength:"200" pattern:"^[^\\x00-\\x1f\\x7f-\\x9f�]*$" patternDescription:"text without control characters" doc:"What customers call it"`
 	Price    int64  `json:"price" minimum:"0" maximum:"1000000000000" doc:"Minor units of the currency"`
 	Currency string `json:"currency" pattern:"^[A-Z]{3}$" doc:"ISO 4217 code"`
 }
@@ -141,7 +141,7 @@ type newReceipt struct {
 	_ struct{} `additionalProperties:"false"`
 
 	Quantity  int64  `json:"quantity" minimum:"1" maximum:"1000000000" doc:"How much came in"`
-	Reference string `json:"reference" minLength:"1" maxLength:"128" pattern:"^[^\\x00-\\x1f\\x7f]*$" patternDescription:"text without control characters" doc:"The sender's name for it, such as a purchase order number"`
+	Reference string `json:"reference" minLength:"1" maxLength:"128" pattern:"^[^\\x00-\\x1f\\x7f-\\x9f�]*$" patternDescription:"text without control characters" doc:"The sender's name for it, such as a purchase order number"`
 }
 
 type receipt struct {

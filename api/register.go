@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"reflect"
@@ -12,9 +13,13 @@ import (
 	"orders/order"
 )
 
+// mediaJSON is what operations answer with, unless their contract says otherwise.
+const mediaJSON = "application/json"
+
 // A contract is what an operation promises beside what huma reads off its types.
 type contract struct {
 	request  any          // an example of the body, nil for none
+	media    string       // of the answer, empty for JSON
 	response any          // an example of the answer
 	answer   string       // the answer in words
 	refusals []order.Code // beside those of every operation
@@ -69,7 +74,7 @@ func describe(op *huma.Operation, c contract, schemas huma.Registry) {
 	op.Responses = map[string]*huma.Response{strconv.Itoa(op.DefaultStatus): {
 		Description: c.answer,
 		Headers:     map[string]*huma.Param{requestID: headerRef(requestID)},
-		Content:     map[string]*huma.MediaType{"application/json": {Example: c.response}},
+		Content:     map[string]*huma.MediaType{cmp.Or(c.media, mediaJSON): {Example: c.response}},
 	}}
 
 	for _, code := range refusals {

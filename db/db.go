@@ -68,7 +68,7 @@ func Config(url string) (*pgxpool.Config, error) {
 	config.ConnConfig.ConnectTimeout = connectTimeout
 
 	for name, value := range map[string]string{
-		"application_name":                    "orders",
+		"application_name":                    sessions,
 		"timezone":                            "UTC",
 		"statement_timeout":                   milliseconds(statementTimeout),
 		"lock_timeout":                        milliseconds(lockTimeout),
@@ -89,6 +89,15 @@ func Config(url string) (*pgxpool.Config, error) {
 	}
 
 	return config, nil
+}
+
+// Now is the transaction's moment: the one clock that all processes share.
+func Now(ctx context.Context, tx pgx.Tx) (now time.Time, err error) {
+	if err = tx.QueryRow(ctx, "SELECT now()").Scan(&now); err != nil {
+		return now, fmt.Errorf("read the clock: %w", err)
+	}
+
+	return now, nil
 }
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }

@@ -60,12 +60,16 @@ func unavailable(err error) bool {
 		return true
 	}
 
+	// Whatever the server says to a connection, such as that the database takes none: no statement was at fault.
+	if _, connecting := errors.AsType[*pgconn.ConnectError](err); connecting {
+		return true
+	}
+
 	state := sqlState(err)
 	if state == "" {
-		_, connecting := errors.AsType[*pgconn.ConnectError](err)
 		_, network := errors.AsType[net.Error](err)
 
-		return connecting || network || errors.Is(err, pgconn.ErrConnClosed) ||
+		return network || errors.Is(err, pgconn.ErrConnClosed) ||
 			errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 	}
 

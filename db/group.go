@@ -36,6 +36,9 @@ type GroupOptions struct {
 	MaxBatch int           // items of one transaction; default 256
 	Flushers int           // transactions at the same time; default 2
 	Timeout  time.Duration // of one transaction, its commit apart; default 10 s
+
+	// Committed is called after each transaction, before its callers get their results. It must not block.
+	Committed func()
 }
 
 // GroupCommit lets concurrent callers share a transaction. A caller hands in its
@@ -199,6 +202,10 @@ func (g *GroupCommit[In, Out]) run(calls []*call[In, Out]) {
 
 	switch {
 	case err == nil:
+		if g.options.Committed != nil {
+			g.options.Committed()
+		}
+
 		for i, c := range calls {
 			c.result <- results[i]
 		}

@@ -46,18 +46,21 @@ func insertHeads(ctx context.Context, tx pgx.Tx, orders []order.Order) (map[uuid
 	n := len(orders)
 	ids, totals := make([]uuid.UUID, n), make([]int64, n)
 	users, statuses, currencies := make([]string, n), make([]string, n), make([]string, n)
+	holds := make([]*time.Time, n)
 
 	for i, o := range orders {
 		ids[i], users[i], statuses[i], currencies[i], totals[i] = o.ID, o.UserID, string(o.Status), o.Currency, o.Total
+		holds[i] = o.HoldUntil
 	}
 
 	rows, err := tx.Query(ctx, `
-		INSERT INTO orders (id, user_id, status, currency, total)
-		SELECT o.id, o.user_id, o.status, o.currency, o.total
-		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[]) AS o (id, user_id, status, currency, total)
+		INSERT INTO orders (id, user_id, status, currency, total, hold_until)
+		SELECT o.id, o.user_id, o.status, o.currency, o.total, o.hold_until
+		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::timestamptz[])
+			AS o (id, user_id, status, currency, total, hold_until)
 		ORDER BY o.id
 		ON CONFLICT DO NOTHING
-		RETURNING id, created_at`, ids, users, statuses, currencies, totals)
+		RETURNING id, created_at`, ids, users, statuses, currencies, totals, holds)
 	if err != nil {
 		return nil, fmt.Errorf("insert orders: %w", err)
 	}
@@ -84,23 +87,58 @@ func insertHeads(ctx context.Context, tx pgx.Tx, orders []order.Order) (map[uuid
 // LockPending locks those of the orders that are pending, in id order, and
 // returns them with their lines in that order.
 func LockPending(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) ([]order.Order, error) {
-	rows, err := tx.Query(ctx, `
-		SELECT id, user_id, status, status_reason, currency, total, hold_until, created_at, updated_at
-		FROM orders
-		WHERE id = ANY($1)
-			AND status = 'pending'
-		ORDER BY id
-		FOR NO KEY UPDATE`, ids)
+	pending, err := lockOrders(ctx, tx, `id = ANY($1) AND status = 'pending' ORDER BY id FOR NO KEY UPDATE`, ids)
 	if err != nil {
-		return nil, fmt.Errorf("lock pending orders: %w", err)
-	}
-
-	pending, err := pgx.CollectRows(rows, pgx.RowToStructByNameLax[order.Order])
-	if err != nil {
-		return nil, fmt.Errorf("lock pending orders: %w", err)
+		return nil, err
 	}
 
 	return pending, readLines(ctx, tx, pending)
+}
+
+// LockOrders locks the orders, in id order, and returns them in that order,
+// without lines and steps.
+func LockOrders(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) ([]order.Order, error) {
+	return lockOrders(ctx, tx, `id = ANY($1) ORDER BY id FOR NO KEY UPDATE`, ids)
+}
+
+// LockOverdue locks at most limit orders that should have come further by now:
+// pending ones older than deadline, held ones whose payment is late by more than
+// the grace in which their own job expires them. Orders that somebody else has
+// locked are passed over: they are being moved.
+func LockOverdue(ctx context.Context, tx pgx.Tx, deadline, grace time.Duration, limit int) ([]order.Order, error) {
+	overdue, err := lockOrders(ctx, tx, `
+		status = 'pending' AND id < uuid_at(now() - $1::interval)
+		ORDER BY id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED`, deadline, limit)
+	if err != nil {
+		return nil, err
+	}
+
+	unpaid, err := lockOrders(ctx, tx, `
+		status = 'awaiting_payment' AND hold_until < now() - $1::interval
+		ORDER BY hold_until LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED`, grace, limit)
+	if err != nil {
+		return nil, err
+	}
+
+	return append(overdue, unpaid...), nil
+}
+
+// lockOrders locks the orders that a condition of ours picks.
+func lockOrders(ctx context.Context, tx pgx.Tx, condition string, args ...any) ([]order.Order, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT id, user_id, status, status_reason, currency, total, hold_until, created_at, updated_at
+		FROM orders
+		WHERE `+condition, args...)
+	if err != nil {
+		return nil, fmt.Errorf("lock orders: %w", err)
+	}
+
+	orders, err := pgx.CollectRows(rows, pgx.RowToStructByNameLax[order.Order])
+	if err != nil {
+		return nil, fmt.Errorf("lock orders: %w", err)
+	}
+
+	return orders, nil
 }
 
 // readLines fills in the orders' lines.

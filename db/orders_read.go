@@ -125,12 +125,18 @@ func readSteps(ctx context.Context, q Querier, orders []order.Order) error {
 		return err
 	}
 
+	attention, err := needAttention(ctx, q, ids)
+	if err != nil {
+		return err
+	}
+
 	for i := range orders {
 		o := &orders[i]
+		o.Attention = attention[o.ID]
 
-		// No stock to move is an outcome, too: the step ran when the order was rejected.
-		if key := (stepKey{o.ID, order.Inventory}); o.Status == order.Rejected && effects[key] == nil {
-			effects[key] = &order.Effect{At: o.UpdatedAt}
+		// An order that is over has no stock to move any more. If that is why it is over, the step has run.
+		if key := (stepKey{o.ID, order.Inventory}); o.Status.Final() && effects[key] == nil {
+			effects[key] = &order.Effect{At: o.UpdatedAt, Void: o.Status != order.Rejected}
 		}
 
 		for _, name := range []order.StepName{order.Inventory, order.Points, order.Notification} {
@@ -184,15 +190,23 @@ func readEffects(ctx context.Context, q Querier, ids []uuid.UUID) (map[stepKey]*
 }
 
 // readRuns reads what the queue says of the orders' steps: the newest job of each.
+// Of jobs that River has forgotten, the dead letters still know.
 func readRuns(ctx context.Context, q Querier, ids []uuid.UUID) (map[stepKey]*order.Run, error) {
-	// Containment is what River's index on args answers.
 	rows, err := q.Query(ctx, `
-		SELECT o.id, j.kind, j.state::text, j.attempt::int, coalesce(j.errors[array_upper(j.errors, 1)]->>'error', '')
-		FROM unnest($1::uuid[]) AS o (id)
-		JOIN river_job AS j ON j.args @> jsonb_build_object('order_id', o.id)
-		WHERE j.kind IN ('inventory', 'points')
-			OR j.kind = 'notification' AND j.args->>'template' = 'created'
-		ORDER BY j.id`, ids)
+		SELECT run.order_id, run.kind, run.state, run.attempt, run.error
+		FROM (
+			SELECT o.id AS order_id, j.id AS job_id, j.kind, j.args, j.state::text, j.attempt::int,
+				coalesce(j.errors[array_upper(j.errors, 1)]->>'error', '') AS error, true AS queued
+			FROM unnest($1::uuid[]) AS o (id)
+			JOIN river_job AS j ON j.args->>'order_id' = o.id::text
+			UNION ALL
+			SELECT order_id, job_id, kind, args, 'discarded', attempts, error, false
+			FROM dead_letters
+			WHERE order_id = ANY($1)
+		) AS run
+		WHERE run.kind IN ('inventory', 'points')
+			OR run.kind = 'notification' AND run.args->>'template' = 'created'
+		ORDER BY run.job_id, run.queued`, ids)
 	if err != nil {
 		return nil, fmt.Errorf("read jobs: %w", err)
 	}

@@ -98,6 +98,11 @@ func grow(t *testing.T, pool *pgxpool.Pool, n int) (ids []uuid.UUID) {
 			SELECT 'completed', 10, jsonb_build_object('order_id', id), kind, kind, now() FROM orders, unnest('{inventory,points}'::text[]) AS kind`,
 		`INSERT INTO river_job (state, max_attempts, args, kind, queue, finalized_at)
 			SELECT 'completed', 10, jsonb_build_object('order_id', id, 'template', 'created'), 'notification', 'notification', now() FROM orders`,
+		`INSERT INTO payments (order_id, reference) SELECT id, id FROM orders`,
+		`INSERT INTO order_events (order_id, type) SELECT id, 'x' FROM orders`,
+		`INSERT INTO dead_letters (job_id, kind, queue, order_id, args, errors, error, attempts, reason, signature, resolved_at, resolution)
+			SELECT id, kind, queue, (args->>'order_id')::uuid, args, '[]', 'x', 1, 'unknown', 'x', now(), 'dismissed' FROM river_job`,
+		`INSERT INTO redrives (operation_id, job_id, outcome, actor) SELECT gen_random_uuid(), job_id, 'x', 'x' FROM dead_letters`,
 		`VACUUM ANALYZE`,
 	} {
 		if _, err := pool.Exec(t.Context(), sql); err != nil {
@@ -116,6 +121,11 @@ func grow(t *testing.T, pool *pgxpool.Pool, n int) (ids []uuid.UUID) {
 
 	return ids
 }
+
+// bounded takes out of a plan the scans of tables that have a row a process, a queue or a database.
+var bounded = strings.NewReplacer(
+	"Seq Scan on workers", "", "Seq Scan on river_leader", "", "Seq Scan on river_queue", "", "Seq Scan on pg_database", "",
+)
 
 // No query of the API or of a step may read a table that grows from end to end.
 func TestNoQueryScansATableThatGrows(t *testing.T) {
@@ -191,6 +201,8 @@ func TestNoQueryScansATableThatGrows(t *testing.T) {
 		"notify": func(ctx context.Context, tx pgx.Tx) error {
 			return second(db.Notify(ctx, tx, []db.Notice{{OrderID: ids[0], Template: order.NoticeRejected}}))
 		},
+		"read a timeline":     func(ctx context.Context, tx pgx.Tx) error { return second(db.Timeline(ctx, tx, ids[0], 1_000)) },
+		"explain an order":    func(ctx context.Context, tx pgx.Tx) error { return second(db.Facts(ctx, tx, ids[0])) },
 		"find missing orders": func(ctx context.Context, tx pgx.Tx) error { return second(db.Missing(ctx, tx, ids)) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -215,7 +227,7 @@ func TestNoQueryScansATableThatGrows(t *testing.T) {
 				}
 
 				for _, plan := range e.plans {
-					if strings.Contains(plan, "Seq Scan") || strings.Contains(plan, "EXPLAIN: ") {
+					if strings.Contains(bounded.Replace(plan), "Seq Scan") || strings.Contains(plan, "EXPLAIN: ") {
 						t.Error(plan)
 					}
 				}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"embed"
 	"fmt"
-	"io/fs"
-	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -28,12 +26,6 @@ type Report struct {
 	Question string // the one it answers
 	Columns  []Column
 	SQL      string
-}
-
-// A Column is a report's column and what it means.
-type Column struct {
-	Name string
-	Doc  string
 }
 
 // A Table is a report's answer. Values are int64, float64, bool, string,
@@ -84,59 +76,14 @@ func noReport(name string) error {
 	return order.Errorf(order.NotFound, "There is no report %q; there are %s.", name, strings.Join(names, ", "))
 }
 
-// reports are the parsed files, by name because that is how a directory is read.
+// reports are the parsed files.
 var reports = sync.OnceValue(func() []Report {
-	var all []Report
+	files := readQueries(reportFiles)
+	all := make([]Report, 0, len(files))
 
-	err := fs.WalkDir(reportFiles, ".", func(file string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-
-		text, err := reportFiles.ReadFile(file)
-		all = append(all, parseReport(strings.TrimSuffix(path.Base(file), ".sql"), string(text)))
-
-		return err
-	})
-	if err != nil {
-		panic(err) //nolint:forbidigo // the files are part of the program
+	for _, q := range files {
+		all = append(all, Report{Name: q.name, Title: q.fields["title"], Question: q.fields["question"], Columns: q.columns, SQL: q.sql})
 	}
 
 	return all
 })
-
-// parseReport reads the head of a report's file:
-//
-//	-- title:    what lists show
-//	-- question: what it answers
-//	-- columns:
-//	--   name  what it means
-//
-// The first line that is no comment ends it. What is missing stays empty: a test
-// checks the files, so that nothing has to at run time.
-func parseReport(name, text string) Report {
-	r := Report{Name: name, SQL: text}
-
-	for line := range strings.Lines(text) {
-		comment, ok := strings.CutPrefix(strings.TrimSpace(line), "-- ")
-		if !ok {
-			break
-		}
-
-		if column, ok := strings.CutPrefix(comment, "  "); ok {
-			name, doc, _ := strings.Cut(column, " ")
-			r.Columns = append(r.Columns, Column{Name: name, Doc: strings.TrimSpace(doc)})
-
-			continue
-		}
-
-		switch key, value, _ := strings.Cut(comment, ":"); key {
-		case "title":
-			r.Title = strings.TrimSpace(value)
-		case "question":
-			r.Question = strings.TrimSpace(value)
-		}
-	}
-
-	return r
-}

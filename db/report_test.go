@@ -20,7 +20,7 @@ import (
 )
 
 var reportNames = []string{
-	"failures", "orders-by-hour", "points-reconciliation", "queue-depth", "settle-times", "stock-reconciliation",
+	"dead-letters", "failures", "orders-by-hour", "points-reconciliation", "queue-depth", "settle-times", "stock-reconciliation",
 }
 
 // reportBundle is a transaction of the test's own: in it now() stands still, so
@@ -409,4 +409,21 @@ func TestReportsRunWithPsql(t *testing.T) {
 			t.Errorf("%s: psql's columns are %v, the header's %v", r.Name, records[0], documented)
 		}
 	}
+}
+
+func TestReportDeadLetters(t *testing.T) {
+	t.Parallel()
+	b := setupReport(t)
+	b.seed(t, `
+		INSERT INTO dead_letters (job_id, kind, queue, args, errors, error, attempts, reason, signature, dead_at, attention_at, resolved_at, resolution)
+		VALUES
+			(1, 'points', 'points', '{}', '[]', 'x 1', 10, 'unknown', 'points: x ?', now() - interval '2 hours', now(), NULL, NULL),
+			(2, 'points', 'points', '{}', '[]', 'x 2', 10, 'unknown', 'points: x ?', now() - interval '1 hour', NULL, NULL, NULL),
+			(3, 'points', 'points', '{}', '[]', 'x 3', 10, 'poison', 'points: x ?', now(), NULL, NULL, NULL),
+			(4, 'points', 'points', '{}', '[]', 'x 4', 10, 'unknown', 'points: x ?', now(), NULL, now(), 'redriven')`)
+
+	b.check(t, "dead-letters", [][]any{
+		{"points", "unknown", "points: x ?", int64(2), int64(1), b.now.Add(-2 * time.Hour), b.now.Add(-time.Hour)},
+		{"points", "poison", "points: x ?", int64(1), int64(0), b.now, b.now},
+	})
 }

@@ -73,6 +73,50 @@ func Deduct(ctx context.Context, tx pgx.Tx, orders []order.Order) error {
 	return nil
 }
 
+// Release gives back what the orders took from stock, once a line.
+func Release(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
+	// The products first, in sku order; what the orders took cannot change, as their rows are locked.
+	_, err := tx.Exec(ctx, `
+		SELECT sku
+		FROM products
+		WHERE sku = ANY(ARRAY(
+			SELECT sku
+			FROM stock_movements
+			WHERE order_id = ANY($1)
+				AND kind = 'deduct'
+		))
+		ORDER BY sku
+		FOR NO KEY UPDATE`, ids)
+	if err != nil {
+		return fmt.Errorf("lock stock: %w", err)
+	}
+
+	_, err = tx.Exec(ctx, `
+		WITH released AS (
+			INSERT INTO stock_movements (order_id, sku, kind, quantity)
+			SELECT order_id, sku, 'release', quantity
+			FROM stock_movements
+			WHERE order_id = ANY($1)
+				AND kind = 'deduct'
+			ORDER BY order_id, sku
+			ON CONFLICT DO NOTHING
+			RETURNING sku, quantity
+		), given AS (
+			SELECT sku, sum(quantity)::bigint AS quantity
+			FROM released
+			GROUP BY sku
+		)
+		UPDATE products
+		SET available = available + given.quantity
+		FROM given
+		WHERE products.sku = given.sku`, ids)
+	if err != nil {
+		return fmt.Errorf("release stock: %w", err)
+	}
+
+	return nil
+}
+
 // columns are the lines of many orders as the arrays that unnest takes.
 type columns struct {
 	orderIDs   []uuid.UUID

@@ -17,8 +17,12 @@ import (
 const notifyEvery = 10 * time.Millisecond
 
 // NewClient makes a client that enqueues and does not work.
-func NewClient(pool *pgxpool.Pool, log *slog.Logger) (*river.Client[pgx.Tx], error) {
-	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{FetchCooldown: notifyEvery, Logger: log})
+func NewClient(pool *pgxpool.Pool, log *slog.Logger, s Settings) (*river.Client[pgx.Tx], error) {
+	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
+		FetchCooldown: notifyEvery,
+		Logger:        log,
+		MaxAttempts:   s.Attempts,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("make queue client: %w", err)
 	}

@@ -7,6 +7,8 @@
 package jobs
 
 import (
+	"time"
+
 	"github.com/google/uuid"
 	"github.com/riverqueue/river"
 )
@@ -16,6 +18,7 @@ const (
 	QueueInventory    = "inventory"
 	QueuePoints       = "points"
 	QueueNotification = "notification"
+	QueueLifecycle    = "lifecycle"
 	QueueMaintenance  = "maintenance"
 )
 
@@ -53,6 +56,35 @@ func (Notification) Kind() string { return "notification" }
 // InsertOpts are the kind's queue, uniqueness and attempts.
 func (a Notification) InsertOpts() river.InsertOpts { return insertOpts(a) }
 
+// Expire ends a held order that is still not paid at its deadline.
+type Expire struct {
+	OrderID uuid.UUID `json:"order_id" river:"unique"`
+}
+
+// Kind names the job.
+func (Expire) Kind() string { return "expire" }
+
+// InsertOpts are the kind's queue, uniqueness and attempts.
+func (a Expire) InsertOpts() river.InsertOpts { return insertOpts(a) }
+
+// Compensate sweeps up behind what went wrong: dead letters, overdue orders, orphans.
+type Compensate struct{}
+
+// Kind names the job.
+func (Compensate) Kind() string { return "compensate" }
+
+// InsertOpts are the kind's queue, uniqueness and attempts.
+func (a Compensate) InsertOpts() river.InsertOpts { return insertOpts(a) }
+
+// Audit proves the invariants on what is new since the last audit.
+type Audit struct{}
+
+// Kind names the job.
+func (Audit) Kind() string { return "audit" }
+
+// InsertOpts are the kind's queue, uniqueness and attempts.
+func (a Audit) InsertOpts() river.InsertOpts { return insertOpts(a) }
+
 // Prune deletes what is past its time: idempotency keys after 24 hours.
 type Prune struct{}
 
@@ -62,11 +94,20 @@ func (Prune) Kind() string { return "prune" }
 // InsertOpts are the kind's queue, uniqueness and attempts.
 func (a Prune) InsertOpts() river.InsertOpts { return insertOpts(a) }
 
-// ForNewOrder are the jobs that placing an order enqueues, one a step.
-func ForNewOrder(id uuid.UUID, created string) []river.InsertManyParams {
-	return []river.InsertManyParams{
+// ForNewOrder are the jobs that placing an order enqueues, one a step. The points
+// of a held order are enqueued when it is paid; until then, a job waits for its deadline.
+func ForNewOrder(id uuid.UUID, created string, holdUntil *time.Time) []river.InsertManyParams {
+	work := []river.InsertManyParams{
 		{Args: Inventory{OrderID: id}},
-		{Args: Points{OrderID: id}},
 		{Args: Notification{OrderID: id, Template: created}},
 	}
+
+	if holdUntil == nil {
+		return append(work, river.InsertManyParams{Args: Points{OrderID: id}})
+	}
+
+	return append(work, river.InsertManyParams{
+		Args:       Expire{OrderID: id},
+		InsertOpts: &river.InsertOpts{ScheduledAt: *holdUntil},
+	})
 }

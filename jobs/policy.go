@@ -10,11 +10,26 @@ import (
 // A Policy is how jobs of one kind are queued, run and retried.
 type Policy struct {
 	Queue       string
-	MaxAttempts int           // runs before the job is dead
+	MaxAttempts int           // runs before the job is dead; 0 for Settings.Attempts
 	Timeout     time.Duration // of one run; the rescuer waits for it, too
 	BackoffBase time.Duration // wait before the second run, doubled before each that follows
 	BackoffMax  time.Duration // bound of that doubling
 	Every       time.Duration // period of a periodic kind, else 0
+}
+
+// MaxDeaths is how many processes may end while a job runs until it is taken for
+// the cause. The trigger that writes dead letters knows the number, too.
+const MaxDeaths = 3
+
+// Settings are what operators may choose about jobs.
+type Settings struct {
+	Attempts        int           // runs of a step before it is dead
+	CompensateEvery time.Duration // period of the sweep
+}
+
+// Defaults are the settings of who chooses nothing.
+func Defaults() Settings {
+	return Settings{Attempts: 10, CompensateEvery: 30 * time.Second}
 }
 
 // step is the policy that the steps of an order share. One that fails is tried
@@ -23,10 +38,21 @@ type Policy struct {
 func step(queue string) Policy {
 	return Policy{
 		Queue:       queue,
-		MaxAttempts: 10,
 		Timeout:     10 * time.Second,
 		BackoffBase: time.Second,
 		BackoffMax:  5 * time.Minute,
+	}
+}
+
+// sweep is the policy of the periodic kinds: the next period is their retry.
+func sweep(every time.Duration) Policy {
+	return Policy{
+		Queue:       QueueMaintenance,
+		MaxAttempts: 3,
+		Timeout:     time.Minute,
+		BackoffBase: 5 * time.Second,
+		BackoffMax:  time.Minute,
+		Every:       every,
 	}
 }
 
@@ -35,14 +61,10 @@ var policies = map[string]Policy{
 	Inventory{}.Kind():    step(QueueInventory),
 	Points{}.Kind():       step(QueuePoints),
 	Notification{}.Kind(): step(QueueNotification),
-	Prune{}.Kind(): {
-		Queue:       QueueMaintenance,
-		MaxAttempts: 3,
-		Timeout:     time.Minute,
-		BackoffBase: time.Minute,
-		BackoffMax:  5 * time.Minute,
-		Every:       time.Hour,
-	},
+	Expire{}.Kind():       step(QueueLifecycle),
+	Compensate{}.Kind():   sweep(Defaults().CompensateEvery),
+	Audit{}.Kind():        sweep(5 * time.Minute),
+	Prune{}.Kind():        sweep(time.Hour),
 }
 
 // PolicyOf gives a kind's row of the job table; the zero Policy for a kind that is not ours.
@@ -50,22 +72,28 @@ func PolicyOf(kind string) Policy { return policies[kind] }
 
 // Queues lists the queues of the job table.
 func Queues() []string {
-	return []string{QueueInventory, QueuePoints, QueueNotification, QueueMaintenance}
+	return []string{QueueInventory, QueuePoints, QueueNotification, QueueLifecycle, QueueMaintenance}
 }
 
 // Periodic lists the jobs that the elected leader enqueues by the clock. A
 // restart resets River's clock, hence RunOnStart; uniqueness by period keeps a
 // row of restarts from running them more often.
-func Periodic() []*river.PeriodicJob {
-	prune := Prune{}
-
+func Periodic(s Settings) []*river.PeriodicJob {
 	return []*river.PeriodicJob{
-		river.NewPeriodicJob(
-			river.PeriodicInterval(PolicyOf(prune.Kind()).Every),
-			func() (river.JobArgs, *river.InsertOpts) { return prune, nil },
-			&river.PeriodicJobOpts{ID: prune.Kind(), RunOnStart: true},
-		),
+		every(s.CompensateEvery, Compensate{}),
+		every(PolicyOf(Audit{}.Kind()).Every, Audit{}),
+		every(PolicyOf(Prune{}.Kind()).Every, Prune{}),
 	}
+}
+
+func every(period time.Duration, args river.JobArgs) *river.PeriodicJob {
+	return river.NewPeriodicJob(
+		river.PeriodicInterval(period),
+		func() (river.JobArgs, *river.InsertOpts) {
+			return args, &river.InsertOpts{UniqueOpts: river.UniqueOpts{ByPeriod: period}}
+		},
+		&river.PeriodicJobOpts{ID: args.Kind(), RunOnStart: true},
+	)
 }
 
 // RetryAfter is how long a job waits after its nth failed run (n from 1):

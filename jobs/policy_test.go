@@ -1,6 +1,7 @@
 package jobs_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -10,14 +11,16 @@ import (
 	"orders/jobs"
 )
 
-var kinds = []river.JobArgsWithInsertOpts{jobs.Inventory{}, jobs.Points{}, jobs.Notification{}, jobs.Prune{}}
+var kinds = []river.JobArgsWithInsertOpts{
+	jobs.Inventory{}, jobs.Points{}, jobs.Notification{}, jobs.Expire{}, jobs.Compensate{}, jobs.Audit{}, jobs.Prune{},
+}
 
 func TestEveryKindHasAPolicy(t *testing.T) {
 	t.Parallel()
 
 	for _, args := range kinds {
 		p := jobs.PolicyOf(args.(river.JobArgs).Kind())
-		if p.Queue == "" || p.MaxAttempts < 2 || p.Timeout <= 0 || p.BackoffBase <= 0 || p.BackoffMax < p.BackoffBase {
+		if p.Queue == "" || p.MaxAttempts == 1 || p.Timeout <= 0 || p.BackoffBase <= 0 || p.BackoffMax < p.BackoffBase {
 			t.Errorf("%T: %+v", args, p)
 		}
 
@@ -56,12 +59,37 @@ func TestRetryAfterGrowsWithJitterToItsBound(t *testing.T) {
 func TestForNewOrderEnqueuesEachStepOnItsQueue(t *testing.T) {
 	t.Parallel()
 
-	queues := map[string]bool{}
-	for _, params := range jobs.ForNewOrder(uuid.New(), "created") {
-		queues[jobs.PolicyOf(params.Args.Kind()).Queue] = true
-	}
+	until := time.Now().Add(time.Hour)
 
-	if len(queues) != 3 {
-		t.Errorf("queues %v", queues)
+	for name, test := range map[string]struct {
+		hold *time.Time
+		want []string
+	}{
+		"an order":   {want: []string{"inventory", "notification", "points"}},
+		"a held one": {hold: &until, want: []string{"expire", "inventory", "notification"}},
+	} {
+		var got []string
+
+		for _, params := range jobs.ForNewOrder(uuid.New(), "created", test.hold) {
+			got = append(got, params.Args.Kind())
+
+			if at := params.InsertOpts; at != nil && !at.ScheduledAt.Equal(until) {
+				t.Errorf("%s is scheduled at %s", params.Args.Kind(), at.ScheduledAt)
+			}
+		}
+
+		if slices.Sort(got); !slices.Equal(got, test.want) {
+			t.Errorf("%s: %v, want %v", name, got, test.want)
+		}
+	}
+}
+
+func TestQueuesAreThoseOfTheKinds(t *testing.T) {
+	t.Parallel()
+
+	for _, args := range kinds {
+		if queue := args.InsertOpts().Queue; !slices.Contains(jobs.Queues(), queue) {
+			t.Errorf("%T waits on %s, which nobody works", args, queue)
+		}
 	}
 }

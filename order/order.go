@@ -2,11 +2,6 @@
 // batch of orders shares scarce stock, and what a customer is told. It does no
 // I/O and imports the standard library and the id type only, so that everything
 // here can be read, and tested, without a database.
-//
-//	         stock for all lines
-//	pending ─────────────────────► confirmed
-//	   │
-//	   └──── a line has none ────► rejected (final, nets to zero)
 package order
 
 import (
@@ -26,6 +21,7 @@ type Order struct {
 	HoldUntil    *time.Time `json:"hold_until" doc:"Deadline of payment of a held order, else null"`
 	CreatedAt    time.Time  `json:"created_at"`
 	UpdatedAt    time.Time  `json:"updated_at" doc:"When the status last changed"`
+	Attention    bool       `json:"attention" doc:"A step is dead and a person has been asked to look"`
 	Lines        []Line     `json:"lines" nullable:"false"`
 	Steps        []Step     `json:"steps" nullable:"false" doc:"The order's asynchronous work: inventory, points, notification"`
 }
@@ -43,7 +39,8 @@ const (
 	MaxQuantity  = 10_000
 	MaxPrice     = 1_000_000_000_000
 	MaxReceipt   = 1_000_000_000
-	PointsEarned = 10 // an order earns its customer
+	MaxHold      = 30 * 24 * time.Hour // that an order may wait for payment
+	PointsEarned = 10                  // an order earns its customer
 )
 
 // A Product is what can be ordered, and how much of it there is.

@@ -3,12 +3,14 @@ package order
 import (
 	"math"
 	"slices"
+	"time"
 )
 
 // A Draft is an order as asked for: no prices yet.
 type Draft struct {
-	UserID string
-	Lines  []DraftLine
+	UserID    string
+	HoldUntil *time.Time // when payment is waited for: the deadline
+	Lines     []DraftLine
 }
 
 // A DraftLine asks for a quantity of a product.
@@ -25,7 +27,7 @@ func Price(draft Draft, catalogue map[string]Product) (*Order, error) {
 		return nil, Errorf(InvalidLines, "An order has 1 to %d lines; this one has %d.", MaxLines, n)
 	}
 
-	o := &Order{UserID: draft.UserID, Status: Pending, Lines: make([]Line, 0, len(draft.Lines))}
+	o := &Order{UserID: draft.UserID, Status: Pending, HoldUntil: draft.HoldUntil, Lines: make([]Line, 0, len(draft.Lines))}
 
 	for _, line := range draft.Lines {
 		product, known := catalogue[line.SKU]

@@ -5,6 +5,7 @@ package workers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivertype"
 
 	"orders/db"
 	"orders/jobs"
@@ -24,7 +26,7 @@ const (
 	fetchCooldown     = 50 * time.Millisecond
 	fetchPollInterval = 250 * time.Millisecond // the guarantee below LISTEN/NOTIFY: how late a lost notification makes a job
 	jobTimeout        = 10 * time.Second       // of a kind without one of its own
-	rescueAfter       = 20 * time.Second       // a killed worker's jobs; early, as ledgers make a second run harmless
+	rescueAfter       = 20 * time.Second       // jobs that liveness has missed; early, as ledgers make a second run harmless
 	softStop          = 10 * time.Second       // for running jobs to finish before their contexts end
 )
 
@@ -32,23 +34,34 @@ const (
 type Options struct {
 	Pool        *pgxpool.Pool
 	Log         *slog.Logger
+	Version     string         // of the program, for whoever asks which workers there are
 	Concurrency map[string]int // jobs at once in this process, by queue; a queue that is not there is not worked
+
+	Jobs         jobs.Settings
+	Compensation flow.Compensation
 }
 
 // Workers are this process's workers.
 type Workers struct {
 	client  *river.Client[pgx.Tx]
+	live    *liveness
+	changed func() // announces that orders have changed
 	reserve *db.GroupCommit[uuid.UUID, flow.None]
 	award   *db.GroupCommit[uuid.UUID, flow.None]
 	notify  *db.GroupCommit[db.Notice, flow.None]
+	expire  *db.GroupCommit[uuid.UUID, *time.Time]
 }
 
 // New makes workers that are not started yet.
 func New(o Options) (*Workers, error) {
+	changed := db.NewAnnouncer(o.Pool).Changed
+	group := db.GroupOptions{Committed: changed}
 	w := &Workers{
-		reserve: db.NewGroupCommit(o.Pool, db.GroupOptions{}, flow.Reserve),
-		award:   db.NewGroupCommit(o.Pool, db.GroupOptions{}, flow.Award),
-		notify:  db.NewGroupCommit(o.Pool, db.GroupOptions{}, flow.Notify),
+		changed: changed,
+		reserve: db.NewGroupCommit(o.Pool, group, flow.Reserve),
+		award:   db.NewGroupCommit(o.Pool, group, flow.Award),
+		notify:  db.NewGroupCommit(o.Pool, group, flow.Notify),
+		expire:  db.NewGroupCommit(o.Pool, db.GroupOptions{Flushers: 1, Committed: changed}, flow.Expire),
 	}
 
 	queues := make(map[string]river.QueueConfig, len(o.Concurrency))
@@ -56,13 +69,18 @@ func New(o Options) (*Workers, error) {
 		queues[queue] = river.QueueConfig{MaxWorkers: n}
 	}
 
+	w.live = newLiveness(o)
+
 	client, err := river.NewClient(riverpgxv5.New(o.Pool), &river.Config{
 		FetchCooldown:        fetchCooldown,
 		FetchOnlyKnownKinds:  true, // a newer program's jobs wait for a newer program's workers
 		FetchPollInterval:    fetchPollInterval,
+		ID:                   w.live.self.ID, // what attempted_by and the leader's lease say
 		JobTimeout:           jobTimeout,
 		Logger:               o.Log,
-		PeriodicJobs:         jobs.Periodic(),
+		MaxAttempts:          o.Jobs.Attempts,
+		Middleware:           []rivertype.Middleware{&quarantine{}},
+		PeriodicJobs:         jobs.Periodic(o.Jobs),
 		Queues:               queues,
 		RescueStuckJobsAfter: rescueAfter,
 		SoftStopTimeout:      softStop,
@@ -80,7 +98,10 @@ func New(o Options) (*Workers, error) {
 }
 
 // register lists the kinds. Every process knows all of them, because the elected
-// leader discards stuck jobs of kinds that it does not.
+// leader discards jobs of kinds that it does not, once they have run for
+// rescueAfter. While programs of two versions run, the leader may be an old one:
+// a step's timeout is shorter than that, and a killed worker's jobs are put back
+// before; only a new sweep that takes longer might be discarded, and comes again.
 func (w *Workers) register(o Options) *river.Workers {
 	kinds := river.NewWorkers()
 
@@ -96,6 +117,9 @@ func (w *Workers) register(o Options) *river.Workers {
 		group: w.notify,
 		item:  notice,
 	})
+	river.AddWorker(kinds, &expire{group: w.expire})
+	river.AddWorker(kinds, &compensate{pool: o.Pool, log: o.Log, rules: o.Compensation, changed: w.changed})
+	river.AddWorker(kinds, &audit{pool: o.Pool, log: o.Log})
 	river.AddWorker(kinds, &prune{pool: o.Pool, log: o.Log})
 
 	return kinds
@@ -103,8 +127,12 @@ func (w *Workers) register(o Options) *river.Workers {
 
 // Start begins to work. Workers stop by Stop, not by ctx.
 func (w *Workers) Start(ctx context.Context) error {
-	if err := w.client.Start(context.WithoutCancel(ctx)); err != nil {
+	if err := w.live.start(ctx); err != nil {
 		return fmt.Errorf("start workers: %w", err)
+	}
+
+	if err := w.client.Start(context.WithoutCancel(ctx)); err != nil {
+		return fmt.Errorf("start workers: %w", errors.Join(err, w.live.stop(ctx)))
 	}
 
 	return nil
@@ -113,7 +141,7 @@ func (w *Workers) Start(ctx context.Context) error {
 // Stop takes no more jobs, lets those that run finish, and returns when all have.
 // Jobs that take too long are put back untouched.
 func (w *Workers) Stop(ctx context.Context) error {
-	err := w.client.Stop(ctx)
+	err := errors.Join(w.client.Stop(ctx), w.live.stop(ctx))
 	w.close()
 
 	if err != nil {
@@ -127,4 +155,5 @@ func (w *Workers) close() {
 	w.reserve.Close()
 	w.award.Close()
 	w.notify.Close()
+	w.expire.Close()
 }

@@ -35,7 +35,7 @@ func setup(t *testing.T) *bundle {
 	b := &bundle{t: t, pool: dbtest.Pool(t), log: slog.New(slog.DiscardHandler)}
 
 	var err error
-	if b.queue, err = jobs.NewClient(b.pool, b.log); err != nil {
+	if b.queue, err = jobs.NewClient(b.pool, b.log, jobs.Defaults()); err != nil {
 		t.Fatal(err)
 	}
 
@@ -66,7 +66,7 @@ func (b *bundle) start() *workers.Workers {
 		concurrency[queue] = 50
 	}
 
-	w, err := workers.New(workers.Options{Pool: b.pool, Log: b.log, Concurrency: concurrency})
+	w, err := workers.New(workers.Options{Pool: b.pool, Log: b.log, Version: "test", Concurrency: concurrency, Jobs: jobs.Defaults(), Compensation: flow.DefaultCompensation()})
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func TestWorkersSettleOrders(t *testing.T) {
 
 	rejected := b.order(5_000)
 
-	b.eventually(153, `SELECT count(*) FROM river_job WHERE state = 'completed' AND kind <> 'prune'`)
+	b.eventually(153, `SELECT count(*) FROM river_job WHERE state = 'completed' AND queue <> 'maintenance'`)
 	b.eventually(50, `SELECT count(*) FROM orders WHERE status = 'confirmed'`)
 
 	o, err := db.Order(t.Context(), b.pool, rejected)
@@ -173,7 +173,7 @@ func TestAFailedStepIsRetriedAndSaysSoWithoutInternals(t *testing.T) {
 	}
 
 	b.eventually(10, `SELECT coalesce(sum(balance), 0)::int FROM points_balances`)
-	b.eventually(0, `SELECT count(*) FROM river_job WHERE state NOT IN ('completed')`)
+	b.eventually(0, `SELECT count(*) FROM river_job WHERE state <> 'completed' AND queue <> 'maintenance'`)
 }
 
 func TestAJobWithoutAnOrderIsCancelled(t *testing.T) {
@@ -182,7 +182,7 @@ func TestAJobWithoutAnOrderIsCancelled(t *testing.T) {
 	b := setup(t)
 	b.start()
 
-	for _, args := range jobs.ForNewOrder(uuid.Must(uuid.NewV7()), string(order.NoticeCreated)) {
+	for _, args := range jobs.ForNewOrder(uuid.Must(uuid.NewV7()), string(order.NoticeCreated), nil) {
 		if _, err := b.queue.Insert(t.Context(), args.Args, nil); err != nil {
 			t.Fatal(err)
 		}

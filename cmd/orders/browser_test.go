@@ -51,7 +51,7 @@ func TestBrowserPages(t *testing.T) {
 		t.Fatal(status, err)
 	}
 
-	eventually(t, devPool(t, settings), 3, `SELECT count(*) FROM river_job WHERE state = 'completed' AND kind <> 'prune'`)
+	eventually(t, devPool(t, settings), 3, `SELECT count(*) FROM river_job WHERE state = 'completed' AND queue <> 'maintenance'`)
 
 	for path, want := range map[string][]string{
 		"/":                             {"Place an order", "/orders/{id}", "Book a receipt of stock"},

@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"net/url"
 	"reflect"
 	"text/tabwriter"
+	"time"
 
 	"orders/jobs"
+	"orders/order/flow"
 )
 
 // config is every setting: environment first, a flag for each. --help and
@@ -27,7 +30,13 @@ type config struct {
 	InventoryWorkers    int `env:"ORDERS_INVENTORY_WORKERS" default:"500" help:"Inventory jobs at once in a process; 0 leaves the queue to others."`
 	PointsWorkers       int `env:"ORDERS_POINTS_WORKERS" default:"500" help:"Points jobs at once in a process; 0 leaves the queue to others."`
 	NotificationWorkers int `env:"ORDERS_NOTIFICATION_WORKERS" default:"500" help:"Notification jobs at once in a process; 0 leaves the queue to others."`
+	LifecycleWorkers    int `env:"ORDERS_LIFECYCLE_WORKERS" default:"50" help:"Expire jobs at once in a process; 0 leaves the queue to others."`
 	MaintenanceWorkers  int `env:"ORDERS_MAINTENANCE_WORKERS" default:"2" help:"Maintenance jobs at once in a process; 0 leaves the queue to others."`
+
+	Attempts        int             `env:"ORDERS_ATTEMPTS" default:"10" help:"Runs of a step's job before it is a dead letter."`
+	CompensateEvery time.Duration   `env:"ORDERS_COMPENSATE_EVERY" default:"30s" help:"How often dead letters, overdue orders and orphans are swept up."`
+	PendingDeadline time.Duration   `env:"ORDERS_PENDING_DEADLINE" default:"15m" help:"How long an order may stay pending before it expires."`
+	RedriveAfter    []time.Duration `env:"ORDERS_REDRIVE_AFTER" default:"1m,5m,15m" help:"When a dead letter that looks transient is redriven, counted from each death; then people are asked."`
 
 	LogLevel  slog.Level `env:"ORDERS_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
 	LogFormat string     `env:"ORDERS_LOG_FORMAT" default:"text" enum:"text,json" help:"text or json."`
@@ -61,6 +70,14 @@ func (c *config) Validate() error {
 		}
 	}
 
+	if c.Attempts < 1 || c.Attempts > math.MaxInt16 {
+		mistake("ORDERS_ATTEMPTS: %d; write a number from 1 to %d", c.Attempts, math.MaxInt16)
+	}
+
+	if c.CompensateEvery < time.Second || c.PendingDeadline < time.Second {
+		mistake("ORDERS_COMPENSATE_EVERY and ORDERS_PENDING_DEADLINE: write a second or more, such as 30s")
+	}
+
 	if _, err := url.Parse(c.DatabaseURL); err != nil {
 		mistake("DATABASE_URL: it is no URL; write postgres://user:password@host:5432/database")
 	}
@@ -79,8 +96,17 @@ func (c *config) concurrency() map[string]int {
 		jobs.QueueInventory:    c.InventoryWorkers,
 		jobs.QueuePoints:       c.PointsWorkers,
 		jobs.QueueNotification: c.NotificationWorkers,
+		jobs.QueueLifecycle:    c.LifecycleWorkers,
 		jobs.QueueMaintenance:  c.MaintenanceWorkers,
 	}
+}
+
+func (c *config) jobs() jobs.Settings {
+	return jobs.Settings{Attempts: c.Attempts, CompensateEvery: c.CompensateEvery}
+}
+
+func (c *config) compensation() flow.Compensation {
+	return flow.Compensation{PendingDeadline: c.PendingDeadline, RedriveAfter: c.RedriveAfter}
 }
 
 // loggers makes the program's logger, and one for libraries, which say at info
@@ -113,15 +139,29 @@ func (c *config) needDatabase() error {
 	return nil
 }
 
+// redacted is a database's address without its password, wherever it stands there.
+func redacted(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme == "" && address != "" {
+		return "(set, and not shown: it is no URL)"
+	}
+
+	if query := u.Query(); query.Has("password") || query.Has("sslpassword") {
+		query.Del("password")
+		query.Del("sslpassword")
+		u.RawQuery = query.Encode()
+	}
+
+	return u.Redacted()
+}
+
 type configCmd struct{}
 
 // Run prints each setting as the environment variable that would set it.
 func (configCmd) Run(p *program) error {
 	shown := p.config
 
-	if u, err := url.Parse(shown.DatabaseURL); err == nil && shown.DatabaseURL != "" {
-		shown.DatabaseURL = u.Redacted()
-	}
+	shown.DatabaseURL = redacted(shown.DatabaseURL)
 
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 

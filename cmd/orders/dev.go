@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"time"
 
 	"orders/db"
 	"orders/db/local"
@@ -28,6 +29,20 @@ func (devCmd) Run(p *program) (err error) {
 		}
 
 		defer func() { err = errors.Join(err, stopPostgres(p, postgres)) }()
+
+		ctx, end := context.WithCancelCause(p.ctx)
+		defer end(nil)
+
+		go watch(ctx, postgres, end)
+
+		p.ctx = ctx
+
+		defer func() {
+			if errors.Is(context.Cause(ctx), errPostgresEnded) {
+				err = fmt.Errorf("%w; %s/server.log says why; start again, nothing that was accepted is lost",
+					errPostgresEnded, postgres.Dir())
+			}
+		}()
 	}
 
 	if err := db.MigrateUp(p.ctx, p.DatabaseURL); err != nil {
@@ -51,14 +66,14 @@ func runAll(p *program, listener net.Listener) error {
 		return err
 	}
 
-	handler, place, err := newAPI(p.ctx, p, pool)
+	handler, commits, err := newAPI(p.ctx, p, pool)
 	if err != nil {
 		return err
 	}
 
 	stopWorkers, err := startWorkers(p, pool)
 	if err != nil {
-		place.Close()
+		commits.Close()
 
 		return err
 	}
@@ -69,7 +84,7 @@ func runAll(p *program, listener net.Listener) error {
 
 	err = serveUntil(p.ctx, p, listener, handler)
 
-	place.Close()
+	commits.Close()
 
 	return errors.Join(err, stopWorkers())
 }
@@ -88,6 +103,21 @@ func startPostgres(p *program) (*local.Server, error) {
 	p.DatabaseURL = postgres.URL("orders")
 
 	return postgres, nil
+}
+
+var errPostgresEnded = errors.New("the private Postgres has ended")
+
+// watch ends the program when its Postgres is gone: nothing would bring it back.
+func watch(ctx context.Context, postgres *local.Server, end context.CancelCauseFunc) {
+	for postgres.Alive() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(time.Second):
+		}
+	}
+
+	end(errPostgresEnded)
 }
 
 func stopPostgres(p *program, postgres *local.Server) error {

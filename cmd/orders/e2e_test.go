@@ -75,7 +75,7 @@ func TestNothingIsLostByKillingIt(t *testing.T) {
 	senders.Wait()
 
 	pool := devPool(t, settings)
-	eventually(t, pool, 0, `SELECT count(*) FROM river_job WHERE state <> 'completed' AND kind <> 'prune'`)
+	eventually(t, pool, 0, `SELECT count(*) FROM river_job WHERE state <> 'completed' AND queue <> 'maintenance'`)
 
 	for sql, want := range map[string]int{
 		`SELECT count(*) FROM orders`:                             orders,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"os"
@@ -85,16 +86,19 @@ func settingsTable() string {
 func jobsTable() string {
 	var table strings.Builder
 
-	table.WriteString("| kind | queue | attempts | one run | does |\n|---|---|---|---|---|\n")
+	table.WriteString("| kind | queue | attempts | does |\n|---|---|---|---|\n")
 
 	for _, kind := range []struct{ name, does string }{
 		{jobs.Inventory{}.Kind(), "takes the stock of all lines or none: confirms the order, or rejects it and undoes the rest"},
 		{jobs.Points{}.Kind(), "+10 points for the customer"},
 		{jobs.Notification{}.Kind(), "a message in the customer's inbox"},
+		{jobs.Expire{}.Kind(), "at a held order's deadline: ends it if it is not paid"},
+		{jobs.Compensate{}.Kind(), "every 30 s: redrives dead letters or undoes their orders, expires overdue orders, adopts orphans"},
+		{jobs.Audit{}.Kind(), "every 5 min: proves the invariants on what is new"},
 		{jobs.Prune{}.Kind(), "hourly: deletes Idempotency-Keys past 24 hours"},
 	} {
 		p := jobs.PolicyOf(kind.name)
-		fmt.Fprintf(&table, "| `%s` | %s | %d | ≤ %s | %s |\n", kind.name, p.Queue, p.MaxAttempts, p.Timeout, kind.does)
+		fmt.Fprintf(&table, "| `%s` | %s | %d | %s |\n", kind.name, p.Queue, cmp.Or(p.MaxAttempts, jobs.Defaults().Attempts), kind.does)
 	}
 
 	return table.String()

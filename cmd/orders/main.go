@@ -37,6 +37,7 @@ type program struct {
 	config
 	ctx    context.Context //nolint:containedctx // the program's own, bound to its commands by kong
 	stdout io.Writer
+	stderr io.Writer // progress, for whoever waits
 	log    *slog.Logger
 	quiet  *slog.Logger // for libraries: warnings and worse
 }
@@ -74,7 +75,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 
-	p := &program{config: c.Config, ctx: ctx, stdout: stdout}
+	p := &program{config: c.Config, ctx: ctx, stdout: stdout, stderr: stderr}
 	p.log, p.quiet = c.Config.loggers(stderr)
 
 	if err := command.Run(p); err != nil {
@@ -90,15 +91,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 type cli struct {
 	Config config `embed:""`
 
-	Dev     devCmd     `cmd:"" help:"Run everything in one process: a private Postgres, the API, the workers and River UI."`
-	Serve   serveCmd   `cmd:"" help:"Run the API against DATABASE_URL."`
-	Work    workCmd    `cmd:"" help:"Run the workers against DATABASE_URL."`
-	Migrate migrateCmd `cmd:"" help:"Bring the database's schema up or down, or tell its version."`
-	Seed    seedCmd    `cmd:"" help:"Add a few demo products with stock."`
-	Report  reportCmd  `cmd:"" help:"Answer an operator's question with a named SQL query."`
-	Health  healthCmd  `cmd:"" help:"Ask the process at ORDERS_LISTEN whether it is ready; exit 1 when not."`
-	Show    configCmd  `cmd:"" name:"config" help:"Print the settings in force, secrets redacted."`
-	Version versionCmd `cmd:"" help:"Print the program's version."`
+	Dev     devCmd         `cmd:"" help:"Run everything in one process: a private Postgres, the API, the workers and River UI."`
+	Serve   serveCmd       `cmd:"" help:"Run the API against DATABASE_URL."`
+	Work    workCmd        `cmd:"" help:"Run the workers against DATABASE_URL."`
+	Migrate migrateCmd     `cmd:"" help:"Bring the database's schema up or down, or tell its version."`
+	Seed    seedCmd        `cmd:"" help:"Add a few demo products with stock."`
+	Report  reportCmd      `cmd:"" help:"Answer an operator's question with a named SQL query."`
+	Audit   auditCmd       `cmd:"" help:"Prove the invariants on all of the data; exit 1 when one is broken."`
+	Letters deadLettersCmd `cmd:"" name:"dead-letters" help:"See the jobs that were given up, and do their work again."`
+	Workers workersCmd     `cmd:"" help:"List the worker processes, and those found dead within the hour."`
+	Health  healthCmd      `cmd:"" help:"Ask the process at ORDERS_LISTEN whether it is ready; exit 1 when not."`
+	Show    configCmd      `cmd:"" name:"config" help:"Print the settings in force, secrets redacted."`
+	Version versionCmd     `cmd:"" help:"Print the program's version."`
 }
 
 type versionCmd struct{}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"orders/db"
@@ -27,12 +28,17 @@ func (migrateUpCmd) Run(p *program) error {
 }
 
 type migrateDownCmd struct {
-	All bool `help:"Take back everything, River's tables, too: all data is lost."`
+	All bool `help:"Take back everything, River's tables, too: all data is lost. Wants --yes."`
+	Yes bool `help:"All data may be lost."`
 }
 
 func (c migrateDownCmd) Run(p *program) error {
 	if err := p.needDatabase(); err != nil {
 		return err
+	}
+
+	if c.All && !c.Yes {
+		return errors.New("migrate down --all loses all orders; add --yes if they may be lost")
 	}
 
 	if err := db.MigrateDown(p.ctx, p.DatabaseURL, c.All); err != nil {

@@ -18,11 +18,7 @@ func (c reportCmd) Run(p *program) error {
 		return listReports(p)
 	}
 
-	if err := p.needDatabase(); err != nil {
-		return err
-	}
-
-	pool, err := db.Open(p.ctx, p.DatabaseURL)
+	pool, err := openChecked(p)
 	if err != nil {
 		return err
 	}

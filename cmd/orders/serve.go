@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -27,11 +28,11 @@ func (serveCmd) Run(p *program) error {
 		return err
 	}
 
-	handler, place, err := newAPI(p.ctx, p, pool)
+	handler, commits, err := newAPI(p.ctx, p, pool)
 	if err != nil {
 		return err
 	}
-	defer place.Close()
+	defer commits.Close()
 
 	p.log.Info("serving", "address", listener.Addr().String(), "version", version)
 
@@ -61,17 +62,13 @@ func (workCmd) Run(p *program) error {
 		return err
 	}
 
-	if health != nil {
+	if health == nil {
+		<-p.ctx.Done()
+	} else {
 		err = serveUntil(p.ctx, p, health, healthHandler(ready(pool)))
 	}
 
-	<-p.ctx.Done()
-
-	if stopErr := stop(); stopErr != nil {
-		return stopErr
-	}
-
-	return err
+	return errors.Join(err, stop())
 }
 
 // startWorkers starts the workers and returns how to end them.
@@ -83,7 +80,14 @@ func startWorkers(p *program, pool *pgxpool.Pool) (stop func() error, err error)
 		}
 	}
 
-	w, err := workers.New(workers.Options{Pool: pool, Log: p.quiet, Concurrency: concurrency})
+	w, err := workers.New(workers.Options{
+		Pool:         pool,
+		Log:          p.quiet,
+		Version:      version,
+		Concurrency:  concurrency,
+		Jobs:         p.jobs(),
+		Compensation: p.compensation(),
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -145,12 +149,16 @@ type healthCmd struct{}
 
 // Run asks a process on this machine, for container health checks.
 func (healthCmd) Run(p *program) error {
-	_, port, err := net.SplitHostPort(p.Listen)
+	host, port, err := net.SplitHostPort(p.Listen)
 	if err != nil {
 		return fmt.Errorf("read ORDERS_LISTEN: %w", err)
 	}
 
-	request, err := http.NewRequestWithContext(p.ctx, http.MethodGet, "http://"+net.JoinHostPort("localhost", port)+"/readyz", nil)
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+
+	request, err := http.NewRequestWithContext(p.ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/readyz", nil)
 	if err != nil {
 		return fmt.Errorf("ask: %w", err)
 	}

@@ -198,6 +198,7 @@ func TestCommandsThatTell(t *testing.T) {
 		"version":         {args: []string{"version"}, says: []string{"dev"}},
 		"config":          {args: []string{"config"}, says: []string{"DATABASE_URL", "ORDERS_LISTEN", "127.0.0.1:8080"}},
 		"migrate version": {args: []string{"migrate", "version"}, says: []string{"schema:  river ", "program: river "}},
+		"all down":        {args: []string{"migrate", "down", "--help"}, says: []string{"--yes"}},
 		"migrate up":      {args: []string{"migrate", "up"}, says: []string{"schema:  river"}},
 		"list of reports": {args: []string{"report"}, says: []string{"settle-times", "stock-reconciliation"}},
 		"a report":        {args: []string{"report", "orders-by-hour", "--format", "csv"}, says: []string{"hour,status"}},
@@ -222,8 +223,46 @@ func TestCommandsThatTell(t *testing.T) {
 func TestConfigHidesThePassword(t *testing.T) {
 	t.Parallel()
 
-	p := start(t, map[string]string{"DATABASE_URL": "postgres://me:hush-hush@db/orders"}, "config")
-	if code := p.ended(); code != exitOK || strings.Contains(p.output.String(), "hush-hush") || !strings.Contains(p.output.String(), "me:xxxxx@db") {
-		t.Errorf("exit code %d: %s", code, p.output)
+	for url, shown := range map[string]string{
+		"postgres://me:hush-hush@db/orders":                        "me:xxxxx@db",
+		"postgres://me@db/orders?password=hush-hush&sslmode=allow": "me@db/orders?sslmode=allow",
+		"host=db password=hush-hush":                               "not shown",
+	} {
+		p := start(t, map[string]string{"DATABASE_URL": url}, "config")
+		if code := p.ended(); code != exitOK || strings.Contains(p.output.String(), "hush-hush") || !strings.Contains(p.output.String(), shown) {
+			t.Errorf("exit code %d: %s", code, p.output)
+		}
+	}
+}
+
+// A client that never finishes what it began does not hold its connection, nor
+// the program's end.
+func TestServeCutsOffWhoNeverFinishes(t *testing.T) {
+	t.Parallel()
+
+	settings := map[string]string{"DATABASE_URL": dbtest.URL(t), "ORDERS_LISTEN": address(t)}
+	start(t, settings, "serve").ready()
+
+	for name, request := range map[string]string{
+		"half a header":                   "GET /orders HTTP/1.1\r\nHost: orders\r\nX-Half",
+		"a body announced, and not asked": "GET /orders HTTP/1.1\r\nHost: orders\r\nContent-Length: 100\r\n\r\n",
+		"a body for nothing":              "POST /nope HTTP/1.1\r\nHost: orders\r\nContent-Length: 100\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", settings["ORDERS_LISTEN"])
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+
+			io.WriteString(conn, request)
+			conn.SetReadDeadline(time.Now().Add(time.Minute)) // a wait without end fails the test
+
+			if _, err := io.Copy(io.Discard, conn); err != nil {
+				t.Errorf("it is still open: %v", err)
+			}
+		})
 	}
 }

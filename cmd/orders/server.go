@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -14,23 +15,35 @@ import (
 	"orders/api"
 	"orders/db"
 	"orders/jobs"
+	"orders/order"
 	"orders/order/flow"
 )
 
 const (
 	headerTimeout = 5 * time.Second
+	readTimeout   = 10 * time.Second // of a whole request, a body that nobody asked for included
 	idleTimeout   = 2 * time.Minute
 	maxHeader     = 32 << 10
 	drainTimeout  = 30 * time.Second // for requests and jobs that run when the program is told to end
 )
 
-// placer is the group commit that places orders.
-type placer = db.GroupCommit[flow.Placement, flow.Placed]
+// commits are the group commits that requests share transactions through.
+type commits struct {
+	place  *db.GroupCommit[flow.Placement, flow.Placed]
+	cancel *db.GroupCommit[flow.Cancellation, order.Order]
+	pay    *db.GroupCommit[flow.Payment, order.Order]
+}
 
-// newAPI assembles the HTTP side on a pool. The group commit is to be closed
-// when no request is left.
-func newAPI(ctx context.Context, p *program, pool *pgxpool.Pool) (http.Handler, *placer, error) {
-	queue, err := jobs.NewClient(pool, p.quiet)
+// Close serves those who wait. It is for when no request is left.
+func (c *commits) Close() {
+	c.place.Close()
+	c.cancel.Close()
+	c.pay.Close()
+}
+
+// newAPI assembles the HTTP side on a pool.
+func newAPI(ctx context.Context, p *program, pool *pgxpool.Pool) (http.Handler, *commits, error) {
+	queue, err := jobs.NewClient(pool, p.quiet, p.jobs())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -48,18 +61,32 @@ func newAPI(ctx context.Context, p *program, pool *pgxpool.Pool) (http.Handler, 
 		return nil, nil, fmt.Errorf("start River UI: %w", err)
 	}
 
-	place := db.NewGroupCommit(pool, db.GroupOptions{}, flow.Place(queue))
+	announced := db.GroupOptions{Committed: db.NewAnnouncer(pool).Changed}
+	c := &commits{
+		place:  db.NewGroupCommit(pool, db.GroupOptions{}, flow.Place(queue)), // nobody watches an order before it is placed
+		cancel: db.NewGroupCommit(pool, announced, flow.Cancel),
+		pay:    db.NewGroupCommit(pool, announced, flow.Pay(queue)),
+	}
+
+	watch := api.NewWatch(api.WatchOptions{Pool: pool, Log: p.log})
+	context.AfterFunc(ctx, watch.Close) // streams last long: draining does not wait for them
 
 	handler := api.New(api.Options{ //nolint:contextcheck // requests bring their own
 		Pool:    pool,
-		Place:   place.Do,
+		Place:   c.place.Do,
+		Cancel:  c.cancel.Do,
+		Pay:     c.pay.Do,
+		Queue:   queue,
+		Watch:   watch,
 		RiverUI: ui,
 		Ready:   ready(pool),
 		Log:     p.log,
 		Version: version,
+
+		RedriveAfter: p.compensation().RedriveAfter,
 	})
 
-	return handler, place, nil
+	return handler, c, nil
 }
 
 // ready tells whether work can be done: the database is there and its schema fits.
@@ -83,6 +110,8 @@ func serveUntil(ctx context.Context, p *program, listener net.Listener, handler 
 	server := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       readTimeout,
+		ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelDebug), // of connections that break
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 	}

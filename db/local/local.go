@@ -89,6 +89,9 @@ func (s *Server) URL(database string) string {
 // Dir is where the server lives: Options.Dir, made absolute, or a place its user can reach.
 func (s *Server) Dir() string { return s.home.dir }
 
+// Alive tells whether the server still runs.
+func (s *Server) Alive() bool { return s.alive() }
+
 // Stop ends the server: open transactions are rolled back, nothing committed is lost. When ctx ends
 // first, the server is told to quit at once and recovers at its next start. Stopping twice is fine.
 func (s *Server) Stop(ctx context.Context) error {

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
 
 	"orders/db"
 	"orders/db/dbtest"
@@ -22,6 +23,7 @@ func TestMain(m *testing.M) { dbtest.Main(m, db.MigrateUp) }
 type bundle struct {
 	t     *testing.T
 	pool  *pgxpool.Pool
+	queue *river.Client[pgx.Tx]
 	place *db.GroupCommit[flow.Placement, flow.Placed]
 }
 
@@ -35,12 +37,12 @@ func setup(t *testing.T, stock map[string]int64) *bundle {
 func setupOn(t *testing.T, pool *pgxpool.Pool, stock map[string]int64) *bundle {
 	t.Helper()
 
-	queue, err := jobs.NewClient(pool, nil)
+	queue, err := jobs.NewClient(pool, nil, jobs.Defaults())
 	if err != nil {
 		t.Fatal(err)
 	}
 
-	b := &bundle{t: t, pool: pool, place: db.NewGroupCommit(pool, db.GroupOptions{}, flow.Place(queue))}
+	b := &bundle{t: t, pool: pool, queue: queue, place: db.NewGroupCommit(pool, db.GroupOptions{}, flow.Place(queue))}
 	t.Cleanup(b.place.Close)
 
 	b.inTx(func(tx pgx.Tx) error {
@@ -137,6 +139,52 @@ func (b *bundle) audit() {
 		FULL JOIN points_balances AS b USING (user_id)
 		WHERE coalesce(e.points, 0) <> coalesce(b.balance, 0)`); n != 0 {
 		b.t.Errorf("%d balances are not the sum of their entries", n)
+	}
+}
+
+// invariants checks, beside the sums, what must hold of orders whose steps have all run.
+func (b *bundle) invariants() {
+	b.t.Helper()
+	b.audit()
+
+	for what, sql := range map[string]string{
+		"confirmed orders lack a deduction": `
+			SELECT count(*)
+			FROM orders AS o
+			JOIN order_lines AS l ON l.order_id = o.id
+			LEFT JOIN stock_movements AS m ON m.order_id = o.id AND m.sku = l.sku AND m.kind = 'deduct' AND m.quantity = l.quantity
+			WHERE o.status IN ('confirmed', 'awaiting_payment') AND m.order_id IS NULL`,
+		"orders that are over do not net to zero in stock": `
+			SELECT count(*)
+			FROM orders AS o
+			JOIN stock_movements AS m ON m.order_id = o.id
+			WHERE o.status NOT IN ('pending', 'confirmed', 'awaiting_payment')
+			GROUP BY o.id
+			HAVING sum(CASE kind WHEN 'deduct' THEN quantity ELSE -quantity END) <> 0`,
+		"orders that are over keep points": `
+			SELECT count(*)
+			FROM orders AS o
+			WHERE o.status NOT IN ('pending', 'confirmed', 'awaiting_payment')
+				AND (SELECT coalesce(sum(points), 0) FROM points_entries AS p WHERE p.order_id = o.id) <> 0`,
+		"orders that are over did not tell their customer": `
+			SELECT count(*)
+			FROM orders AS o
+			WHERE o.status NOT IN ('pending', 'confirmed', 'awaiting_payment')
+				AND 2 <> (SELECT count(*) FROM notifications AS n WHERE n.order_id = o.id AND n.template IN ('created', o.status))`,
+		"orders that are not over told their customer so": `
+			SELECT count(*)
+			FROM orders AS o
+			JOIN notifications AS n ON n.order_id = o.id
+			WHERE o.status IN ('pending', 'confirmed', 'awaiting_payment') AND n.template <> 'created'`,
+		"orders are paid and not confirmed or over": `
+			SELECT count(*)
+			FROM orders AS o
+			JOIN payments AS p ON p.order_id = o.id
+			WHERE o.status NOT IN ('confirmed', 'cancelled')`,
+	} {
+		if n := b.count(`SELECT coalesce(sum(count), 0) FROM (` + sql + `) AS broken (count)`); n != 0 {
+			b.t.Errorf("%d %s", n, what)
+		}
 	}
 }
 

@@ -227,7 +227,7 @@ func (p *placing) write(ctx context.Context, tx pgx.Tx, queue *river.Client[pgx.
 			order.StepOf(order.Notification, nil, nil),
 		}
 		p.results[i].Value.Order = o
-		work = append(work, jobs.ForNewOrder(o.ID, string(order.NoticeCreated))...)
+		work = append(work, jobs.ForNewOrder(o.ID, string(order.NoticeCreated), o.HoldUntil)...)
 	}
 
 	if len(work) == 0 {

@@ -11,8 +11,8 @@ import (
 )
 
 // Reserve shares the stock among those of the orders that are still pending:
-// an order that gets all its lines is confirmed, one that does not is rejected
-// and, in the same transaction, nets to zero and its customer is told.
+// an order that gets all its lines is confirmed, or waits for its payment; one
+// that does not is rejected.
 func Reserve(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) ([]db.Result[None], error) {
 	pending, err := db.LockPending(ctx, tx, ids)
 	if err != nil {
@@ -35,21 +35,32 @@ func reserve(ctx context.Context, tx pgx.Tx, pending []order.Order) error {
 	}
 
 	var (
-		served   []order.Order
-		rejected []uuid.UUID
-		moves    []db.Move
+		served  []order.Order
+		moves   []db.Move
+		endings []ending
 	)
 
 	for i, shortage := range order.Allocate(stock, pending) {
 		o := pending[i]
 
-		if shortage == nil {
-			served = append(served, o)
-			moves = append(moves, db.Move{OrderID: o.ID, To: order.Confirmed})
-		} else {
-			rejected = append(rejected, o.ID)
-			moves = append(moves, db.Move{OrderID: o.ID, To: order.Rejected, Reason: shortage.Reason()})
+		if shortage != nil {
+			endings = append(endings, ending{order: o, event: order.Reject, reason: shortage.Reason()})
+
+			continue
 		}
+
+		event := order.Reserve
+		if o.HoldUntil != nil {
+			event = order.Hold
+		}
+
+		to, err := o.Status.Next(event)
+		if err != nil {
+			return err
+		}
+
+		served = append(served, o)
+		moves = append(moves, db.Move{OrderID: o.ID, To: to})
 	}
 
 	if err := db.SetStatus(ctx, tx, moves); err != nil {
@@ -60,31 +71,7 @@ func reserve(ctx context.Context, tx pgx.Tx, pending []order.Order) error {
 		return err
 	}
 
-	return reject(ctx, tx, rejected)
-}
-
-// reject makes orders without stock net to zero and tells their customers. The
-// inbox gets "created" with it, if it is not there yet: a message that the order
-// was created must not come in behind the one that it was rejected.
-func reject(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
-	if len(ids) == 0 {
-		return nil
-	}
-
-	if err := db.TakeBackPoints(ctx, tx, ids); err != nil {
-		return err
-	}
-
-	notices := make([]db.Notice, 0, 2*len(ids))
-	for _, id := range ids {
-		notices = append(notices,
-			db.Notice{OrderID: id, Template: order.NoticeCreated},
-			db.Notice{OrderID: id, Template: order.NoticeRejected})
-	}
-
-	_, err := db.Notify(ctx, tx, notices)
-
-	return err
+	return end(ctx, tx, endings)
 }
 
 func skusOf(orders []order.Order) []string {

@@ -1,0 +1,107 @@
+package api_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"orders/api"
+	"orders/order"
+)
+
+type whyBody struct {
+	OrderID uuid.UUID    `json:"order_id"`
+	Status  order.Status `json:"status"`
+
+	order.Answer
+}
+
+func (b *bundle) why(t *testing.T, id uuid.UUID) whyBody {
+	t.Helper()
+
+	body := as[whyBody](t, b.ask(t, "GET", "/orders/"+id.String()+"/why", ""), 200)
+	if body.OrderID != id || body.Text == "" || strings.Contains(body.Text, "secret") {
+		t.Errorf("answer %+v", body)
+	}
+
+	return body
+}
+
+// What each reason is told by is for package order; this is what the database tells it.
+func TestWhy(t *testing.T) {
+	t.Parallel()
+
+	const (
+		worker   = `INSERT INTO workers (id, host, pid, version, queues, sessions) VALUES ('host_1', 'host', 1, 'test', '{"inventory":5,"points":5,"notification":5}', '')`
+		leader   = `INSERT INTO river_leader (leader_id, elected_at, expires_at) VALUES ('host_1', now(), now() + interval '1 min')`
+		settle   = `UPDATE river_job SET state = 'completed', finalized_at = now() WHERE kind <> 'points'`
+		ledgers  = `INSERT INTO notifications (order_id, template, user_id, body) SELECT id, 'created', user_id, 'x' FROM orders`
+		confirm  = `WITH o AS (UPDATE orders SET status = 'confirmed' RETURNING id) INSERT INTO stock_movements (order_id, sku, kind, quantity) SELECT id, 'tea', 'deduct', 2 FROM o`
+		points   = ` WHERE kind = 'points'`
+		attempts = `attempt = 3, attempted_at = now(), attempted_by = '{host_0,host_1}', errors = '{"{\"error\":\"unavailable: secret\"}"}'`
+	)
+
+	for name, c := range map[string]struct {
+		sql  []string // beside those that leave the points to be done
+		code order.ReasonCode
+		text string
+		link bool
+	}{
+		"next":         {[]string{worker}, order.AwaitingTurn, "the points job is the next to run", false},
+		"two ahead":    {[]string{worker, `INSERT INTO river_job (kind, queue, max_attempts, args, scheduled_at) SELECT 'points', 'points', 1, '{}', now() - interval '1 h' FROM generate_series(1, 2)`}, order.AwaitingTurn, "2 jobs are ahead", false},
+		"very many":    {[]string{worker, `INSERT INTO river_job (kind, queue, max_attempts, args, scheduled_at) SELECT 'points', 'points', 1, '{}', now() - interval '1 h' FROM generate_series(1, 10001)`}, order.AwaitingTurn, "more than 10000 jobs", false},
+		"no worker":    {nil, order.NoWorker, "No worker is alive", false},
+		"silent one":   {[]string{worker, `UPDATE workers SET seen_at = now() - interval '1 min'`}, order.NoWorker, "No worker is alive", false},
+		"dead one":     {[]string{worker, `UPDATE workers SET ended_at = now()`}, order.NoWorker, "No worker is alive", false},
+		"other queues": {[]string{worker, `UPDATE workers SET queues = queues - 'points'`}, order.NoWorker, "points job", false},
+		"paused":       {[]string{worker, `INSERT INTO river_queue (name, paused_at, updated_at) VALUES ('points', now(), now())`}, order.QueuePaused, "paused since", false},
+		"other paused": {[]string{worker, `INSERT INTO river_queue (name, paused_at, updated_at) VALUES ('inventory', now(), now()), ('points', NULL, now())`}, order.AwaitingTurn, "next", false},
+		"retry":        {[]string{worker, leader, `UPDATE river_job SET state = 'retryable', ` + attempts + points}, order.AwaitingRetry, "has failed 3 times (the database could not be reached", false},
+		"no leader":    {[]string{worker, `UPDATE river_job SET state = 'retryable', ` + attempts + points}, order.NoLeader, "no worker process leads", false},
+		"leader gone":  {[]string{worker, leader, `UPDATE river_leader SET expires_at = now() - interval '1 s'`, `UPDATE river_job SET state = 'retryable'` + points}, order.NoLeader, "no worker process leads", false},
+		"running":      {[]string{worker, `UPDATE river_job SET state = 'running', ` + attempts + points}, order.RunningNow, "running on worker host_1 since", false},
+		"worker gone":  {[]string{`UPDATE river_job SET state = 'running', ` + attempts + points}, order.WorkerGone, "worker host_1 died", false},
+		"dead":         {[]string{worker, leader, `UPDATE river_job SET state = 'discarded', finalized_at = now(), ` + attempts + points}, order.DeadLettered, "it is redriven at", true},
+		"dead for long": {
+			[]string{`UPDATE river_job SET state = 'discarded', finalized_at = now(), ` + attempts + points, `DELETE FROM river_job`, `UPDATE dead_letters SET attention_at = now()`},
+			order.DeadLettered, "needs somebody's attention", true,
+		},
+		"put away":  {[]string{`UPDATE river_job SET state = 'discarded', finalized_at = now()` + points, `UPDATE dead_letters SET resolved_at = now(), resolution = 'dismissed'`}, order.GivenUp, "given up", false},
+		"no job":    {[]string{worker, `DELETE FROM river_job` + points}, order.JobMissing, "has no job", false},
+		"settled":   {[]string{`INSERT INTO points_entries (order_id, kind, user_id, points) SELECT id, 'earn', user_id, 10 FROM orders`}, order.SettledReason, "all its work is done", false},
+		"cancelled": {[]string{`UPDATE orders SET status = 'cancelled', status_reason = 'by mistake'`}, order.FinalReason, "cancelled (by mistake)", false},
+		"held":      {[]string{`UPDATE orders SET status = 'awaiting_payment', hold_until = now() + interval '1 h'`, `DELETE FROM river_job` + points}, order.PaymentAwaited, "waits for its payment until", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			b := setup(t, func(o *api.Options) { o.RedriveAfter = []time.Duration{time.Minute} })
+			b.stock(t, "tea", 100, 10)
+			id := b.place(t, "u-1", "tea", 2).ID
+
+			for _, sql := range append([]string{settle, ledgers, confirm}, c.sql...) {
+				b.exec(t, sql)
+			}
+
+			got := b.why(t, id)
+			if got.Code != c.code || !strings.Contains(got.Text, c.text) || strings.HasPrefix(got.Link, "/dead-letters/") != c.link {
+				t.Errorf("%s %q %q, want %s %q", got.Code, got.Text, got.Link, c.code, c.text)
+			}
+		})
+	}
+}
+
+func TestWhyOfANewOrderHasAReasonForEachStep(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.stock(t, "tea", 100, 10)
+
+	got := b.why(t, b.place(t, "u-1", "tea", 2).ID)
+	if len(got.Reasons) != 3 || got.Step != order.Inventory || got.Status != order.Pending {
+		t.Errorf("answer %+v", got)
+	}
+
+	wantProblem(t, b.ask(t, "GET", "/orders/"+uuid.NewString()+"/why", ""), 404, order.NotFound)
+}

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"orders/db"
+)
+
+// errBroken makes the exit code of an audit that found something.
+var errBroken = errors.New("the data breaks its invariants")
+
+type auditCmd struct {
+	JSON  bool          `name:"json" help:"Print the result as JSON."`
+	Grace time.Duration `default:"5m" help:"How long an order may take to settle; younger ones are not asked whether they have."`
+}
+
+// auditResult is what an audit came to, as JSON.
+type auditResult struct {
+	OK         bool           `json:"ok"`
+	Invariants []auditOutcome `json:"invariants"`
+}
+
+type auditOutcome struct {
+	Name       string         `json:"name"`
+	Sentence   string         `json:"sentence"`
+	Violations []db.Violation `json:"violations"`
+}
+
+// Run proves the invariants on the whole database, also while it is at work, and
+// records what it finds: GET /audit shows it.
+func (c auditCmd) Run(p *program) error {
+	pool, err := openChecked(p)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+
+	begun := time.Now()
+	result := auditResult{OK: true}
+	violations, orders := 0, 0
+
+	for _, invariant := range db.Invariants() {
+		found, n, err := c.prove(p, pool, invariant)
+		if err != nil {
+			return err
+		}
+
+		result.Invariants = append(result.Invariants, auditOutcome{invariant.Name, invariant.Sentence, found})
+		result.OK = result.OK && len(found) == 0
+		violations += len(found)
+		orders = max(orders, n)
+	}
+
+	err = db.InTx(p.ctx, pool, func(tx pgx.Tx) error {
+		return db.RecordAuditRun(p.ctx, tx, db.AuditWhole, time.Since(begun), orders, violations)
+	})
+	if err != nil {
+		return err
+	}
+
+	if err := result.write(p.stdout, c.JSON); err != nil {
+		return err
+	}
+
+	if !result.OK {
+		return errBroken
+	}
+
+	return nil
+}
+
+// prove proves one invariant and records what it finds. It returns, too, how many
+// orders it went through.
+func (c auditCmd) prove(p *program, pool *pgxpool.Pool, invariant db.Invariant) (found []db.Violation, orders int, err error) {
+	fmt.Fprintf(p.stderr, "%s …", invariant.Name)
+
+	defer func() {
+		if err != nil {
+			fmt.Fprintln(p.stderr)
+		}
+	}()
+
+	progress := func(done, total int) {
+		orders = done
+		fmt.Fprintf(p.stderr, "\r%s … %d of %d orders", invariant.Name, done, total)
+	}
+
+	err = db.InTx(p.ctx, pool, func(tx pgx.Tx) error {
+		// All there is may take longer than a request may.
+		if _, err := tx.Exec(p.ctx, `SET LOCAL statement_timeout = 0`); err != nil {
+			return fmt.Errorf("lift statement timeout: %w", err)
+		}
+
+		if found, err = invariant.Prove(p.ctx, tx, c.Grace, progress); err != nil {
+			return err
+		}
+
+		if invariant.Scope == db.ScopeSums {
+			if err := db.SumUpStock(p.ctx, tx); err != nil {
+				return err
+			}
+		}
+
+		return db.RecordProof(p.ctx, tx, invariant.Name, found)
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+
+	outcome := "holds"
+	if len(found) > 0 {
+		outcome = fmt.Sprintf("broken %d times", len(found))
+	}
+
+	fmt.Fprintf(p.stderr, ": %s\n", outcome)
+
+	return found, orders, nil
+}
+
+func (r auditResult) write(w io.Writer, asJSON bool) error {
+	const shown = 100 // of an invariant's violations; all of them as JSON
+
+	if asJSON {
+		encoder := json.NewEncoder(w)
+		encoder.SetIndent("", "  ")
+
+		return encoder.Encode(r)
+	}
+
+	table := db.Table{Columns: []string{"invariant", "subject", "detail"}}
+
+	for _, o := range r.Invariants {
+		for n, v := range o.Violations {
+			if n == shown {
+				table.Rows = append(table.Rows, []any{o.Name, "…", fmt.Sprintf("and %d more; --json has all", len(o.Violations)-shown)})
+
+				break
+			}
+
+			table.Rows = append(table.Rows, []any{v.Invariant, v.Subject, v.Detail})
+		}
+	}
+
+	if len(table.Rows) == 0 {
+		_, err := fmt.Fprintf(w, "all %d invariants hold\n", len(r.Invariants))
+
+		return err
+	}
+
+	return writeTable(w, table, "table")
+}

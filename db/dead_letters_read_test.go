@@ -1,0 +1,252 @@
+package db_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"orders/db"
+	"orders/db/dbtest"
+	"orders/order"
+)
+
+func TestDeadLettersAreListedByFilterAndPage(t *testing.T) {
+	t.Parallel()
+
+	pool := dbtest.Pool(t)
+	id := uuid.Must(uuid.NewV7())
+
+	const letters = 7
+
+	for n := range letters {
+		giveUp{errors: []string{fmt.Sprintf("unavailable: try %d", n)}, args: `{"order_id": "` + id.String() + `"}`}.dead(t, pool)
+	}
+
+	change(t, pool, `UPDATE dead_letters SET dead_at = now()`) // at one moment: the position needs more than the time
+
+	poison := giveUp{kind: "inventory", metadata: `{"orders:returned": 5}`}.dead(t, pool)
+	closed := giveUp{kind: "inventory"}.dead(t, pool)
+	resolve(t, pool, closed)
+
+	list := func(f db.LetterFilter, state db.LetterState) (jobIDs []int64) {
+		t.Helper()
+
+		var after *db.LetterPosition
+
+		for {
+			page, err := db.DeadLetters(t.Context(), pool, f, state, after, 3)
+			if err != nil {
+				t.Fatal(err)
+			}
+
+			for _, l := range page {
+				jobIDs = append(jobIDs, l.JobID)
+				after = &db.LetterPosition{DeadAt: l.DeadAt, JobID: l.JobID}
+			}
+
+			if len(page) < 3 {
+				return jobIDs
+			}
+		}
+	}
+
+	for name, test := range map[string]struct {
+		filter db.LetterFilter
+		state  db.LetterState
+		want   int
+		first  int64
+	}{
+		"open":         {db.LetterFilter{}, db.LettersOpen, letters + 1, poison},
+		"resolved":     {db.LetterFilter{}, db.LettersResolved, 1, closed},
+		"all":          {db.LetterFilter{}, db.LettersAll, letters + 2, closed},
+		"by kind":      {db.LetterFilter{Kind: "points"}, db.LettersOpen, letters, poison - 1},
+		"by reason":    {db.LetterFilter{Reason: db.ReasonPoison}, db.LettersOpen, 1, poison},
+		"by signature": {db.LetterFilter{Signature: "points: unavailable: try ?"}, db.LettersAll, letters, poison - 1},
+		"by order":     {db.LetterFilter{OrderID: id, Kind: "points", Reason: db.ReasonTransient}, db.LettersAll, letters, poison - 1},
+	} {
+		got := list(test.filter, test.state)
+		if len(got) != test.want || got[0] != test.first || !slices.IsSortedFunc(got, func(a, b int64) int { return int(b - a) }) {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+
+	oldest, err := db.OldestDeadLetters(t.Context(), pool, db.LetterFilter{Kind: "points"}, 2)
+	if err != nil || len(oldest) != 2 || oldest[0] != poison-letters || oldest[1] != oldest[0]+1 {
+		t.Errorf("oldest %v, %v", oldest, err)
+	}
+}
+
+func TestDeadLettersAreGroupedByWhatTheyDiedOf(t *testing.T) {
+	t.Parallel()
+
+	pool := dbtest.Pool(t)
+
+	const many = 8
+
+	var last int64
+	for n := range many {
+		last = giveUp{errors: []string{fmt.Sprintf("no route to 10.0.0.%d", n)}}.dead(t, pool)
+	}
+
+	giveUp{kind: "inventory", errors: []string{"no route to 10.0.0.9"}}.dead(t, pool)
+	resolve(t, pool, giveUp{errors: []string{"closed"}}.dead(t, pool))
+	change(t, pool, `UPDATE dead_letters SET attention_at = now() WHERE job_id IN ($1, $2)`, last, last-1)
+
+	groups, err := db.LetterGroups(t.Context(), pool, db.LetterFilter{}, 10)
+	if err != nil || len(groups) != 2 {
+		t.Fatalf("%+v, %v", groups, err)
+	}
+
+	g := groups[0]
+	if g.Kind != "points" || g.Signature != "points: no route to ?" || g.Count != many || g.Attention != 2 || !g.FirstAt.Before(g.LastAt) {
+		t.Errorf("%+v", g)
+	}
+
+	if want := []int64{last, last - 1, last - 2, last - 3, last - 4}; !slices.Equal(g.Samples, want) || g.Error != "no route to 10.0.0.7" {
+		t.Errorf("samples %v, error %q", g.Samples, g.Error)
+	}
+
+	groups, err = db.LetterGroups(t.Context(), pool, db.LetterFilter{Kind: "inventory"}, 10)
+	if err != nil || len(groups) != 1 || groups[0].Count != 1 {
+		t.Errorf("%+v, %v", groups, err)
+	}
+}
+
+// Open letters are few; closed ones, orders and jobs are as many as there have ever been.
+func TestDeadLettersCostTheSameAfterYears(t *testing.T) {
+	t.Parallel()
+
+	pool := dbtest.Pool(t)
+	ids := grow(t, pool, 20_000)
+
+	change(t, pool, `TRUNCATE dead_letters, redrives`)
+	change(t, pool, `
+		INSERT INTO dead_letters (job_id, kind, queue, order_id, args, errors, error, attempts, reason, signature, dead_at, attention_at, resolved_at, resolution)
+		SELECT n, 'points', 'points', gen_random_uuid(), '{}', '[]', 'x', 10, 'unknown', 'points: ' || n % 7, now() - n * interval '1 minute', now(),
+			CASE WHEN n % 500 > 0 THEN now() END, CASE WHEN n % 500 > 0 THEN 'redriven' END
+		FROM generate_series(1, 30000) AS n`)
+	change(t, pool, `
+		INSERT INTO redrives (operation_id, job_id, outcome, new_job_id, actor)
+		SELECT gen_random_uuid(), job_id, 'redriven', job_id + 1000000, 'me' FROM dead_letters`)
+	change(t, pool, `VACUUM ANALYZE dead_letters, redrives`)
+
+	letters, err := db.DeadLetters(t.Context(), pool, db.LetterFilter{}, db.LettersOpen, nil, 2)
+	if err != nil || len(letters) != 2 {
+		t.Fatal(letters, err)
+	}
+
+	after := db.LetterPosition{DeadAt: letters[0].DeadAt, JobID: letters[0].JobID}
+
+	works := make([]db.Work, 0, 3*len(ids))
+	for _, kind := range []string{"inventory", "points", "notification"} {
+		for _, id := range ids {
+			works = append(works, db.Work{Kind: kind, OrderID: id})
+		}
+	}
+
+	list := func(f db.LetterFilter, state db.LetterState, after *db.LetterPosition) func(context.Context, pgx.Tx) error {
+		return func(ctx context.Context, tx pgx.Tx) error {
+			return second(db.DeadLetters(ctx, tx, f, state, after, 50))
+		}
+	}
+
+	for name, do := range map[string]func(context.Context, pgx.Tx) error{
+		"list open letters":            list(db.LetterFilter{}, db.LettersOpen, nil),
+		"list open letters, next page": list(db.LetterFilter{}, db.LettersOpen, &after),
+		"list open letters of a group": list(db.LetterFilter{Kind: "points", Signature: "points: 3"}, db.LettersOpen, nil),
+		"list open letters by reason":  list(db.LetterFilter{Reason: db.ReasonPoison}, db.LettersOpen, nil),
+		"list resolved letters":        list(db.LetterFilter{}, db.LettersResolved, nil),
+		"list all letters":             list(db.LetterFilter{}, db.LettersAll, nil),
+		"list all letters, next page":  list(db.LetterFilter{}, db.LettersAll, &after),
+		"list an order's letters":      list(db.LetterFilter{OrderID: ids[0]}, db.LettersAll, nil),
+		"group letters": func(ctx context.Context, tx pgx.Tx) error {
+			return second(db.LetterGroups(ctx, tx, db.LetterFilter{}, 50))
+		},
+		"group a kind's letters": func(ctx context.Context, tx pgx.Tx) error {
+			return second(db.LetterGroups(ctx, tx, db.LetterFilter{Kind: "points"}, 50))
+		},
+		"find the oldest": func(ctx context.Context, tx pgx.Tx) error {
+			return second(db.OldestDeadLetters(ctx, tx, db.LetterFilter{}, 100))
+		},
+		"find the oldest of a group": func(ctx context.Context, tx pgx.Tx) error {
+			return second(db.OldestDeadLetters(ctx, tx, db.LetterFilter{Kind: "points", Signature: "points: 3"}, 100))
+		},
+		"read a letter": func(ctx context.Context, tx pgx.Tx) error {
+			return second(db.ReadDeadLetter(ctx, tx, letters[0].JobID))
+		},
+		"lock letters": func(ctx context.Context, tx pgx.Tx) error {
+			return second(db.LockLetterJobs(ctx, tx, []int64{500, 1000, 1500}))
+		},
+		"resolve letters": func(ctx context.Context, tx pgx.Tx) error {
+			return db.ResolveDeadLetters(ctx, tx, []db.LetterEnd{{JobID: 500, Resolution: db.ResolvedDismissed}})
+		},
+		"read what an operation has done": func(ctx context.Context, tx pgx.Tx) error { return second(db.RedrivesOf(ctx, tx, uuid.New())) },
+		"look up work":                    func(ctx context.Context, tx pgx.Tx) error { return second(db.Standings(ctx, tx, works)) },
+		"look up one piece of work":       func(ctx context.Context, tx pgx.Tx) error { return second(db.Standings(ctx, tx, works[:1])) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			rollback := errors.New("rolled back")
+
+			err := db.InTx(t.Context(), pool, func(tx pgx.Tx) error {
+				e := &explainer{tx: tx}
+				if err := do(t.Context(), explainingTx{tx, e}); err != nil {
+					return err
+				}
+
+				for _, plan := range e.plans {
+					if strings.Contains(plan, "Seq Scan") || strings.Contains(plan, "EXPLAIN: ") {
+						t.Error(plan)
+					}
+				}
+
+				return rollback
+			})
+			if !errors.Is(err, rollback) {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A dead step is still dead when River has cleaned its row.
+func TestAnOrdersDeadStepOutlivesItsJob(t *testing.T) {
+	t.Parallel()
+
+	pool := dbtest.Pool(t)
+	id := uuid.Must(uuid.NewV7())
+
+	change(t, pool, `INSERT INTO orders (id, user_id, status, currency, total) VALUES ($1, 'u-1', 'pending', 'EUR', 1)`, id)
+	giveUp{errors: []string{"first", "unavailable: x"}, args: `{"order_id": "` + id.String() + `"}`}.dead(t, pool)
+
+	check := func(state order.StepState, attempts int) {
+		t.Helper()
+
+		o, err := db.Order(t.Context(), pool, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		if s := o.Steps[1]; s.State != state || s.Attempts != attempts {
+			t.Errorf("%+v", s)
+		}
+	}
+
+	check(order.Dead, 2)
+
+	change(t, pool, `UPDATE river_job SET state = 'available', finalized_at = NULL, attempt = 3`) // retried in River UI
+	check(order.Retrying, 3)
+
+	change(t, pool, `DELETE FROM river_job`)
+	check(order.Dead, 2)
+
+	change(t, pool, `INSERT INTO river_job (kind, queue, max_attempts, args) VALUES ('points', 'points', 10, jsonb_build_object('order_id', $1::uuid))`, id)
+	check(order.Waiting, 0)
+}

@@ -1,0 +1,46 @@
+package db
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// An OrderEvent is what the ledgers cannot tell of an order.
+type OrderEvent struct {
+	OrderID uuid.UUID
+	At      time.Time // when it was read; written, it is the transaction's
+	Type    string    // a final status, or the name of an act
+	Detail  map[string]any
+	Actor   string // empty when the system did it
+}
+
+// RecordEvents writes events.
+func RecordEvents(ctx context.Context, tx pgx.Tx, events []OrderEvent) error {
+	ids := make([]uuid.UUID, len(events))
+	types, details, actors := make([]string, len(events)), make([]string, len(events)), make([]string, len(events))
+
+	for i, e := range events {
+		detail, err := json.Marshal(e.Detail)
+		if err != nil {
+			return fmt.Errorf("encode event: %w", err)
+		}
+
+		ids[i], types[i], details[i], actors[i] = e.OrderID, e.Type, string(detail), e.Actor
+	}
+
+	_, err := tx.Exec(ctx, `
+		INSERT INTO order_events (order_id, type, detail, actor)
+		SELECT e.order_id, e.type, e.detail::jsonb, e.actor
+		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) AS e (order_id, type, detail, actor)`,
+		ids, types, details, actors)
+	if err != nil {
+		return fmt.Errorf("record events: %w", err)
+	}
+
+	return nil
+}

@@ -1,0 +1,208 @@
+package db_test
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"orders/db"
+	"orders/db/dbtest"
+)
+
+// Looking for dead workers and returning their jobs cost nothing of what is history.
+func TestReturningJobsReadsTheRunningOnesOnly(t *testing.T) {
+	t.Parallel()
+
+	pool := dbtest.Pool(t)
+
+	for _, sql := range []string{
+		`INSERT INTO river_job (state, max_attempts, args, kind, queue, attempted_by, finalized_at)
+			SELECT 'completed', 10, '{}', 'points', 'points', '{dead}', now() FROM generate_series(1, 100000)`,
+		`INSERT INTO river_job (state, max_attempts, args, kind, queue, attempted_by)
+			SELECT 'running', 10, '{}', 'points', 'points', ARRAY[CASE WHEN n % 2 = 0 THEN 'dead' ELSE 'alive' END] FROM generate_series(1, 1000) AS n`,
+		`INSERT INTO workers (id, host, pid, version, queues, lock_key, sessions) VALUES ('dead', '', 1, '', '{}', 1, '')`,
+		`VACUUM ANALYZE`,
+	} {
+		if _, err := pool.Exec(t.Context(), sql); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+
+	for name, do := range map[string]func(tx pgx.Tx) error{
+		"look for dead workers": func(tx pgx.Tx) error { return second(db.DeadWorkers(t.Context(), tx, "self")) },
+		"return jobs": func(tx pgx.Tx) error {
+			return second(db.ReturnJobs(t.Context(), tx, "self", []string{"dead"}, 1_000))
+		},
+		"list workers":   func(tx pgx.Tx) error { return second(db.Workers(t.Context(), tx)) },
+		"remove worker":  func(tx pgx.Tx) error { return db.RemoveWorker(t.Context(), tx, "dead") },
+		"end sessions":   func(tx pgx.Tx) error { return second(db.EndSessions(t.Context(), tx, "self", []string{"dead"})) },
+		"announce death": func(tx pgx.Tx) error { return db.AnnounceDeaths(t.Context(), tx, []string{"dead"}, []string{"points"}) },
+	} {
+		err := db.InTx(t.Context(), pool, func(tx pgx.Tx) error {
+			e := &explainer{tx: tx}
+			if err := do(explainingTx{tx, e}); err != nil {
+				return err
+			}
+
+			for _, plan := range e.plans {
+				if strings.Contains(plan, "Seq Scan on river_job") || strings.Contains(plan, "EXPLAIN: ") {
+					t.Error(plan)
+				}
+			}
+
+			return nil
+		})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Two workers see the same death; the jobs go back once.
+func TestOneOfManyReturnsTheJobs(t *testing.T) {
+	t.Parallel()
+
+	pool := dbtest.Pool(t)
+
+	if _, err := pool.Exec(t.Context(), `
+		WITH w AS (INSERT INTO workers (id, host, pid, version, queues, lock_key, sessions) VALUES ('dead', '', 1, '', '{}', 1, ''))
+		INSERT INTO river_job (state, max_attempts, args, kind, queue, attempted_by)
+		SELECT 'running', 10, '{}', 'points', 'points', '{dead}' FROM generate_series(1, 500)`); err != nil {
+		t.Fatal(err)
+	}
+
+	returned := make(chan int64)
+
+	for range 8 {
+		go func() {
+			var n int64
+
+			for range 5 {
+				deaths, err := db.ReturnJobs(t.Context(), pool, "self", []string{"dead"}, 200)
+				if err != nil {
+					t.Error(err)
+				}
+
+				for _, d := range deaths {
+					n += d.Returned
+				}
+			}
+
+			returned <- n
+		}()
+	}
+
+	var total int64
+	for range 8 {
+		total += <-returned
+	}
+
+	if n := count(t, pool, `SELECT count(*) FROM river_job WHERE state = 'available' AND metadata->>'orders:returned' = '1'`); n != 500 || total != 500 {
+		t.Errorf("%d jobs returned once, %d in all; want 500", n, total)
+	}
+}
+
+// Behind a pooler a lock says nothing: it stays with the pooler's session when the
+// worker dies. So there is none, and silence alone tells.
+func TestBehindAPoolerSilenceTells(t *testing.T) {
+	t.Parallel()
+
+	config, err := db.Config(dbtest.URL(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	config.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
+
+		return pooler{conn}, err
+	}
+
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+
+	lock, err := db.LockWorker(t.Context(), pool, "w")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close(t.Context())
+
+	if err := db.PutWorker(t.Context(), pool, lock, db.Worker{ID: "w"}); err != nil {
+		t.Fatal(err)
+	}
+
+	for _, dead := range []bool{false, true} {
+		if dead {
+			if _, err := pool.Exec(t.Context(), `UPDATE workers SET seen_at = now() - interval '11 seconds'`); err != nil {
+				t.Fatal(err)
+			}
+		}
+
+		found, err := db.DeadWorkers(t.Context(), pool, "self")
+		if err != nil || slices.Contains(found, "w") != dead {
+			t.Errorf("dead workers %v, %v; want w among them: %t", found, err, dead)
+		}
+
+		list, err := db.Workers(t.Context(), pool)
+		if err != nil || len(list) != 1 || list[0].Alive == dead {
+			t.Errorf("workers %+v, %v; want w dead: %t", list, err, dead)
+		}
+	}
+
+	if n := count(t, pool, `SELECT count(*) FROM workers WHERE lock_key IS NULL`); n != 1 {
+		t.Error("it has a lock")
+	}
+}
+
+// pooler answers for Postgres with a process id of its own.
+type pooler struct{ net.Conn }
+
+func (p pooler) Read(data []byte) (int, error) {
+	n, err := p.Conn.Read(data)
+
+	backendKey := []byte{'K', 0, 0, 0, 12}
+	if at := bytes.Index(data[:n], backendKey); at >= 0 && at+len(backendKey) < n {
+		data[at+len(backendKey)] ^= 1
+	}
+
+	return n, err
+}
+
+func TestDeadWorkersAreForgottenAfterAnHour(t *testing.T) {
+	t.Parallel()
+
+	pool := dbtest.Pool(t)
+
+	if _, err := pool.Exec(t.Context(), `
+		INSERT INTO workers (id, host, pid, version, queues, sessions, ended_at)
+		VALUES ('old', '', 1, '', '{}', '', now() - interval '61 minutes'), ('new', '', 1, '', '{}', '', now() - interval '59 minutes')`); err != nil {
+		t.Fatal(err)
+	}
+
+	lock, err := db.LockWorker(t.Context(), pool, "w")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close(t.Context())
+
+	before := time.Now().Add(-time.Minute)
+
+	if err := db.PutWorker(t.Context(), pool, lock, db.Worker{ID: "w", Queues: map[string]int{"points": 5}}); err != nil {
+		t.Fatal(err)
+	}
+
+	list, err := db.Workers(t.Context(), pool)
+	if err != nil || len(list) != 2 || list[0].ID != "w" || !list[0].Alive || list[0].Queues["points"] != 5 || list[0].SeenAt.Before(before) || list[1].ID != "new" {
+		t.Errorf("workers: %+v, %v", list, err)
+	}
+}

@@ -1,0 +1,10 @@
+DELETE FROM watermarks WHERE name = 'audit';
+DROP TABLE audit_runs;
+DROP TABLE audit_findings;
+DROP TABLE audit_unsettled;
+DROP TABLE audit_stock_sums;
+DROP INDEX payments_at_idx;
+DROP INDEX notifications_at_idx;
+DROP INDEX points_entries_at_idx;
+DROP INDEX stock_movements_at_idx;
+DROP INDEX stock_receipts_at_idx;

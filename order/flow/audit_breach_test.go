@@ -1,0 +1,139 @@
+package flow_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+
+	"orders/db"
+)
+
+// nobody is the id of an order that there is not.
+const nobody = "7d0f9d1e-58f4-4a39-8f3c-2f4f4c1b0000"
+
+// Each of these is done by hand to a clean history. $1 is the order of that name.
+var breaks = []struct {
+	name, invariant string
+	order           string
+	sql             string
+	subject         string // empty for the order
+	detail          string // a part of it
+}{
+	{"more available than there is", "stock-balance", "", `UPDATE products SET available = available + 1 WHERE sku = 'tea'`, "tea", "available 97, should be 96"},
+	{"available below zero", "stock-balance", "", `ALTER TABLE products DROP CONSTRAINT products_available_check; UPDATE products SET available = -1 WHERE sku = 'pot'`, "pot", "available -1"},
+	{"a receipt without stock", "stock-balance", "", `INSERT INTO stock_receipts (sku, reference, quantity) VALUES ('pot', 'r', 7)`, "pot", "received 7"},
+	{"a deduct of another quantity", "stock-balance", "confirmed", `UPDATE stock_movements SET quantity = 9 WHERE order_id = $1 AND sku = 'tea'`, "tea", "deducted"},
+	{"a movement of no product", "stock-balance", "confirmed", `INSERT INTO stock_movements (order_id, sku, kind, quantity) VALUES ($1, 'ghost', 'deduct', 1)`, "ghost", "no such product"},
+
+	{"a balance too high", "points-balance", "", `UPDATE points_balances SET balance = balance + 5`, "u-1", "balance 25, should be 20"},
+	{"a balance lost", "points-balance", "", `DELETE FROM points_balances`, "u-1", "balance none"},
+	{"an entry too many", "points-balance", "pending", `INSERT INTO points_entries (order_id, kind, user_id, points) VALUES ($1, 'earn', 'u-2', 10)`, "u-2", "balance none, should be 10"},
+
+	{"confirmed without its deducts", "stock-taken", "confirmed", `DELETE FROM stock_movements WHERE order_id = $1`, "", "mug: ordered 1, deducted 0"},
+	{"awaiting payment without a deduct", "stock-taken", "awaiting", `DELETE FROM stock_movements WHERE order_id = $1`, "", "awaiting_payment, but tea"},
+	{"confirmed with too much", "stock-taken", "confirmed", `UPDATE stock_movements SET quantity = 9 WHERE order_id = $1 AND sku = 'tea'`, "", "tea: ordered 2, deducted 9"},
+	{"confirmed and given back", "stock-taken", "confirmed", `INSERT INTO stock_movements (order_id, sku, kind, quantity) VALUES ($1, 'tea', 'release', 2)`, "", "released 2"},
+	{"confirmed with a line it does not have", "stock-taken", "paid", `INSERT INTO stock_movements (order_id, sku, kind, quantity) VALUES ($1, 'mug', 'deduct', 1)`, "", "mug: ordered 0, deducted 1"},
+
+	{"confirmed without points", "steps-done", "confirmed", `DELETE FROM points_entries WHERE order_id = $1`, "", "no points earned"},
+	{"paid without points", "steps-done", "paid", `DELETE FROM points_entries WHERE order_id = $1`, "", "no points earned"},
+	{"confirmed with voided points", "steps-done", "confirmed", `UPDATE points_entries SET points = 0 WHERE order_id = $1`, "", "points add up to 0"},
+	{"confirmed with points taken back", "steps-done", "confirmed", `INSERT INTO points_entries (order_id, kind, user_id, points) VALUES ($1, 'reverse', 'u-1', -10)`, "", "points add up to 0"},
+	{"confirmed and not told", "steps-done", "confirmed", `DELETE FROM notifications WHERE order_id = $1`, "", `not told "created"`},
+	{"confirmed and told otherwise", "steps-done", "confirmed", `INSERT INTO notifications (order_id, template, user_id, body) VALUES ($1, 'expired', 'u-1', 'x')`, "", "told expired, but it is confirmed"},
+	{
+		"a dead letter dismissed", "steps-done", "confirmed", `
+		INSERT INTO dead_letters (job_id, kind, queue, order_id, args, errors, error, attempts, reason, signature, resolved_at, resolution)
+		SELECT 1, 'points', 'points', $1, '{}', '[]', 'x', 10, 'unknown', 'x', now(), 'dismissed';
+		DELETE FROM points_entries WHERE order_id = $1`, "", "no points earned",
+	},
+
+	{"stock not given back", "ends-net-to-zero", "cancelled", `DELETE FROM stock_movements WHERE order_id = $1 AND kind = 'release'`, "", "tea: deducted 3, released 0"},
+	{"more given back than taken", "ends-net-to-zero", "withdrawn", `INSERT INTO stock_movements (order_id, sku, kind, quantity) VALUES ($1, 'tea', 'release', 4)`, "", "deducted 0, released 4"},
+	{"points not taken back", "ends-net-to-zero", "cancelled", `DELETE FROM points_entries WHERE order_id = $1 AND kind = 'reverse'`, "", "points add up to 10"},
+	{"points earned after the end", "ends-net-to-zero", "withdrawn", `UPDATE points_entries SET points = 10 WHERE order_id = $1`, "", "points add up to 10"},
+	{"not told of the end", "ends-net-to-zero", "expired", `DELETE FROM notifications WHERE order_id = $1 AND template = 'expired'`, "", `not told "expired"`},
+	{"told of the end only", "ends-net-to-zero", "rejected", `DELETE FROM notifications WHERE order_id = $1 AND template = 'created'`, "", `not told "created"`},
+	{"rejected by hand", "ends-net-to-zero", "confirmed", `UPDATE orders SET status = 'rejected' WHERE id = $1`, "", "rejected, but"},
+	{"cancelled by hand", "ends-net-to-zero", "confirmed", `UPDATE orders SET status = 'cancelled' WHERE id = $1`, "", "cancelled, but"},
+	{"expired by hand", "ends-net-to-zero", "confirmed", `UPDATE orders SET status = 'expired' WHERE id = $1`, "", "expired, but"},
+	{"failed by hand", "ends-net-to-zero", "confirmed", `UPDATE orders SET status = 'failed' WHERE id = $1`, "", "failed, but"},
+
+	{"pending without a job", "no-orphans", "pending", `DELETE FROM river_job WHERE args->>'order_id' = $1::text`, "", "pending, without a live job"},
+	{"pending with jobs that have ended", "no-orphans", "pending", `UPDATE river_job SET state = 'completed', finalized_at = now() WHERE args->>'order_id' = $1::text`, "", "pending"},
+	{
+		"past its hold without a job", "no-orphans", "awaiting", `
+		DELETE FROM river_job WHERE args->>'order_id' = $1::text;
+		UPDATE orders SET hold_until = now() - interval '1 second' WHERE id = $1`, "", "awaiting_payment, without",
+	},
+	{"confirmed without points or a job", "no-orphans", "confirmed", `DELETE FROM points_entries WHERE order_id = $1`, "", "confirmed, without"},
+	{"confirmed without a message or a job", "no-orphans", "confirmed", `DELETE FROM notifications WHERE order_id = $1`, "", "confirmed, without"},
+
+	{"paid without being held", "payments", "confirmed", `INSERT INTO payments (order_id, reference) VALUES ($1, 'x')`, "", "never held"},
+	{"held and confirmed without a payment", "payments", "paid", `DELETE FROM payments WHERE order_id = $1`, "", "not paid"},
+	{"expired although it was paid", "payments", "expired", `INSERT INTO payments (order_id, reference) VALUES ($1, 'x')`, "", "expired, but paid"},
+
+	{"a key without its order", "idempotency-keys", "", `UPDATE idempotency_keys SET order_id = gen_random_uuid()`, "orders/key-1", "does not exist"},
+	{"two keys of one order", "idempotency-keys", "", `INSERT INTO idempotency_keys SELECT scope, 'key/2', request_hash, order_id, created_at FROM idempotency_keys`, "orders/key/2", "has 2 keys"},
+	{"a key for an order of another time", "idempotency-keys", "pending", `INSERT INTO idempotency_keys (scope, key, request_hash, order_id) VALUES ('orders', 'key-2', '', $1)`, "orders/key-2", "was placed at"},
+
+	{"a movement without an order", "ledgers-have-orders", "", `INSERT INTO stock_movements (order_id, sku, kind, quantity) VALUES ('` + nobody + `', 'tea', 'deduct', 0)`, nobody, "rows in stock_movements"},
+	{"points without an order", "ledgers-have-orders", "", `INSERT INTO points_entries (order_id, kind, user_id, points) VALUES ('` + nobody + `', 'earn', 'u-1', 0)`, nobody, "rows in points_entries"},
+	{"messages without an order", "ledgers-have-orders", "", `INSERT INTO notifications (order_id, template, user_id, body) VALUES ('` + nobody + `', 'created', 'u-1', 'x'), ('` + nobody + `', 'failed', 'u-1', 'x')`, nobody, "rows in notifications"},
+	{"a payment without an order", "ledgers-have-orders", "", `INSERT INTO payments (order_id, reference) VALUES ('` + nobody + `', 'x')`, nobody, "rows in payments"},
+}
+
+//nolint:paralleltest,tparallel // they share a database, each in a transaction that it rolls back
+func TestAuditFindsEachBreach(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t, map[string]int64{"tea": 100, "mug": 100, "pot": 0})
+	orders := b.history()
+	broken := map[string]bool{}
+
+	for _, test := range breaks {
+		broken[test.invariant] = true
+
+		t.Run(test.invariant+"/"+test.name, func(t *testing.T) {
+			tx, err := b.pool.Begin(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer tx.Rollback(context.WithoutCancel(t.Context()))
+
+			subject := test.subject
+			if subject == "" {
+				subject = orders[test.order].String()
+			}
+
+			if _, err := tx.Exec(t.Context(), strings.ReplaceAll(test.sql, "$1", "'"+orders[test.order].String()+"'")); err != nil {
+				t.Fatal(err)
+			}
+
+			whole, err := db.Prove(t.Context(), tx, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+
+			step, err := db.AuditNext(t.Context(), tx, db.AuditOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+
+			for mode, violations := range map[string][]db.Violation{"whole": whole, "incremental": step.Violations} {
+				if !slices.ContainsFunc(violations, func(v db.Violation) bool {
+					return v.Invariant == test.invariant && v.Subject == subject && strings.Contains(v.Detail, test.detail)
+				}) {
+					t.Errorf("%s audit does not find %s (%q): %+v", mode, subject, test.detail, violations)
+				}
+			}
+		})
+	}
+
+	for _, i := range db.Invariants() {
+		if !broken[i.Name] {
+			t.Errorf("nothing breaks %s", i.Name)
+		}
+	}
+}

@@ -1,0 +1,59 @@
+package flow
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"orders/db"
+	"orders/order"
+)
+
+// lifecycle runs what somebody asks of orders: it locks them in id order, lets do
+// move those that may be moved and refuse the others, and answers with the orders
+// as they are then. An id without an order is refused and not in locked.
+func lifecycle(
+	ctx context.Context, tx pgx.Tx, ids []uuid.UUID,
+	do func(locked map[uuid.UUID]*order.Order, results []db.Result[order.Order]) error,
+) ([]db.Result[order.Order], error) {
+	orders, err := db.LockOrders(ctx, tx, ids)
+	if err != nil {
+		return nil, err
+	}
+
+	results := make([]db.Result[order.Order], len(ids))
+	locked := make(map[uuid.UUID]*order.Order, len(orders))
+
+	for i := range orders {
+		locked[orders[i].ID] = &orders[i]
+	}
+
+	for i, id := range ids {
+		if locked[id] == nil {
+			results[i].Err = order.Errorf(order.NotFound, "There is no order %s.", id)
+		}
+	}
+
+	if err := do(locked, results); err != nil {
+		return nil, err
+	}
+
+	after, err := db.Orders(ctx, tx, ids)
+	if err != nil {
+		return nil, err
+	}
+
+	byID := make(map[uuid.UUID]order.Order, len(after))
+	for _, o := range after {
+		byID[o.ID] = o
+	}
+
+	for i, id := range ids {
+		if results[i].Err == nil {
+			results[i].Value = byID[id]
+		}
+	}
+
+	return results, nil
+}

@@ -1,0 +1,138 @@
+package flow_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"pgregory.net/rapid"
+
+	"orders/order"
+)
+
+// model is what the acts should make of orders of one product, one after the other.
+type model struct {
+	stock  int64
+	orders map[uuid.UUID]*modelOrder
+}
+
+type modelOrder struct {
+	status   order.Status
+	quantity int64
+	held     bool
+	late     bool // past its deadline of payment
+}
+
+func (m *model) act(name string, ids []uuid.UUID) {
+	slices.SortFunc(ids, func(a, b uuid.UUID) int { return slices.Compare(a[:], b[:]) })
+
+	for _, id := range ids {
+		o := m.orders[id]
+
+		switch {
+		case name == "reserve" && o.status == order.Pending && o.quantity > m.stock:
+			o.status = order.Rejected
+		case name == "reserve" && o.status == order.Pending:
+			m.stock -= o.quantity
+			o.status = order.Confirmed
+
+			if o.held {
+				o.status = order.AwaitingPayment
+			}
+		case name == "pay" && o.status == order.AwaitingPayment:
+			o.status = order.Confirmed
+		case name == "cancel" && slices.Contains([]order.Status{order.Pending, order.AwaitingPayment, order.Confirmed}, o.status):
+			m.end(o, order.Cancelled)
+		case name == "expire" && o.late && slices.Contains([]order.Status{order.Pending, order.AwaitingPayment}, o.status):
+			m.end(o, order.Expired)
+		}
+	}
+}
+
+func (m *model) end(o *modelOrder, to order.Status) {
+	if o.status != order.Pending {
+		m.stock += o.quantity
+	}
+
+	o.status = to
+}
+
+// Random acts over random batches, one after the other or meeting before the
+// first has committed, are what the model makes of them in order of commit.
+func TestActsAgreeWithTheModel(t *testing.T) {
+	t.Parallel()
+
+	const stock = 12
+
+	b := setup(t, map[string]int64{"tea": stock})
+	acts := b.acts()
+	m := &model{stock: stock}
+
+	rapid.Check(t, func(t *rapid.T) {
+		m.orders = map[uuid.UUID]*modelOrder{}
+
+		n := rapid.IntRange(1, 4).Draw(t, "orders")
+		ids := make([]uuid.UUID, 0, n)
+
+		for range n {
+			o := &modelOrder{
+				status: order.Pending, quantity: rapid.Int64Range(1, 6).Draw(t, "quantity"),
+				held: rapid.Bool().Draw(t, "held"), late: rapid.Bool().Draw(t, "late"),
+			}
+			o.late = o.late && o.held
+
+			var id uuid.UUID
+
+			switch {
+			case o.late:
+				id = b.held(-time.Second, line("tea", o.quantity))
+			case o.held:
+				id = b.held(time.Hour, line("tea", o.quantity))
+			default:
+				id = b.order(line("tea", o.quantity))
+			}
+
+			m.orders[id] = o
+			ids = append(ids, id)
+		}
+
+		act := rapid.SampledFrom([]string{"reserve", "award", "notify", "pay", "cancel", "expire"})
+
+		for range rapid.IntRange(1, 6).Draw(t, "moments") {
+			first, second := act.Draw(t, "first"), act.Draw(t, "second")
+			batch := rapid.SliceOfNDistinct(rapid.SampledFrom(ids), 1, len(ids), rapid.ID).Draw(t, "batch")
+
+			if first == "award" || second == "award" { // enqueued for orders that are not held, or paid
+				batch = slices.DeleteFunc(batch, func(id uuid.UUID) bool {
+					return m.orders[id].held && m.orders[id].status != order.Confirmed
+				})
+			}
+
+			b.meet(acts[first], acts[second], batch)
+			m.act(first, slices.Clone(batch))
+			m.act(second, slices.Clone(batch))
+		}
+
+		m.act("reserve", slices.Clone(ids))
+		b.settle(ids)
+
+		for id, o := range m.orders {
+			if got := b.read(id); got.Status != o.status {
+				t.Fatalf("order is %s, the model says %s", got.Status, o.status)
+			}
+		}
+
+		if got := int64(b.count(`SELECT available FROM products`)); got != m.stock {
+			t.Fatalf("%d available, the model says %d", got, m.stock)
+		}
+
+		for id := range m.orders { // the next round begins with the stock that the rest leaves
+			if _, err := b.cancel(id, "next round"); err == nil {
+				m.act("cancel", []uuid.UUID{id})
+			}
+		}
+
+		b.invariants()
+	})
+}

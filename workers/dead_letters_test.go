@@ -1,0 +1,134 @@
+package workers_test
+
+import (
+	"testing"
+
+	"github.com/google/uuid"
+
+	"orders/jobs"
+	"orders/order"
+)
+
+// Each road on which River gives a job up by itself ends in dead_letters.
+// Operators' roads are tested in package db.
+
+func TestAWorkerThatGivesUpLeavesADeadLetter(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	b.exec(`ALTER TABLE points_entries RENAME TO points_entries_gone`)
+
+	id := b.order(1)
+	b.exec(`UPDATE river_job SET max_attempts = 2 WHERE kind = 'points'`)
+	b.start()
+
+	b.eventually(1, `
+		SELECT count(*) FROM dead_letters
+		WHERE kind = 'points' AND order_id = $1 AND attempts = 2 AND jsonb_array_length(errors) = 2 AND reason = 'unknown'
+			AND signature LIKE 'points: %relation "points_entries" does not exist (SQLSTATE 42P01)'`, id)
+}
+
+func TestAWorkerThatCancelsLeavesADeadLetter(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	b.start()
+
+	for _, args := range jobs.ForNewOrder(uuid.Must(uuid.NewV7()), string(order.NoticeCreated), nil) {
+		if _, err := b.queue.Insert(t.Context(), args.Args, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	b.eventually(3, `SELECT count(*) FROM dead_letters WHERE reason = 'permanent' AND signature = kind || ': not-found: There is no order ?.'`)
+}
+
+// The rescuer discards by SQL, and no worker hears of it.
+func TestTheRescuerLeavesADeadLetter(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+
+	id := b.order(1)
+	b.exec(`
+		UPDATE river_job
+		SET state = 'running', attempt = max_attempts, attempted_at = now() - interval '1 hour', attempted_by = '{gone}'
+		WHERE kind = 'points'`)
+	b.start()
+
+	b.eventually(1, `SELECT count(*) FROM dead_letters WHERE order_id = $1 AND kind = 'points' AND reason = 'transient' AND error LIKE 'Stuck job%'`, id)
+}
+
+// The scheduler discards a retry whose twin is there: its work is done, so nothing is lost.
+func TestTheSchedulersTwinIsNoDeadLetter(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	id := b.order(1)
+
+	b.exec(`
+		INSERT INTO river_job (state, args, kind, queue, max_attempts, scheduled_at, unique_key, unique_states)
+		SELECT 'retryable', args, kind, queue, max_attempts, now(), unique_key, b'00000001'
+		FROM river_job
+		WHERE kind = 'points' AND args @> jsonb_build_object('order_id', $1::uuid)`, id)
+	b.start()
+
+	b.eventually(1, `SELECT count(*) FROM river_job WHERE state = 'discarded' AND metadata ? 'unique_key_conflict'`)
+
+	if n := count(b, `SELECT count(*) FROM dead_letters`); n != 0 {
+		t.Errorf("%d dead letters", n)
+	}
+}
+
+func TestAJobThatKillsItsProcessesIsQuarantined(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+
+	poison, once := b.order(1), b.order(1)
+	b.exec(`UPDATE river_job SET metadata = '{"river:rescue_count": 2, "orders:returned": 1}' WHERE kind = 'points' AND args @> jsonb_build_object('order_id', $1::uuid)`, poison)
+	b.exec(`UPDATE river_job SET metadata = '{"orders:returned": 2}' WHERE args @> jsonb_build_object('order_id', $1::uuid)`, once)
+	b.exec(`UPDATE river_job SET metadata = '{"orders:returned": "x"}' WHERE kind = 'inventory' AND args @> jsonb_build_object('order_id', $1::uuid)`, poison)
+	b.start()
+
+	b.eventually(1, `
+		SELECT count(*) FROM dead_letters
+		WHERE order_id = $1 AND kind = 'points' AND reason = 'poison' AND error LIKE '%3 processes ended while it ran' AND attempts = 1`, poison)
+	b.eventually(2, `SELECT count(*) FROM orders WHERE status = 'confirmed'`)
+	b.eventually(1, `SELECT count(*) FROM points_entries`)
+
+	if n := count(b, `SELECT count(*) FROM dead_letters`); n != 1 {
+		t.Errorf("%d dead letters", n)
+	}
+}
+
+func TestAnOperatorsCancelOfARunningJobLeavesADeadLetter(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	b.order(1)
+
+	lock, err := b.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Rollback(t.Context())
+
+	if _, err := lock.Exec(t.Context(), `LOCK TABLE points_entries IN ACCESS EXCLUSIVE MODE`); err != nil {
+		t.Fatal(err)
+	}
+
+	b.start()
+	b.eventually(1, `SELECT count(*) FROM river_job WHERE kind = 'points' AND state = 'running'`)
+
+	var jobID int64
+	if err := b.pool.QueryRow(t.Context(), `SELECT id FROM river_job WHERE kind = 'points'`).Scan(&jobID); err != nil {
+		t.Fatal(err)
+	}
+
+	if job, err := b.queue.JobCancel(t.Context(), jobID); err != nil || job == nil {
+		t.Fatal(err)
+	}
+
+	b.eventually(1, `SELECT count(*) FROM dead_letters WHERE kind = 'points' AND reason = 'cancelled'`)
+}
