@@ -50,8 +50,9 @@ type Death struct {
 
 // ReturnJobs puts back at most limit of the jobs that dead ones among the workers
 // were running. They cost them no attempt, and keep their place in the queue, but
-// are counted, for a job that kills its process again and again. One that was to
-// be cancelled is, as River's rescuer would have it.
+// are counted, for a job that kills its process again and again: up to suspect
+// all that ran, and from there only the one that is marked by [MarkAlone]. One
+// that was to be cancelled is, as River's rescuer would have it.
 //
 // It is one statement and so one transaction: the verdict, which holds the
 // worker's row, and what follows from it. Two that find the same worker dead do
@@ -67,7 +68,7 @@ type Death struct {
 //   - A run that fails makes the job retryable, or discards it, while another still
 //     runs. The other's success is lost with River, not in the ledger: the retry
 //     finds the effect done, and so does whoever looks at the dead letter.
-func ReturnJobs(ctx context.Context, q Querier, self string, workers []string, limit int) ([]Death, error) {
+func ReturnJobs(ctx context.Context, q Querier, self string, workers []string, limit, suspect int) ([]Death, error) {
 	rows, err := q.Query(ctx, `
 		WITH dead AS (
 			SELECT id
@@ -87,7 +88,8 @@ func ReturnJobs(ctx context.Context, q Querier, self string, workers []string, l
 			SET state = CASE WHEN j.metadata ? 'cancel_attempted_at' THEN 'cancelled' ELSE 'available' END::river_job_state,
 				finalized_at = CASE WHEN j.metadata ? 'cancel_attempted_at' THEN now() END,
 				attempt = greatest(j.attempt - 1, 0),
-				metadata = j.metadata || jsonb_build_object('orders:returned', metadata_count(j.metadata, 'orders:returned') + 1)
+				metadata = j.metadata - 'orders:alone' || jsonb_build_object('orders:returned', metadata_count(j.metadata, 'orders:returned')
+					+ CASE WHEN metadata_count(j.metadata, 'orders:returned') < $6 OR j.metadata ? 'orders:alone' THEN 1 ELSE 0 END)
 			FROM lost
 			WHERE j.id = lost.id
 			RETURNING j.queue, lost.worker
@@ -103,7 +105,7 @@ func ReturnJobs(ctx context.Context, q Querier, self string, workers []string, l
 		WHERE w.id = c.id
 			AND (w.ended_at IS NULL OR c.jobs > 0)
 		RETURNING w.id, w.ended_at = now(), c.jobs, coalesce(c.queues, '{}')`,
-		self, workerStale, workerLocks, workers, limit)
+		self, workerStale, workerLocks, workers, limit, suspect)
 	if err != nil {
 		return nil, fmt.Errorf("return jobs: %w", err)
 	}
@@ -162,4 +164,19 @@ func EndSessions(ctx context.Context, q Querier, self string, workers []string) 
 	}
 
 	return tag.RowsAffected(), nil
+}
+
+// MarkAlone notes in a job that is running that it is the one suspect that runs
+// in its process, or takes the note back.
+func MarkAlone(ctx context.Context, q Querier, jobID int64, alone bool) error {
+	_, err := q.Exec(ctx, `
+		UPDATE river_job
+		SET metadata = CASE WHEN $2 THEN metadata || '{"orders:alone": true}' ELSE metadata - 'orders:alone' END
+		WHERE id = $1
+			AND state = 'running'`, jobID, alone)
+	if err != nil {
+		return fmt.Errorf("mark suspect: %w", err)
+	}
+
+	return nil
 }

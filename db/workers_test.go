@@ -38,7 +38,7 @@ func TestReturningJobsReadsTheRunningOnesOnly(t *testing.T) {
 	for name, do := range map[string]func(tx pgx.Tx) error{
 		"look for dead workers": func(tx pgx.Tx) error { return second(db.DeadWorkers(t.Context(), tx, "self")) },
 		"return jobs": func(tx pgx.Tx) error {
-			return second(db.ReturnJobs(t.Context(), tx, "self", []string{"dead"}, 1_000))
+			return second(db.ReturnJobs(t.Context(), tx, "self", []string{"dead"}, 1_000, 2))
 		},
 		"list workers":   func(tx pgx.Tx) error { return second(db.Workers(t.Context(), tx)) },
 		"remove worker":  func(tx pgx.Tx) error { return db.RemoveWorker(t.Context(), tx, "dead") },
@@ -85,7 +85,7 @@ func TestOneOfManyReturnsTheJobs(t *testing.T) {
 			var n int64
 
 			for range 5 {
-				deaths, err := db.ReturnJobs(t.Context(), pool, "self", []string{"dead"}, 200)
+				deaths, err := db.ReturnJobs(t.Context(), pool, "self", []string{"dead"}, 200, 2)
 				if err != nil {
 					t.Error(err)
 				}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"orders/db"
+	"orders/jobs"
 )
 
 const (
@@ -26,7 +27,7 @@ func (l *liveness) bury(ctx context.Context) error {
 	}
 
 	for full := true; full; {
-		deaths, err := db.ReturnJobs(ctx, conn, self, dead, returnBatch)
+		deaths, err := db.ReturnJobs(ctx, conn, self, dead, returnBatch, jobs.MaxDeaths-1)
 		if err != nil {
 			return err
 		}

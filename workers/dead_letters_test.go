@@ -132,3 +132,39 @@ func TestAnOperatorsCancelOfARunningJobLeavesADeadLetter(t *testing.T) {
 
 	b.eventually(1, `SELECT count(*) FROM dead_letters WHERE kind = 'points' AND reason = 'cancelled'`)
 }
+
+// Suspects run one at a time and marked; those who get through lose
+// the mark at once.
+func TestSuspectsRunAlone(t *testing.T) {
+	t.Parallel()
+
+	const suspects = 15
+
+	b := setup(t)
+
+	for range suspects {
+		b.order(1)
+	}
+
+	b.exec(`UPDATE river_job SET metadata = '{"orders:returned": 2}'`)
+	b.exec(`
+		CREATE TABLE seen (alone int);
+		CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS $$
+		BEGIN
+			INSERT INTO seen SELECT count(*) FROM river_job WHERE state = 'running' AND metadata ? 'orders:alone';
+			RETURN NEW;
+		END $$;
+		CREATE TRIGGER look BEFORE INSERT ON points_entries FOR EACH ROW EXECUTE FUNCTION look()`)
+	b.start()
+
+	b.eventually(suspects, `SELECT count(*) FROM orders WHERE status = 'confirmed'`)
+	b.eventually(suspects, `SELECT count(*) FROM points_entries WHERE points > 0`)
+
+	if n := count(b, `SELECT coalesce(max(alone), 0) FROM seen`); n != 1 {
+		t.Errorf("%d suspects ran at once", n)
+	}
+
+	if n := count(b, `SELECT count(*) FROM dead_letters`); n != 0 {
+		t.Errorf("%d innocent jobs are dead", n)
+	}
+}

@@ -26,7 +26,8 @@ func TestJobsOfADeadWorkerGoBack(t *testing.T) {
 		SELECT 'running', 3, ARRAY['alive', w.id], 10, 'points', 'of nobody', '{}', m.metadata, '2026-01-01'
 		FROM (VALUES ('dead', 2500), ('alive', 10)) AS w (id, jobs),
 			generate_series(1, w.jobs) AS n,
-			jsonb(CASE WHEN n = 1 THEN '{"cancel_attempted_at": "2026-01-01T00:00:00Z"}' WHEN n = 2 THEN '{"orders:returned": 1}' ELSE '{}' END) AS m (metadata)`)
+			jsonb(CASE WHEN n = 1 THEN '{"cancel_attempted_at": "2026-01-01T00:00:00Z"}' WHEN n = 2 THEN '{"orders:returned": 1}'
+				WHEN n = 3 THEN '{"orders:returned": 2}' WHEN n = 4 THEN '{"orders:returned": 2, "orders:alone": true}' ELSE '{}' END) AS m (metadata)`)
 
 	hold(b, `SELECT pg_advisory_lock(1330791506, 2)`)
 	b.start()
@@ -36,8 +37,9 @@ func TestJobsOfADeadWorkerGoBack(t *testing.T) {
 
 	for sql, want := range map[string]int{
 		`SELECT count(*) FROM river_job WHERE state = 'available' AND attempted_by = '{alive,dead}' AND attempt = 2 AND scheduled_at = '2026-01-01'`: 2499,
-		`SELECT count(*) FROM river_job WHERE state = 'available' AND metadata->>'orders:returned' = '1'`:                                            2498,
-		`SELECT count(*) FROM river_job WHERE state = 'available' AND metadata->>'orders:returned' = '2'`:                                            1,
+		`SELECT count(*) FROM river_job WHERE state = 'available' AND metadata->>'orders:returned' = '1'`:                                            2496,
+		`SELECT count(*) FROM river_job WHERE state = 'available' AND metadata->>'orders:returned' = '2'`:                                            2,
+		`SELECT count(*) FROM river_job WHERE state = 'available' AND metadata->>'orders:returned' = '3' AND NOT metadata ? 'orders:alone'`:          1,
 		`SELECT count(*) FROM river_job WHERE state = 'cancelled' AND finalized_at IS NOT NULL`:                                                      1,
 		`SELECT count(*) FROM river_job WHERE state = 'running' AND attempted_by[2] = 'alive' AND attempt = 3`:                                       10,
 		`SELECT count(*) FROM workers WHERE ended_at IS NULL`:                                                                                        2,
@@ -137,7 +139,7 @@ func condemn(b *bundle) {
 			return err
 		}
 
-		deaths, err := db.ReturnJobs(b.t.Context(), tx, "another", []string{id}, 1_000)
+		deaths, err := db.ReturnJobs(b.t.Context(), tx, "another", []string{id}, 1_000, 2)
 		if err == nil && (len(deaths) != 1 || !deaths[0].First || deaths[0].Returned < 20) {
 			b.t.Errorf("deaths: %+v", deaths)
 		}

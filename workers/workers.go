@@ -79,7 +79,7 @@ func New(o Options) (*Workers, error) {
 		JobTimeout:           jobTimeout,
 		Logger:               o.Log,
 		MaxAttempts:          o.Jobs.Attempts,
-		Middleware:           []rivertype.Middleware{&quarantine{}},
+		Middleware:           []rivertype.Middleware{&quarantine{pool: o.Pool, alone: make(chan struct{}, 1)}},
 		PeriodicJobs:         jobs.Periodic(o.Jobs),
 		Queues:               queues,
 		RescueStuckJobsAfter: rescueAfter,

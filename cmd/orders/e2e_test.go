@@ -75,7 +75,8 @@ func TestNothingIsLostByKillingIt(t *testing.T) {
 	senders.Wait()
 
 	pool := devPool(t, settings)
-	eventually(t, pool, 0, `SELECT count(*) FROM river_job WHERE state <> 'completed' AND queue <> 'maintenance'`)
+	eventually(t, pool, 0, `SELECT count(*) FROM river_job WHERE state NOT IN ('completed', 'cancelled') AND queue <> 'maintenance'`)
+	eventually(t, pool, 0, `SELECT count(*) FROM dead_letters WHERE resolved_at IS NULL`) // whoever was alone at a kill is redriven
 
 	for sql, want := range map[string]int{
 		`SELECT count(*) FROM orders`:                             orders,
