@@ -43,7 +43,7 @@ func TestCancelOverHTTP(t *testing.T) {
 	b.settle(t, without.ID)
 
 	p := wantProblem(t, b.ask(t, "POST", cancelPath(without.ID), `{}`), 409, order.StateConflict)
-	if !strings.Contains(p.Detail, "rejected") {
+	if !strings.Contains(p.Detail, "rejected") || p.Current != "rejected" {
 		t.Errorf("the refusal does not name the status: %q", p.Detail)
 	}
 

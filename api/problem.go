@@ -23,6 +23,7 @@ type Problem struct { //nolint:errname // its name is that of RFC 9457
 	Title     string   `json:"title" example:"There is no such product" doc:"The kind in words"`
 	Status    int      `json:"status" example:"422" doc:"The HTTP status"`
 	Detail    string   `json:"detail" example:"There is no product \"tea\"; GET /products lists them." doc:"This case in words, and what to do"`
+	Current   string   `json:"current_status,omitempty" example:"pending" doc:"The order's status, where that is what forbids it"`
 	RequestID string   `json:"request_id" example:"QF2V6LD3GCFGQ6ECLXBE5Z5M7C" doc:"The request's X-Request-Id, under which the log has it"`
 	Errors    []Detail `json:"errors,omitempty" nullable:"false" doc:"Where the request does not fit, the first 20 places at most"`
 }
@@ -67,7 +68,10 @@ func problemOf(ctx context.Context, err error) *Problem {
 		return newProblem(ctx, order.Internal, "")
 	}
 
-	return newProblem(ctx, refusal.Code, refusal.Message)
+	p := newProblem(ctx, refusal.Code, refusal.Message)
+	p.Current = string(refusal.Current)
+
+	return p
 }
 
 // humaProblem words what huma itself refuses. Its errors quote the body: only

@@ -20,7 +20,7 @@ type bulkRequest struct {
 	Reason      db.Reason  `json:"reason,omitempty" enum:"transient,permanent,poison,cancelled,unknown" doc:"Only letters that died so"`
 	DryRun      bool       `json:"dry_run,omitempty" doc:"Write nothing, and say what would be"`
 	Limit       int        `json:"limit,omitempty" minimum:"1" maximum:"1000" default:"100" doc:"The most letters to redrive"`
-	Rate        float64    `json:"rate,omitempty" minimum:"0" maximum:"10000" doc:"Jobs a second that may begin; 0 for all at once"`
+	Rate        float64    `json:"rate,omitempty" minimum:"0.01" maximum:"10000" doc:"Jobs a second that may begin; without it, all at once"`
 	Note        string     `json:"note,omitempty" maxLength:"500" pattern:"^[^\\x00-\\x1f\\x7f-\\x9f�]*$" patternDescription:"text without control characters" doc:"Why, in words"`
 	OperationID *uuid.UUID `json:"operation_id,omitempty" format:"uuid" doc:"Names this act, so that sending it again does nothing twice; a new one by default"`
 }

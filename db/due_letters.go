@@ -38,12 +38,13 @@ const (
 // oldest first. Letters that a person has been asked about are left to them,
 // letters that are locked to whoever did.
 func LockDueLetters(ctx context.Context, tx pgx.Tx, due Due, redriveAfter []time.Duration, limit int) ([]DueLetter, error) {
-	return lockLetters(ctx, tx, `attention_at IS NULL AND `+string(due), redriveAfter, limit)
+	return lockLetters(ctx, tx, `attention_at IS NULL AND `+string(due)+` ORDER BY dead_at, job_id`, redriveAfter, limit)
 }
 
-// LockAskedLetters locks at most limit open letters that a person was asked about.
+// LockAskedLetters locks at most limit open letters that a person was asked about,
+// any of them: those that stay open must not stand before the others for good.
 func LockAskedLetters(ctx context.Context, tx pgx.Tx, limit int) ([]DueLetter, error) {
-	return lockLetters(ctx, tx, `attention_at IS NOT NULL AND $1::interval[] IS NULL`, nil, limit)
+	return lockLetters(ctx, tx, `attention_at IS NOT NULL AND $1::interval[] IS NULL ORDER BY random()`, nil, limit)
 }
 
 func lockLetters(ctx context.Context, tx pgx.Tx, condition string, redriveAfter []time.Duration, limit int) ([]DueLetter, error) {
@@ -52,7 +53,6 @@ func lockLetters(ctx context.Context, tx pgx.Tx, condition string, redriveAfter 
 		FROM dead_letters
 		WHERE resolved_at IS NULL
 			AND `+condition+`
-		ORDER BY dead_at, job_id
 		LIMIT $2
 		FOR NO KEY UPDATE SKIP LOCKED`, redriveAfter, limit)
 	if err != nil {

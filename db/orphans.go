@@ -19,6 +19,7 @@ type Walk struct {
 	Name  string
 	Where string        // of the orders it looks at; empty for all
 	Cycle bool          // begin anew at the end
+	Most  int           // orders of one stretch; 0 for as many as the caller allows
 	Grace time.Duration // younger orders are left for later
 }
 
@@ -101,7 +102,8 @@ type Orphan struct {
 }
 
 // Orphans finds, among the orders of a stretch, those with a step that is missing
-// from its ledger and has neither a live job nor an open dead letter.
+// from its ledger and has neither a live job nor a dead letter that is open or
+// was dismissed.
 func Orphans(ctx context.Context, tx pgx.Tx, s Stretch) ([]Orphan, error) {
 	rows, err := tx.Query(ctx, `
 		WITH walked AS MATERIALIZED (
@@ -139,7 +141,7 @@ func Orphans(ctx context.Context, tx pgx.Tx, s Stretch) ([]Orphan, error) {
 				FROM dead_letters
 				WHERE order_id = missing.order_id
 					AND kind = missing.step
-					AND resolved_at IS NULL
+					AND (resolved_at IS NULL OR resolution = 'dismissed') -- somebody's word that nothing is to be done
 			)
 		ORDER BY order_id, step`, s.From, s.To)
 	if err != nil {

@@ -88,7 +88,8 @@ func ReturnJobs(ctx context.Context, q Querier, self string, workers []string, l
 			SET state = CASE WHEN j.metadata ? 'cancel_attempted_at' THEN 'cancelled' ELSE 'available' END::river_job_state,
 				finalized_at = CASE WHEN j.metadata ? 'cancel_attempted_at' THEN now() END,
 				attempt = greatest(j.attempt - 1, 0),
-				metadata = j.metadata - 'orders:alone' || jsonb_build_object('orders:returned', metadata_count(j.metadata, 'orders:returned')
+				metadata = j.metadata - 'orders:alone' || jsonb_build_object('orders:returned',
+					metadata_count(j.metadata, 'orders:returned')
 					+ CASE WHEN metadata_count(j.metadata, 'orders:returned') < $6 OR j.metadata ? 'orders:alone' THEN 1 ELSE 0 END)
 			FROM lost
 			WHERE j.id = lost.id

@@ -139,7 +139,7 @@ const timeline = `
 		SELECT at, 11, 'event', coalesce(detail ->> 'step', ''), actor, detail || jsonb_build_object('name', type)
 		FROM order_events
 		WHERE order_id = $1
-			AND type NOT IN ('rejected', 'cancelled', 'expired', 'failed')
+			AND type NOT IN ('rejected', 'cancelled', 'expired', 'failed', 'redrive', 'resolve') -- the letters tell of the last two
 		UNION ALL
 		SELECT at, 7, 'notification', 'notification', '', jsonb_build_object('template', template, 'body', body)
 		FROM notifications

@@ -34,6 +34,7 @@ const (
 type Error struct {
 	Code    Code
 	Message string // a sentence that says what to do
+	Current Status // of the order, where that is what forbids it
 	cause   error
 }
 
@@ -44,7 +45,7 @@ func Errorf(code Code, format string, args ...any) *Error {
 
 // Because hangs the internal cause on a copy of e: logged, never shown.
 func (e *Error) Because(cause error) *Error {
-	return &Error{Code: e.Code, Message: e.Message, cause: cause}
+	return &Error{Code: e.Code, Message: e.Message, Current: e.Current, cause: cause}
 }
 
 // Error is for logs and for the queue's own record of an attempt. It starts with

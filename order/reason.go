@@ -111,7 +111,7 @@ func (w Work) buried(step StepName, f Facts) Reason {
 
 func (l *Letter) explain(step StepName, f Facts) Reason {
 	next := l.redriveAt(f.RedriveAfter)
-	text := fmt.Sprintf("The %s job is dead since %s (%s)", step, moment(l.DeadAt), PublicError(l.Error))
+	text := fmt.Sprintf("The %s job is dead since %s (%s)", step, moment(l.DeadAt), cmp.Or(PublicError(l.Error), "cancelled by hand"))
 
 	switch {
 	case l.Attention:

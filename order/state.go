@@ -50,7 +50,10 @@ var moves = map[Status]map[Event]Status{
 func (s Status) Next(e Event) (Status, error) {
 	next, allowed := moves[s][e]
 	if !allowed {
-		return s, Errorf(StateConflict, "The order is %s: it is too late, or too early, to %s it.", s, e)
+		refusal := Errorf(StateConflict, "The order is %s: it is too late, or too early, to %s it.", s, e)
+		refusal.Current = s
+
+		return s, refusal
 	}
 
 	return next, nil

@@ -22,7 +22,7 @@ type redriveCmd struct {
 	JobIDs    []int64 `arg:"" optional:"" name:"job-id" help:"The letters' jobs; without any, the filter picks."`
 	DryRun    bool    `help:"Write nothing, and say what would come of each."`
 	Limit     int     `default:"100" help:"The most letters that the filter picks, those that have waited longest first: 1 to 1000."`
-	Rate      float64 `help:"Jobs a second that may begin, of those that the filter picks; 0 for all at once."`
+	Rate      float64 `placeholder:"N" help:"Jobs a second that may begin, of those that the filter picks; 0 for all at once."`
 	Note      string  `help:"Why, in words."`
 	Operation string  `placeholder:"UUID" help:"Names this act, so that repeating it does nothing twice; a new one by default."`
 	JSON      bool    `name:"json" help:"For scripts: an object, as POST /dead-letters/redrive answers."`
@@ -87,8 +87,8 @@ func (c redriveCmd) check() (db.LetterFilter, error) {
 		return filter, errors.New("say which letters: job ids, or at least one of --kind, --signature, --order and --reason")
 	case c.Limit < 1 || c.Limit > 1_000:
 		return filter, fmt.Errorf("--limit: %d is not 1 to 1000", c.Limit)
-	case c.Rate < 0:
-		return filter, fmt.Errorf("--rate: %v is negative", c.Rate)
+	case c.Rate != 0 && !(c.Rate >= 0.01 && c.Rate <= 10_000): // NaN is neither
+		return filter, fmt.Errorf("--rate: %v is not 0.01 to 10000", c.Rate)
 	default:
 		return filter, nil
 	}

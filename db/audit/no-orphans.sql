@@ -36,6 +36,6 @@ WHERE NOT EXISTS (
         SELECT
         FROM dead_letters
         WHERE order_id = unsettled.id
-            AND resolved_at IS NULL
+            AND (resolved_at IS NULL OR resolution = 'dismissed') -- somebody's word that nothing is to be done
     )
 ORDER BY id;

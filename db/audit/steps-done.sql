@@ -36,7 +36,7 @@ WITH audited AS (
             FROM dead_letters
             WHERE order_id = missing.id
                 AND kind = missing.step
-                AND resolved_at IS NULL
+                AND (resolved_at IS NULL OR resolution = 'dismissed') -- somebody's word that nothing is to be done
         )
     UNION ALL
     -- There, but undone.

@@ -43,9 +43,9 @@ var breaks = []struct {
 	{"confirmed and not told", "steps-done", "confirmed", `DELETE FROM notifications WHERE order_id = $1`, "", `not told "created"`},
 	{"confirmed and told otherwise", "steps-done", "confirmed", `INSERT INTO notifications (order_id, template, user_id, body) VALUES ($1, 'expired', 'u-1', 'x')`, "", "told expired, but it is confirmed"},
 	{
-		"a dead letter dismissed", "steps-done", "confirmed", `
+		"a dead letter that is closed", "steps-done", "confirmed", `
 		INSERT INTO dead_letters (job_id, kind, queue, order_id, args, errors, error, attempts, reason, signature, resolved_at, resolution)
-		SELECT 1, 'points', 'points', $1, '{}', '[]', 'x', 10, 'unknown', 'x', now(), 'dismissed';
+		SELECT 1, 'points', 'points', $1, '{}', '[]', 'x', 10, 'unknown', 'x', now(), 'applied';
 		DELETE FROM points_entries WHERE order_id = $1`, "", "no points earned",
 	},
 

@@ -38,21 +38,23 @@ func DefaultCompensation() Compensation {
 //	anything else ────────────────────────────► the order stands, and a person is asked
 //	a person was asked, and it is done ───────► closed
 //
-// Each handles at most limit letters and returns how many there were.
+// Each handles at most limit letters and returns for how many it did something.
 func Sweeps(queue *river.Client[pgx.Tx], rules Compensation) []func(ctx context.Context, tx pgx.Tx, limit int) (int, error) {
-	due := func(what db.Due, do func(context.Context, pgx.Tx, []db.DueLetter) error) func(context.Context, pgx.Tx, int) (int, error) {
+	type act func(ctx context.Context, tx pgx.Tx, letters []db.DueLetter) (int, error)
+
+	due := func(what db.Due, do act) func(ctx context.Context, tx pgx.Tx, limit int) (int, error) {
 		return func(ctx context.Context, tx pgx.Tx, limit int) (int, error) {
 			letters, err := db.LockDueLetters(ctx, tx, what, rules.RedriveAfter, limit)
 			if err != nil || len(letters) == 0 {
 				return 0, err
 			}
 
-			return len(letters), do(ctx, tx, letters)
+			return do(ctx, tx, letters)
 		}
 	}
 
 	return []func(ctx context.Context, tx pgx.Tx, limit int) (int, error){
-		due(db.DueForRedrive, func(ctx context.Context, tx pgx.Tx, letters []db.DueLetter) error {
+		due(db.DueForRedrive, func(ctx context.Context, tx pgx.Tx, letters []db.DueLetter) (int, error) {
 			return redriveDue(ctx, tx, queue, letters, len(rules.RedriveAfter))
 		}),
 		due(db.DueToFail, giveUpOrders),
@@ -61,7 +63,9 @@ func Sweeps(queue *river.Client[pgx.Tx], rules Compensation) []func(ctx context.
 	}
 }
 
-func redriveDue(ctx context.Context, tx pgx.Tx, queue *river.Client[pgx.Tx], letters []db.DueLetter, budget int) error {
+// redriveDue redrives letters that may be well by now. One that no redrive can
+// help is a person's; one whose work has a job already waits for that job.
+func redriveDue(ctx context.Context, tx pgx.Tx, queue *river.Client[pgx.Tx], letters []db.DueLetter, budget int) (int, error) {
 	redrives := make([]Redrive, len(letters))
 	operation := uuid.Must(uuid.NewV7())
 
@@ -72,14 +76,42 @@ func redriveDue(ctx context.Context, tx pgx.Tx, queue *river.Client[pgx.Tx], let
 		}
 	}
 
-	_, err := RedriveLetters(ctx, tx, queue, redrives, false)
+	outcomes, err := RedriveLetters(ctx, tx, queue, redrives, true)
+	if err != nil {
+		return 0, err
+	}
 
-	return err
+	var (
+		able []Redrive
+		ask  []int64
+	)
+
+	for i, outcome := range outcomes {
+		switch outcome.Value {
+		case OutcomeEligible, OutcomeAlreadyApplied, OutcomeOrderIsFinal:
+			able = append(able, redrives[i])
+		case OutcomeLiveJobExists:
+		case OutcomeRedriven, OutcomeAlreadyResolved, OutcomeCannotRedrive, OutcomeNotFound:
+			ask = append(ask, redrives[i].JobID)
+		}
+	}
+
+	if err := db.AskForAttention(ctx, tx, ask); err != nil {
+		return 0, err
+	}
+
+	if len(able) == 0 {
+		return len(ask), nil
+	}
+
+	_, err = RedriveLetters(ctx, tx, queue, able, false)
+
+	return len(ask) + len(able), err
 }
 
 // giveUpOrders ends the orders whose stock cannot be reserved. One that has come
 // further after all, by a later job, keeps what it has.
-func giveUpOrders(ctx context.Context, tx pgx.Tx, letters []db.DueLetter) error {
+func giveUpOrders(ctx context.Context, tx pgx.Tx, letters []db.DueLetter) (int, error) {
 	ids := make([]uuid.UUID, len(letters))
 	for i, l := range letters {
 		ids[i] = *l.OrderID
@@ -87,7 +119,7 @@ func giveUpOrders(ctx context.Context, tx pgx.Tx, letters []db.DueLetter) error 
 
 	orders, err := db.LockOrders(ctx, tx, ids)
 	if err != nil {
-		return err
+		return 0, err
 	}
 
 	var endings []ending
@@ -111,20 +143,20 @@ func giveUpOrders(ctx context.Context, tx pgx.Tx, letters []db.DueLetter) error 
 	}
 
 	if err := end(ctx, tx, endings); err != nil {
-		return err
+		return 0, err
 	}
 
-	return db.ResolveDeadLetters(ctx, tx, ends)
+	return len(ends), db.ResolveDeadLetters(ctx, tx, ends)
 }
 
 // askForAttention leaves letters to a person.
-func askForAttention(ctx context.Context, tx pgx.Tx, letters []db.DueLetter) error {
+func askForAttention(ctx context.Context, tx pgx.Tx, letters []db.DueLetter) (int, error) {
 	jobIDs := make([]int64, len(letters))
 	for i, l := range letters {
 		jobIDs[i] = l.JobID
 	}
 
-	return db.AskForAttention(ctx, tx, jobIDs)
+	return len(jobIDs), db.AskForAttention(ctx, tx, jobIDs)
 }
 
 // closeDone takes back what a person was asked when the work has been done since,

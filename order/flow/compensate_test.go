@@ -265,3 +265,97 @@ func TestOrphansAreAdopted(t *testing.T) {
 		t.Errorf("%d orphans are counted", n)
 	}
 }
+
+// Somebody's word that nothing is to be done is not undone by a sweep.
+func TestADismissedLetterIsNoOrphan(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t, map[string]int64{"tea": 10})
+	old := placement("", line("tea", 1))
+	copy(old.OrderID[:6], []byte{0x01, 0x90})
+
+	if _, err := b.place.Do(t.Context(), old); err != nil {
+		t.Fatal(err)
+	}
+
+	b.run(flow.Reserve, old.OrderID)
+	b.run(notify, old.OrderID)
+	b.dies(order.Points, old.OrderID, "broken")
+	b.inTx(func(tx pgx.Tx) error {
+		_, err := flow.ResolveLetter(t.Context(), tx, int64(b.count(`SELECT job_id FROM dead_letters`)), "ann", "given by hand")
+
+		return err
+	})
+
+	for range 3 {
+		b.inTx(func(tx pgx.Tx) error {
+			n, _, err := flow.AdoptOrphans(t.Context(), tx, b.queue, 100)
+			if n > 0 {
+				t.Errorf("%d orphans", n)
+			}
+
+			return err
+		})
+	}
+}
+
+// An order whose job is lost after the walk has passed it is found again.
+func TestALateOrphanIsAdopted(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t, map[string]int64{"tea": 10})
+	old := placement("", line("tea", 1))
+	copy(old.OrderID[:6], []byte{0x01, 0x90})
+
+	if _, err := b.place.Do(t.Context(), old); err != nil {
+		t.Fatal(err)
+	}
+
+	b.run(flow.Reserve, old.OrderID)
+
+	total := 0
+	sweep := func() {
+		b.inTx(func(tx pgx.Tx) error {
+			n, _, err := flow.AdoptOrphans(t.Context(), tx, b.queue, 100)
+			total += n
+
+			return err
+		})
+	}
+
+	sweep()
+	b.inTx(func(tx pgx.Tx) error { return exec(b, tx, `DELETE FROM river_job WHERE kind = 'points'`) })
+	sweep()
+	sweep()
+
+	if total != 1 {
+		t.Errorf("%d orphans adopted, want the one", total)
+	}
+}
+
+// A letter that no redrive can help is not tried for ever.
+func TestALetterThatCannotBeRedrivenIsAskedAbout(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t, map[string]int64{"tea": 10})
+	id := b.order(line("tea", 1))
+
+	b.inTx(func(tx pgx.Tx) error {
+		return exec(b, tx, `
+			INSERT INTO river_job (kind, queue, args, max_attempts) VALUES ('of-tomorrow', 'points', jsonb_build_object('order_id', $1::uuid), 1)`, id)
+	})
+	b.dies("of-tomorrow", id, "unavailable: x")
+	b.later(time.Hour)
+
+	if n := b.compensate(flow.DefaultCompensation()); n != 1 {
+		t.Errorf("%d letters were done something about", n)
+	}
+
+	if n := b.compensate(flow.DefaultCompensation()); n != 0 {
+		t.Errorf("%d letters again", n)
+	}
+
+	if asked, redrives := b.count(`SELECT count(*) FROM dead_letters WHERE attention_at IS NOT NULL`), b.count(`SELECT count(*) FROM redrives`); asked != 1 || redrives != 0 {
+		t.Errorf("%d asked about, %d redrives recorded", asked, redrives)
+	}
+}

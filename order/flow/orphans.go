@@ -14,11 +14,13 @@ import (
 	"orders/order"
 )
 
-// walks are how orphans are looked for. Each order is looked at once, when it is
-// old enough to have settled; those that are still pending, again and again.
+// walks are how orphans are looked for. Each order is looked at when it is old
+// enough to have settled; those that are still pending, again and again; and all
+// of them, slowly, for what happened to their jobs after that.
 var walks = []db.Walk{
 	{Name: "orphans", Grace: 5 * time.Minute},
 	{Name: "orphans:pending", Where: "status = 'pending'", Cycle: true, Grace: time.Minute},
+	{Name: "orphans:again", Cycle: true, Grace: 5 * time.Minute, Most: 2_000},
 }
 
 // AdoptOrphans looks at the next orders of each walk, at most limit, for steps
@@ -27,7 +29,12 @@ var walks = []db.Walk{
 // a walk has not come to its end.
 func AdoptOrphans(ctx context.Context, tx pgx.Tx, queue *river.Client[pgx.Tx], limit int) (orphans int, more bool, err error) {
 	for _, walk := range walks {
-		stretch, err := walk.Next(ctx, tx, limit)
+		most := limit
+		if walk.Most > 0 {
+			most = min(limit, walk.Most)
+		}
+
+		stretch, err := walk.Next(ctx, tx, most)
 		if err != nil {
 			return 0, false, err
 		}
@@ -46,7 +53,7 @@ func AdoptOrphans(ctx context.Context, tx pgx.Tx, queue *river.Client[pgx.Tx], l
 		}
 
 		orphans += len(found)
-		more = more || stretch.Orders == limit
+		more = more || stretch.Orders == limit && walk.Most == 0
 	}
 
 	return orphans, more, nil
