@@ -1,0 +1,72 @@
+package db_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"orders/db"
+	"orders/db/dbtest"
+)
+
+// The sweeps' cost must not grow with history: over a million settled orders they
+// read what is open, and stretches of bounded length.
+func TestSweepsDoNotReadAMillionSettledOrders(t *testing.T) {
+	t.Parallel()
+
+	pool := dbtest.Pool(t)
+
+	for _, sql := range []string{
+		`INSERT INTO orders (id, user_id, status, currency, total)
+			SELECT lpad(to_hex(n), 32, '0')::uuid, 'u', 'confirmed', 'EUR', 1 FROM generate_series(1, 1000000) AS n`,
+		`INSERT INTO points_entries (order_id, kind, user_id, points) SELECT id, 'earn', 'u', 10 FROM orders`,
+		`INSERT INTO notifications (order_id, template, user_id, body) SELECT id, 'created', 'u', 'x' FROM orders`,
+		`VACUUM ANALYZE orders, points_entries, notifications`,
+	} {
+		if _, err := pool.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	sweeps := func(ctx context.Context, tx pgx.Tx) error {
+		if _, err := db.LockOverdue(ctx, tx, 15*time.Minute, time.Minute, 500); err != nil {
+			return err
+		}
+
+		for _, due := range []db.Due{db.DueForRedrive, db.DueToFail, db.DueForAttention} {
+			if _, err := db.LockDueLetters(ctx, tx, due, []time.Duration{time.Minute}, 500); err != nil {
+				return err
+			}
+		}
+
+		stretch, err := db.Walk{Name: "test", Grace: time.Minute}.Next(ctx, tx, 2_000)
+		if err != nil {
+			return err
+		}
+
+		return second(db.Orphans(ctx, tx, stretch))
+	}
+
+	err := db.InTx(t.Context(), pool, func(tx pgx.Tx) error {
+		e := &explainer{tx: tx}
+		if err := sweeps(t.Context(), explainingTx{tx, e}); err != nil {
+			return err
+		}
+
+		for _, plan := range e.plans {
+			for _, table := range []string{"orders", "points_entries", "notifications"} {
+				if strings.Contains(plan, "Seq Scan on "+table) || strings.Contains(plan, "EXPLAIN: ") {
+					t.Error(plan)
+				}
+			}
+		}
+
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
