@@ -20,12 +20,13 @@ import (
 
 // An explainer runs what it is asked and, before that, notes the plan that Postgres makes for it.
 type explainer struct {
-	tx    pgx.Tx
-	plans []string
+	tx      pgx.Tx
+	options string // of EXPLAIN, in brackets
+	plans   []string
 }
 
 func (e *explainer) explain(ctx context.Context, sql string, args []any) {
-	rows, err := e.tx.Query(ctx, "EXPLAIN "+sql, args...)
+	rows, err := e.tx.Query(ctx, "EXPLAIN "+e.options+sql, args...)
 	if err != nil {
 		e.plans = append(e.plans, "EXPLAIN: "+err.Error())
 

@@ -2,6 +2,7 @@ package db_test
 
 import (
 	"context"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,9 @@ import (
 	"orders/db"
 	"orders/db/dbtest"
 )
+
+// tooMany is a node that gave out, or looked at and left out, 10,000 rows or more.
+var tooMany = regexp.MustCompile(`(actual rows=|Removed by Filter: )\d{5,}`)
 
 // The sweeps' cost must not grow with history: over a million settled orders they
 // read what is open, and stretches of bounded length.
@@ -51,16 +55,14 @@ func TestSweepsDoNotReadAMillionSettledOrders(t *testing.T) {
 	}
 
 	err := db.InTx(t.Context(), pool, func(tx pgx.Tx) error {
-		e := &explainer{tx: tx}
+		e := &explainer{tx: tx, options: "(ANALYZE, TIMING OFF) "}
 		if err := sweeps(t.Context(), explainingTx{tx, e}); err != nil {
 			return err
 		}
 
 		for _, plan := range e.plans {
-			for _, table := range []string{"orders", "points_entries", "notifications"} {
-				if strings.Contains(plan, "Seq Scan on "+table) || strings.Contains(plan, "EXPLAIN: ") {
-					t.Error(plan)
-				}
+			if strings.Contains(plan, "EXPLAIN: ") || tooMany.MatchString(plan) {
+				t.Error(plan)
 			}
 		}
 
