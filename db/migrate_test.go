@@ -157,12 +157,15 @@ func TestCheckSchemaSaysWhichCommandMendsIt(t *testing.T) {
 
 	run(func(ctx context.Context) error { return db.MigrateUp(ctx, url) })
 
-	for set, hint := range map[string]string{"version = version + 1": "newer", "dirty = true": "failed midway"} {
-		if _, err := pool.Exec(t.Context(), "UPDATE schema_migrations SET "+set); err != nil {
+	for _, broken := range []struct{ set, hint string }{
+		{"version = version + 1", "newer"},
+		{"dirty = true", "failed midway"},
+	} {
+		if _, err := pool.Exec(t.Context(), "UPDATE schema_migrations SET "+broken.set); err != nil {
 			t.Fatal(err)
 		}
 
-		expect(hint)
+		expect(broken.hint)
 	}
 }
 
