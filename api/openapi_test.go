@@ -219,7 +219,7 @@ func TestPlacingIsDocumentedWhole(t *testing.T) {
 		"NewOrderLine.quantity.maximum":   order.MaxQuantity,
 		"ProductTerms.price.maximum":      order.MaxPrice,
 		"NewReceipt.quantity.maximum":     order.MaxReceipt,
-		"NewOrder.hold_seconds.maximum":   2592000,
+		"NewOrder.hold_seconds.maximum":   order.MaxHold.Seconds(),
 		"NewOrder.user_id.maxLength":      128,
 		"ProductTerms.name.maxLength":     200,
 		"NewReceipt.reference.maxLength":  128,
