@@ -4,6 +4,8 @@
 //	request ─► observe ─► recoverPanics ─► cross-origin check ─► headers ─► mux ─► guard ─► operation
 //	           (id, log)                                                  (404, 405) (query, types, body)
 //
+// Before those that change orders there is a door, which bounds how many are worked on at once.
+//
 // Operations return plain errors. One place, [problemOf], turns them into RFC
 // 9457 problems by the table in codes.go; a text that is not meant for clients
 // never gets past it.
@@ -48,6 +50,7 @@ type Options struct {
 	Log     *slog.Logger
 	Version string
 
+	Pressure     *Pressure       // refuses orders while work waits too long; nil for never
 	RedriveAfter []time.Duration // when the sweep redrives dead letters, to tell of
 }
 
@@ -55,7 +58,8 @@ type Options struct {
 type service struct {
 	Options
 
-	api huma.API
+	api  huma.API
+	door door
 }
 
 // New makes the handler of the whole HTTP side.

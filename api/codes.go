@@ -79,6 +79,10 @@ var kinds = map[order.Code]kind{
 		http.StatusNotFound, "There is nothing here",
 		"There is nothing at this address; /docs lists what there is.",
 	},
+	order.Overloaded: {
+		http.StatusServiceUnavailable, "More comes in than can be worked off",
+		"The work of a new order would wait about 42 s, which is too long; try again after Retry-After.",
+	},
 	order.Unavailable: {
 		http.StatusServiceUnavailable, "The service is not available at the moment",
 		"The service cannot reach its database at the moment; try again.",

@@ -62,7 +62,7 @@ func TestBodiesThatAreRefused(t *testing.T) {
 		"lines null":                 {`{"user_id":"u","lines":null}`, 422, order.InvalidLines},
 		"lines an object":            {`{"user_id":"u","lines":{}}`, 422, order.InvalidLines},
 		"a hold without an end":      {`{"user_id":"u","lines":[{"sku":"tea","quantity":1}],"hold_seconds":99999999}`, 422, order.Invalid},
-		"half a surrogate pair":      {`{"user_id":"\ud800","lines":[{"sku":"tea","quantity":1}]}`, 422, order.Invalid},
+		"half a surrogate pair":      {`{"user_id":"\ud800","lines":[{"sku":"tea","quantity":1}]}`, 400, malformed},
 		"a control character of C1":  {`{"user_id":"\u0085","lines":[{"sku":"tea","quantity":1}]}`, 422, order.Invalid},
 		"number beyond all":          {`{"user_id":"u","lines":[{"sku":"tea","quantity":1e999}]}`, 400, malformed},
 		"data behind":                {`{"user_id":"u","lines":[{"sku":"tea","quantity":1}]} {}`, 400, malformed},

@@ -23,6 +23,7 @@ func (s *service) registerLifecycle() {
 		Method:       http.MethodPost,
 		Path:         "/orders/{id}/cancel",
 		MaxBodyBytes: maxSmallBody,
+		Middlewares:  huma.Middlewares{s.enter},
 		Tags:         []string{"orders"},
 		Summary:      "Cancel an order",
 		Description: "Ends an order that is `pending`, `awaiting_payment` or `confirmed`: its stock is given back, its points are " +
@@ -31,7 +32,7 @@ func (s *service) registerLifecycle() {
 		request:  cancellation{Reason: cancelled.StatusReason},
 		response: cancelled,
 		answer:   "The order, cancelled",
-		refusals: []order.Code{order.StateConflict, order.NotFound, order.Unavailable},
+		refusals: []order.Code{order.StateConflict, order.NotFound, order.Overloaded, order.Unavailable},
 	}, s.cancelOrder)
 
 	register(s, huma.Operation{
@@ -39,6 +40,7 @@ func (s *service) registerLifecycle() {
 		Method:       http.MethodPost,
 		Path:         "/orders/{id}/payment",
 		MaxBodyBytes: maxSmallBody,
+		Middlewares:  huma.Middlewares{s.enter},
 		Tags:         []string{"orders"},
 		Summary:      "Record an order's payment",
 		Description: "Confirms a held order that is `awaiting_payment`. Sending the same reference again answers with the order " +
@@ -47,7 +49,7 @@ func (s *service) registerLifecycle() {
 		request:  payment{Reference: "pay-4711"},
 		response: exampleOrder(),
 		answer:   "The order, confirmed",
-		refusals: []order.Code{order.StateConflict, order.PaymentReused, order.NotFound, order.Unavailable},
+		refusals: []order.Code{order.StateConflict, order.PaymentReused, order.NotFound, order.Overloaded, order.Unavailable},
 	}, s.payOrder)
 }
 

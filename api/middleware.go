@@ -17,19 +17,22 @@ import (
 // An exchange is what is known of a request beside itself; the log line gathers it.
 type exchange struct {
 	id      string
-	log     *slog.Logger
+	logger  *slog.Logger
 	order   string     // the order it is about
 	problem order.Code // what it was refused with
 }
 
 type exchangeKey struct{}
 
+// log is the request's: made when there is something to say.
+func (x *exchange) log() *slog.Logger { return x.logger.With("request_id", x.id) }
+
 func exchangeOf(ctx context.Context) *exchange {
 	if x, ok := ctx.Value(exchangeKey{}).(*exchange); ok {
 		return x
 	}
 
-	return &exchange{log: slog.New(slog.DiscardHandler)}
+	return &exchange{logger: slog.New(slog.DiscardHandler)}
 }
 
 // requestID names the header of a request's id.
@@ -51,7 +54,7 @@ func observe(log *slog.Logger, next http.Handler) http.Handler {
 			id = rand.Text()
 		}
 
-		x := &exchange{id: id, log: log.With("request_id", id)}
+		x := &exchange{id: id, logger: log}
 		recorder := &recorder{ResponseWriter: w}
 		r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
 
@@ -71,6 +74,8 @@ func (x *exchange) conclude(r *http.Request, answer *recorder, took time.Duratio
 	switch {
 	case errors.Is(r.Context().Err(), context.Canceled):
 		status = statusClientGone
+	case x.problem == order.Overloaded:
+		level = slog.LevelDebug // there are many, and whoever refuses them tells the log
 	case status >= http.StatusInternalServerError:
 		level = slog.LevelWarn
 	case r.Pattern == "GET /healthz" || r.Pattern == "GET /readyz":
@@ -78,6 +83,7 @@ func (x *exchange) conclude(r *http.Request, answer *recorder, took time.Duratio
 	}
 
 	fields := []slog.Attr{
+		slog.String("request_id", x.id),
 		slog.String("method", r.Method),
 		slog.String("route", cmp.Or(r.Pattern, r.URL.Path)),
 		slog.Int("status", status),
@@ -93,7 +99,7 @@ func (x *exchange) conclude(r *http.Request, answer *recorder, took time.Duratio
 		fields = append(fields, slog.String("problem", string(x.problem)))
 	}
 
-	x.log.LogAttrs(r.Context(), level, "request", fields...)
+	x.logger.LogAttrs(r.Context(), level, "request", fields...)
 }
 
 // recoverPanics answers a panic like any other internal error, unless a part of
@@ -116,7 +122,7 @@ func answerPanic(w http.ResponseWriter, r *http.Request) {
 		panic(cause) //nolint:forbidigo // net/http's way to cut a connection
 	}
 
-	exchangeOf(r.Context()).log.ErrorContext(r.Context(), "panic", "cause", cause, "stack", string(debug.Stack()))
+	exchangeOf(r.Context()).log().ErrorContext(r.Context(), "panic", "cause", cause, "stack", string(debug.Stack()))
 
 	if answer, ok := w.(*recorder); ok && answer.status != 0 {
 		panic(http.ErrAbortHandler) //nolint:forbidigo // as above

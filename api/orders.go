@@ -24,19 +24,21 @@ func (s *service) registerOrders() {
 		Path:          "/orders",
 		DefaultStatus: http.StatusCreated,
 		MaxBodyBytes:  maxOrderBody,
+		Middlewares:   huma.Middlewares{s.admit, s.enter},
 		Tags:          []string{"orders"},
 		Summary:       "Place an order",
 		Description: "Prices the lines from the catalogue and accepts the order; its steps follow by themselves, and the order " +
 			"goes from `pending` to `confirmed`, or to `awaiting_payment` if it is held, or, out of stock, to `rejected`. Products " +
 			"that are unknown, twice in the order " +
-			"or of several currencies, and a total that is too large, are refused, and nothing is written.",
+			"or of several currencies, and a total that is too large, are refused, and nothing is written. While work waits for " +
+			"too long, orders are refused with 503; send them again after Retry-After, under the same Idempotency-Key.",
 	}, contract{
 		request:  newOrder{UserID: "u-1", Lines: []newOrderLine{{SKU: "tea", Quantity: 2}}},
 		response: exampleOrder(),
 		answer:   "The order; with Idempotent-Replayed, the one that was placed under the key before",
 		refusals: []order.Code{
 			order.InvalidLines, order.InvalidQuantity, order.DuplicateSKU, order.UnknownSKU,
-			order.MixedCurrencies, order.TotalOverflow, order.KeyReused, order.Unavailable,
+			order.MixedCurrencies, order.TotalOverflow, order.KeyReused, order.Overloaded, order.Unavailable,
 		},
 	}, s.placeOrder)
 

@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"math"
 	"net/http"
 	"regexp"
+	"strconv"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -14,8 +17,11 @@ import (
 	"orders/order"
 )
 
-// retryAfter is what an unavailable service asks for, in seconds.
-const retryAfter = "1"
+// After how long a refused client is to try again, at least and at most.
+const (
+	shortestRetry = time.Second
+	longestRetry  = time.Minute
+)
 
 // A Problem is the body of every refusal, after RFC 9457.
 type Problem struct { //nolint:errname // its name is that of RFC 9457
@@ -26,6 +32,8 @@ type Problem struct { //nolint:errname // its name is that of RFC 9457
 	Current   string   `json:"current_status,omitempty" example:"pending" doc:"The order's status, where that is what forbids it"`
 	RequestID string   `json:"request_id" example:"QF2V6LD3GCFGQ6ECLXBE5Z5M7C" doc:"The request's X-Request-Id, under which the log has it"`
 	Errors    []Detail `json:"errors,omitempty" nullable:"false" doc:"Where the request does not fit, the first 20 places at most"`
+
+	retryAfter time.Duration // 0 when it is not known
 }
 
 // A Detail is one place where a request does not fit. It never repeats the value that was sent.
@@ -58,9 +66,9 @@ func problemOf(ctx context.Context, err error) *Problem {
 	switch code := order.CodeOf(err); {
 	case errors.Is(ctx.Err(), context.Canceled): // nobody is there to read it
 	case code == order.Internal:
-		exchangeOf(ctx).log.ErrorContext(ctx, "request failed", "error", err)
+		exchangeOf(ctx).log().ErrorContext(ctx, "request failed", "error", err)
 	case code == order.Unavailable:
-		exchangeOf(ctx).log.WarnContext(ctx, "request not served", "error", err)
+		exchangeOf(ctx).log().WarnContext(ctx, "request not served", "error", err)
 	}
 
 	refusal, ok := errors.AsType[*order.Error](err)
@@ -69,7 +77,7 @@ func problemOf(ctx context.Context, err error) *Problem {
 	}
 
 	p := newProblem(ctx, refusal.Code, refusal.Message)
-	p.Current = string(refusal.Current)
+	p.Current, p.retryAfter = string(refusal.Current), refusal.RetryAfter
 
 	return p
 }
@@ -154,7 +162,9 @@ func (p *Problem) GetStatus() int { return p.Status }
 // GetHeaders tells huma the headers.
 func (p *Problem) GetHeaders() http.Header {
 	if p.Status == http.StatusServiceUnavailable {
-		return http.Header{"Retry-After": {retryAfter}}
+		seconds := math.Ceil(min(max(p.retryAfter, shortestRetry), longestRetry).Seconds())
+
+		return http.Header{"Retry-After": {strconv.Itoa(int(seconds))}}
 	}
 
 	return nil

@@ -101,7 +101,7 @@ func refuse(op *huma.Operation, code order.Code, schemas huma.Registry) {
 		op.Responses[status] = response
 	}
 
-	if code == order.Unavailable {
+	if kinds[code].status == http.StatusServiceUnavailable {
 		response.Headers["Retry-After"] = headerRef("Retry-After")
 	}
 

@@ -241,12 +241,16 @@ func TestAnOrdersDeadStepOutlivesItsJob(t *testing.T) {
 
 	check(order.Dead, 2)
 
-	change(t, pool, `UPDATE river_job SET state = 'available', finalized_at = NULL, attempt = 3`) // retried in River UI
+	change(t, pool, `
+		UPDATE river_job
+		SET state = 'available', finalized_at = NULL, attempt = 3, unique_key = job_key('points', $1), unique_states = B'11110001'`, id) // retried in River UI
 	check(order.Retrying, 3)
 
 	change(t, pool, `DELETE FROM river_job`)
 	check(order.Dead, 2)
 
-	change(t, pool, `INSERT INTO river_job (kind, queue, max_attempts, args) VALUES ('points', 'points', 10, jsonb_build_object('order_id', $1::uuid))`, id)
+	change(t, pool, `
+		INSERT INTO river_job (kind, queue, max_attempts, args, unique_key, unique_states)
+		VALUES ('points', 'points', 10, jsonb_build_object('order_id', $1::uuid), job_key('points', $1), B'11110001')`, id)
 	check(order.Waiting, 0)
 }

@@ -34,7 +34,7 @@ type Result[Out any] struct {
 // GroupOptions bound a [GroupCommit].
 type GroupOptions struct {
 	MaxBatch int           // items of one transaction; default 256
-	Flushers int           // transactions at the same time; default 2
+	Flushers int           // transactions at the same time; default 1
 	Timeout  time.Duration // of one transaction, its commit apart; default 10 s
 
 	// Committed is called after each transaction, before its callers get their results. It must not block.
@@ -74,7 +74,7 @@ func NewGroupCommit[In, Out any](pool *pgxpool.Pool, options GroupOptions, batch
 	}
 
 	if options.Flushers <= 0 {
-		options.Flushers = 2
+		options.Flushers = 1
 	}
 
 	if options.Timeout <= 0 {

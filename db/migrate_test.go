@@ -11,6 +11,10 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivermigrate"
+
 	"orders/db"
 	"orders/db/dbtest"
 	"orders/migrations"
@@ -169,6 +173,68 @@ func TestCheckSchemaSaysWhichCommandMendsIt(t *testing.T) {
 	}
 }
 
+// What a migration takes away of River's own, it gives back as River's made it.
+func TestMigrateDownGivesRiverItsTableBack(t *testing.T) {
+	t.Parallel()
+
+	ctx := context.WithoutCancel(t.Context())
+	rivers, url := open(t, dbtest.Empty(t)), dbtest.Empty(t)
+	ours := open(t, url)
+
+	migrator, err := rivermigrate.New(riverpgxv5.New(rivers), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if _, err := migrator.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
+		t.Fatal(err)
+	}
+
+	table := func(pool *pgxpool.Pool) (made string) {
+		t.Helper()
+
+		err := pool.QueryRow(t.Context(), `
+			SELECT concat(c.reloptions, string_agg(E'\n' || i.indexdef, '' ORDER BY i.indexname))
+			FROM pg_class AS c
+			JOIN pg_indexes AS i ON i.tablename = c.relname
+			WHERE c.oid = 'river_job'::regclass
+				AND i.indexname <> 'river_job_order_idx'
+			GROUP BY c.reloptions`).Scan(&made)
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		return made
+	}
+
+	if err := db.MigrateUp(ctx, url); err != nil {
+		t.Fatal(err)
+	}
+
+	for count(t, ours, `SELECT count(*) FROM pg_views WHERE viewname = 'live_jobs'`) > 0 {
+		if err := db.MigrateDown(ctx, url, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	if want, got := table(rivers), table(ours); got != want {
+		t.Errorf("below the migration that drops indexes, river_job is\n%s\nwant River's\n%s", got, want)
+	}
+}
+
+func open(t *testing.T, url string) *pgxpool.Pool {
+	t.Helper()
+
+	pool, err := db.Open(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	t.Cleanup(pool.Close)
+
+	return pool
+}
+
 // The comments are the schema's own documentation.
 func TestEveryTableHasAComment(t *testing.T) {
 	t.Parallel()
@@ -179,10 +245,10 @@ func TestEveryTableHasAComment(t *testing.T) {
 		SELECT count(*)
 		FROM pg_class AS c
 		WHERE relnamespace = 'public'::regnamespace
-			AND relkind = 'r'
+			AND relkind IN ('r', 'v')
 			AND relname NOT LIKE 'river%'
 			AND relname <> 'schema_migrations'
 			AND obj_description(c.oid, 'pg_class') IS NULL`); n != 0 {
-		t.Errorf("%d tables have no comment", n)
+		t.Errorf("%d tables and views have no comment", n)
 	}
 }

@@ -189,8 +189,9 @@ func readEffects(ctx context.Context, q Querier, ids []uuid.UUID) (map[stepKey]*
 	return effects, nil
 }
 
-// readRuns reads what the queue says of the orders' steps: the newest job of each.
-// Of jobs that River has forgotten, the dead letters still know.
+// readRuns reads what the queue says of the orders' steps: the newest job of each
+// that lives or died. Of those that died, the dead letters know; those that
+// completed have left their effect.
 func readRuns(ctx context.Context, q Querier, ids []uuid.UUID) (map[stepKey]*order.Run, error) {
 	rows, err := q.Query(ctx, `
 		SELECT run.order_id, run.kind, run.state, run.attempt, run.error
@@ -198,7 +199,12 @@ func readRuns(ctx context.Context, q Querier, ids []uuid.UUID) (map[stepKey]*ord
 			SELECT o.id AS order_id, j.id AS job_id, j.kind, j.args, j.state::text, j.attempt::int,
 				coalesce(j.errors[array_upper(j.errors, 1)]->>'error', '') AS error, true AS queued
 			FROM unnest($1::uuid[]) AS o (id)
-			JOIN river_job AS j ON j.args->>'order_id' = o.id::text
+			CROSS JOIN LATERAL (
+				SELECT id, kind, args, state, attempt, errors
+				FROM live_jobs
+				WHERE unique_key = ANY(job_keys(o.id))
+				OFFSET 0 -- one look an order, whatever the planner knows of the queue
+			) AS j
 			UNION ALL
 			SELECT order_id, job_id, kind, args, 'discarded', attempts, error, false
 			FROM dead_letters

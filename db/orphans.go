@@ -19,7 +19,7 @@ type Walk struct {
 	Name  string
 	Where string        // of the orders it looks at; empty for all
 	Cycle bool          // begin anew at the end
-	Most  int           // orders of one stretch; 0 for as many as the caller allows
+	Most  int           // orders of one stretch
 	Grace time.Duration // younger orders are left for later
 }
 
@@ -30,10 +30,10 @@ type Stretch struct {
 	where    string
 }
 
-// Next locks the walk's watermark, moves it on by at most limit orders and
-// returns the stretch that lies between. It is empty at the end, and while
+// Next locks the walk's watermark, moves it on by at most Most orders and returns
+// the stretch that lies between. It is empty at the end, and while
 // another transaction is walking.
-func (w Walk) Next(ctx context.Context, tx pgx.Tx, limit int) (Stretch, error) {
+func (w Walk) Next(ctx context.Context, tx pgx.Tx) (Stretch, error) {
 	s := Stretch{where: cmp.Or(w.Where, "true")}
 
 	_, err := tx.Exec(ctx, `
@@ -69,7 +69,7 @@ func (w Walk) Next(ctx context.Context, tx pgx.Tx, limit int) (Stretch, error) {
 				AND `+s.where+`
 			ORDER BY id
 			LIMIT $3
-		) AS stretch`, s.From, w.Grace, limit).Scan(&to, &s.Orders)
+		) AS stretch`, s.From, w.Grace, w.Most).Scan(&to, &s.Orders)
 	if err != nil {
 		return s, fmt.Errorf("walk: %w", err)
 	}
@@ -103,7 +103,8 @@ type Orphan struct {
 
 // Orphans finds, among the orders of a stretch, those with a step that is missing
 // from its ledger and has neither a live job nor a dead letter that is open or
-// was dismissed.
+// was dismissed. OFFSET 0 holds the planner to one look a step: before the queue's
+// statistics have caught up, it might hash all jobs that live.
 func Orphans(ctx context.Context, tx pgx.Tx, s Stretch) ([]Orphan, error) {
 	rows, err := tx.Query(ctx, `
 		WITH walked AS MATERIALIZED (
@@ -113,17 +114,17 @@ func Orphans(ctx context.Context, tx pgx.Tx, s Stretch) ([]Orphan, error) {
 				AND id <= $2
 				AND status IN ('pending', 'awaiting_payment', 'confirmed')
 				AND `+s.where+`
-		), missing (order_id, step) AS (
-			SELECT id, 'inventory'
+		), missing (order_id, step, template) AS (
+			SELECT id, 'inventory', ''
 			FROM walked
 			WHERE status = 'pending'
 			UNION ALL
-			SELECT id, 'points'
+			SELECT id, 'points', ''
 			FROM walked
 			WHERE (status = 'confirmed' OR status = 'pending' AND hold_until IS NULL) -- held orders earn when they are paid
 				AND NOT EXISTS (SELECT FROM points_entries WHERE order_id = walked.id AND kind = 'earn')
 			UNION ALL
-			SELECT id, 'notification'
+			SELECT id, 'notification', 'created'
 			FROM walked
 			WHERE NOT EXISTS (SELECT FROM notifications WHERE order_id = walked.id AND template = 'created')
 		)
@@ -131,10 +132,9 @@ func Orphans(ctx context.Context, tx pgx.Tx, s Stretch) ([]Orphan, error) {
 		FROM missing
 		WHERE NOT EXISTS (
 				SELECT
-				FROM river_job
-				WHERE args->>'order_id' = missing.order_id::text
-					AND kind = missing.step
-					AND state IN ('available', 'pending', 'retryable', 'running', 'scheduled')
+				FROM live_jobs
+				WHERE unique_key = job_key(missing.step, missing.order_id, missing.template)
+				OFFSET 0
 			)
 			AND NOT EXISTS (
 				SELECT

@@ -85,11 +85,8 @@ const standings = `
 	SELECT w.kind, w.order_id, w.template, '', false, true
 	FROM work AS w
 	CROSS JOIN LATERAL (
-		SELECT kind, args, state
-		FROM river_job
-		WHERE args->>'order_id' = w.order_id::text
+		SELECT
+		FROM live_jobs
+		WHERE unique_key = job_key(w.kind, w.order_id, w.template)
 		OFFSET 0
-	) AS j
-	WHERE j.kind = w.kind
-		AND coalesce(j.args->>'template', '') = w.template
-		AND j.state IN ('available', 'pending', 'retryable', 'running', 'scheduled')`
+	) AS j`

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"orders/db"
@@ -28,6 +29,10 @@ func TestSweepsDoNotReadAMillionSettledOrders(t *testing.T) {
 			SELECT lpad(to_hex(n), 32, '0')::uuid, 'u', 'confirmed', 'EUR', 1 FROM generate_series(1, 1000000) AS n`,
 		`INSERT INTO points_entries (order_id, kind, user_id, points) SELECT id, 'earn', 'u', 10 FROM orders`,
 		`INSERT INTO notifications (order_id, template, user_id, body) SELECT id, 'created', 'u', 'x' FROM orders`,
+		`DELETE FROM points_entries WHERE order_id < lpad(to_hex(1000), 32, '0')::uuid`, // whose jobs live, among many
+		`INSERT INTO river_job (max_attempts, args, kind, queue, unique_key, unique_states)
+			SELECT 10, jsonb_build_object('order_id', id), 'points', 'points', job_key('points', id), B'11110001'
+			FROM orders WHERE id < lpad(to_hex(200000), 32, '0')::uuid`,
 		`VACUUM ANALYZE orders, points_entries, notifications`,
 	} {
 		if _, err := pool.Exec(t.Context(), sql); err != nil {
@@ -46,12 +51,26 @@ func TestSweepsDoNotReadAMillionSettledOrders(t *testing.T) {
 			}
 		}
 
-		stretch, err := db.Walk{Name: "test", Grace: time.Minute}.Next(ctx, tx, 2_000)
+		stretch, err := db.Walk{Name: "test", Grace: time.Minute, Most: 2_000}.Next(ctx, tx)
 		if err != nil {
 			return err
 		}
 
-		return second(db.Orphans(ctx, tx, stretch))
+		orphans, err := db.Orphans(ctx, tx, stretch)
+		if err != nil {
+			return err
+		}
+
+		if len(orphans) > 0 {
+			t.Errorf("%d orphans", len(orphans))
+		}
+
+		works := make([]db.Work, 500)
+		for i := range works {
+			works[i] = db.Work{Kind: "points", OrderID: uuid.UUID{14: byte(i >> 8), 15: byte(i)}}
+		}
+
+		return second(db.Standings(ctx, tx, works))
 	}
 
 	err := db.InTx(t.Context(), pool, func(tx pgx.Tx) error {

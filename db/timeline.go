@@ -18,8 +18,9 @@ import (
 // of it; [order.NotFound] when there is no such order. It is one statement, and so
 // of one moment.
 //
-// An attempt's error comes from the queue for as long as that keeps the job, then
-// from the dead letter. Attempts of jobs that succeeded in the end go with them.
+// An attempt's error comes from the queue while the job lives, then from the dead
+// letter. Of jobs that succeeded in the end only the effect is told: to find their
+// attempts by the order would take an index that each of them must go into.
 func Timeline(ctx context.Context, q Querier, id uuid.UUID, limit int) ([]order.Entry, error) {
 	rows, err := q.Query(ctx, timeline, id, limit)
 	if err != nil {
@@ -75,8 +76,8 @@ func entryOf(row pgx.CollectableRow) (e order.Entry, err error) {
 const timeline = `
 	WITH jobs AS (
 		SELECT id, kind, state, attempt, attempted_at, errors
-		FROM river_job
-		WHERE args->>'order_id' = ($1::uuid)::text
+		FROM live_jobs
+		WHERE unique_key = ANY(job_keys($1))
 	), letters AS (
 		SELECT job_id, kind, dead_at, attempts, error, errors, reason, attention_at, resolved_at, resolution, resolved_by, note
 		FROM dead_letters
@@ -107,7 +108,7 @@ const timeline = `
 		UNION ALL
 		SELECT attempted_at, 2, 'attempt', kind, '', jsonb_build_object('job_id', id, 'kind', kind, 'attempt', attempt)
 		FROM jobs
-		WHERE state IN ('running', 'completed')
+		WHERE state = 'running'
 			AND attempted_at IS NOT NULL
 		UNION ALL
 		SELECT at, 3, 'payment', '', '', jsonb_build_object('reference', reference)

@@ -39,18 +39,16 @@ func Facts(ctx context.Context, tx pgx.Tx, id uuid.UUID) (order.Facts, error) {
 	return f, readLetters(ctx, tx, &f)
 }
 
-// readWork reads the newest job of each step, and who and what stands before it.
+// readWork reads the job of each step that lives, and who and what stands before it.
 // The queue is counted in the order in which it is worked, and not to its end.
 func readWork(ctx context.Context, tx pgx.Tx, f *order.Facts, workers []Worker) error {
 	rows, err := tx.Query(ctx, `
-		WITH newest AS MATERIALIZED (
-			SELECT DISTINCT ON (kind)
+		WITH live AS MATERIALIZED (
+			SELECT
 				kind, id, queue, state, attempt, errors, priority, scheduled_at, attempted_at,
 				attempted_by[array_upper(attempted_by, 1)] AS worker
-			FROM river_job
-			WHERE args->>'order_id' = ($1::uuid)::text
-				AND (kind IN ('inventory', 'points') OR kind = 'notification' AND args ->> 'template' = 'created')
-			ORDER BY kind, id DESC
+			FROM live_jobs
+			WHERE unique_key IN (job_key('inventory', $1), job_key('points', $1), job_key('notification', $1, 'created'))
 		)
 		SELECT
 			j.kind,
@@ -74,7 +72,7 @@ func readWork(ctx context.Context, tx pgx.Tx, f *order.Facts, workers []Worker) 
 					LIMIT $2
 				) AS ahead
 			)
-		FROM newest AS j`, f.Order.ID, order.MaxAhead+1)
+		FROM live AS j`, f.Order.ID, order.MaxAhead+1)
 	if err != nil {
 		return fmt.Errorf("read work: %w", err)
 	}
@@ -122,15 +120,16 @@ func working(queue string, workers []Worker) (n int) {
 	return n
 }
 
-// readLetters reads the newest open dead letter of each step.
+// readLetters reads the newest open dead letter of each step. The job of one that
+// was dismissed is as good as there, if no other lives: nobody wants it done again.
 func readLetters(ctx context.Context, tx pgx.Tx, f *order.Facts) error {
 	rows, err := tx.Query(ctx, `
-		SELECT DISTINCT ON (kind) kind, job_id, dead_at, error, reason, redrives, attention_at IS NOT NULL
+		SELECT DISTINCT ON (kind) kind, job_id, dead_at, error, reason, redrives, attention_at IS NOT NULL, resolved_at IS NULL
 		FROM dead_letters
 		WHERE order_id = $1
-			AND resolved_at IS NULL
+			AND (resolved_at IS NULL OR resolution = 'dismissed')
 			AND (kind IN ('inventory', 'points') OR kind = 'notification' AND args ->> 'template' = 'created')
-		ORDER BY kind, job_id DESC`, f.Order.ID)
+		ORDER BY kind, resolved_at NULLS FIRST, job_id DESC`, f.Order.ID)
 	if err != nil {
 		return fmt.Errorf("read dead letters: %w", err)
 	}
@@ -138,13 +137,21 @@ func readLetters(ctx context.Context, tx pgx.Tx, f *order.Facts) error {
 	var (
 		step   order.StepName
 		letter order.Letter
+		open   bool
 	)
 
 	_, err = pgx.ForEachRow(rows, []any{
-		&step, &letter.JobID, &letter.DeadAt, &letter.Error, &letter.Reason, &letter.Redrives, &letter.Attention,
+		&step, &letter.JobID, &letter.DeadAt, &letter.Error, &letter.Reason, &letter.Redrives, &letter.Attention, &open,
 	}, func() error {
 		l, work := letter, f.Work[step]
-		work.Letter = &l
+
+		switch {
+		case open:
+			work.Letter = &l
+		case work.Job == nil:
+			work.Job = &order.Job{State: "discarded", LastError: l.Error}
+		}
+
 		f.Work[step] = work
 
 		return nil

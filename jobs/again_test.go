@@ -1,16 +1,12 @@
 package jobs_test
 
 import (
-	"context"
 	"encoding/json"
 	"testing"
 
 	"github.com/google/uuid"
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
-	"github.com/riverqueue/river/rivermigrate"
 
-	"orders/db/dbtest"
 	"orders/jobs"
 )
 
@@ -20,22 +16,7 @@ import (
 func TestDoAgainIsTheSameJobToRiver(t *testing.T) {
 	t.Parallel()
 
-	pool := dbtest.Pool(t)
-
-	migrator, err := rivermigrate.New(riverpgxv5.New(pool), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-
-	if _, err := migrator.Migrate(context.WithoutCancel(t.Context()), rivermigrate.DirectionUp, nil); err != nil {
-		t.Fatal(err)
-	}
-
-	queue, err := jobs.NewClient(pool, nil, jobs.Defaults())
-	if err != nil {
-		t.Fatal(err)
-	}
-
+	pool, queue := newQueue(t)
 	id := uuid.Must(uuid.NewV7())
 
 	for _, args := range []river.JobArgs{

@@ -85,7 +85,7 @@ func (Audit) Kind() string { return "audit" }
 // InsertOpts are the kind's queue, uniqueness and attempts.
 func (a Audit) InsertOpts() river.InsertOpts { return insertOpts(a) }
 
-// Prune deletes what is past its time: idempotency keys after 24 hours.
+// Prune deletes what is past its time: idempotency keys after 24 hours, completed jobs after minutes.
 type Prune struct{}
 
 // Kind names the job.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
 )
 
 // A Policy is how jobs of one kind are queued, run and retried.
@@ -25,11 +26,12 @@ const MaxDeaths = 3
 type Settings struct {
 	Attempts        int           // runs of a step before it is dead
 	CompensateEvery time.Duration // period of the sweep
+	KeepCompleted   time.Duration // how long completed jobs stay to be looked at
 }
 
 // Defaults are the settings of who chooses nothing.
 func Defaults() Settings {
-	return Settings{Attempts: 10, CompensateEvery: 30 * time.Second}
+	return Settings{Attempts: 10, CompensateEvery: 30 * time.Second, KeepCompleted: 5 * time.Minute}
 }
 
 // step is the policy that the steps of an order share. One that fails is tried
@@ -64,7 +66,7 @@ var policies = map[string]Policy{
 	Expire{}.Kind():       step(QueueLifecycle),
 	Compensate{}.Kind():   sweep(Defaults().CompensateEvery),
 	Audit{}.Kind():        sweep(5 * time.Minute),
-	Prune{}.Kind():        sweep(time.Hour),
+	Prune{}.Kind():        sweep(time.Minute),
 }
 
 // PolicyOf gives a kind's row of the job table; the zero Policy for a kind that is not ours.
@@ -111,14 +113,28 @@ func (p Policy) RetryAfter(n int) time.Duration {
 	return wait/2 + rand.N(wait/2) //nolint:gosec // jitter, not a secret
 }
 
-// insertOpts makes River's options of a kind's policy. Uniqueness keeps River's
-// default states: it spares work at enqueue, it is not what makes effects happen once.
+// insertOpts makes River's options of a kind's policy. An order's work is unique
+// while it lives, which spares work at enqueue and finds the order's jobs; it is not
+// what makes effects happen once, so a job that has completed stands in nobody's way.
+// A periodic one does, by River's default states, or it would run twice in a period.
 func insertOpts(args river.JobArgs) river.InsertOpts {
 	p := PolicyOf(args.Kind())
+	opts := river.InsertOpts{Queue: p.Queue, MaxAttempts: p.MaxAttempts}
 
-	return river.InsertOpts{
-		Queue:       p.Queue,
-		MaxAttempts: p.MaxAttempts,
-		UniqueOpts:  river.UniqueOpts{ByArgs: p.Every == 0, ByPeriod: p.Every},
+	if p.Every > 0 {
+		opts.UniqueOpts = river.UniqueOpts{ByPeriod: p.Every}
+	} else {
+		opts.UniqueOpts = river.UniqueOpts{ByArgs: true, ByState: live}
 	}
+
+	return opts
+}
+
+// live are the states of a job that is not over.
+var live = []rivertype.JobState{
+	rivertype.JobStateAvailable,
+	rivertype.JobStatePending,
+	rivertype.JobStateRetryable,
+	rivertype.JobStateRunning,
+	rivertype.JobStateScheduled,
 }

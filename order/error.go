@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // A Code names one way in which a request can be refused. Codes are a contract:
@@ -26,16 +27,18 @@ const (
 	PaymentReused   Code = "payment-reference-reused"
 	LetterResolved  Code = "dead-letter-resolved"
 	NotFound        Code = "not-found"
+	Overloaded      Code = "overloaded"
 	Unavailable     Code = "unavailable"
 	Internal        Code = "internal"
 )
 
 // An Error is a refusal that may be shown to whoever asked.
 type Error struct {
-	Code    Code
-	Message string // a sentence that says what to do
-	Current Status // of the order, where that is what forbids it
-	cause   error
+	Code       Code
+	Message    string        // a sentence that says what to do
+	Current    Status        // of the order, where that is what forbids it
+	RetryAfter time.Duration // when to try again, where that is known
+	cause      error
 }
 
 // Errorf makes an Error. The message reaches clients: no internal text in it.
@@ -45,7 +48,10 @@ func Errorf(code Code, format string, args ...any) *Error {
 
 // Because hangs the internal cause on a copy of e: logged, never shown.
 func (e *Error) Because(cause error) *Error {
-	return &Error{Code: e.Code, Message: e.Message, Current: e.Current, cause: cause}
+	caused := *e
+	caused.cause = cause
+
+	return &caused
 }
 
 // Error is for logs and for the queue's own record of an attempt. It starts with

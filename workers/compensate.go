@@ -60,7 +60,7 @@ func (c *compensate) Work(ctx context.Context, _ *river.Job[jobs.Compensate]) er
 // whether there may be others.
 func (c *compensate) sweeps(queue *river.Client[pgx.Tx]) []func(ctx context.Context, tx pgx.Tx) (n int, more bool, err error) {
 	letters := flow.Sweeps(queue, c.rules)
-	sweeps := make([]func(ctx context.Context, tx pgx.Tx) (n int, more bool, err error), 0, 2+len(letters))
+	sweeps := make([]func(ctx context.Context, tx pgx.Tx) (n int, more bool, err error), 0, 3+len(letters))
 
 	sweeps = append(sweeps,
 		func(ctx context.Context, tx pgx.Tx) (int, bool, error) {
@@ -70,6 +70,11 @@ func (c *compensate) sweeps(queue *river.Client[pgx.Tx]) []func(ctx context.Cont
 		},
 		func(ctx context.Context, tx pgx.Tx) (int, bool, error) {
 			return flow.AdoptOrphans(ctx, tx, queue, walkLimit)
+		},
+		func(ctx context.Context, tx pgx.Tx) (int, bool, error) {
+			n, err := flow.AdoptLateOrphans(ctx, tx, queue)
+
+			return n, false, err
 		},
 	)
 

@@ -71,6 +71,7 @@ func TestTheSchedulersTwinIsNoDeadLetter(t *testing.T) {
 		SELECT 'retryable', args, kind, queue, max_attempts, now(), unique_key, b'00000001'
 		FROM river_job
 		WHERE kind = 'points' AND args @> jsonb_build_object('order_id', $1::uuid)`, id)
+	b.exec(`UPDATE river_job SET state = 'scheduled', scheduled_at = now() + interval '1 h' WHERE kind = 'points' AND state = 'available'`)
 	b.start()
 
 	b.eventually(1, `SELECT count(*) FROM river_job WHERE state = 'discarded' AND metadata ? 'unique_key_conflict'`)

@@ -3,6 +3,7 @@ package workers
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -12,10 +13,11 @@ import (
 	"orders/jobs"
 )
 
-// Bounds of one run; what is left waits for the next.
+// Bounds of one run; what is left waits for the next. The finished jobs of a minute
+// at 5,000 orders a second are 900,000.
 const (
 	pruneBatch   = 5_000
-	pruneBatches = 1_000
+	pruneBatches = 400
 )
 
 // prune deletes what is past its time, in small transactions.
@@ -24,22 +26,40 @@ type prune struct {
 
 	pool *pgxpool.Pool
 	log  *slog.Logger
+	keep time.Duration // of completed jobs
 }
 
-// Work deletes expired idempotency keys.
+// Work deletes expired idempotency keys and completed jobs.
 func (p *prune) Work(ctx context.Context, _ *river.Job[jobs.Prune]) error {
-	var total int64
+	keys, err := p.delete(ctx, db.PruneKeys)
+	if err != nil {
+		return err
+	}
 
+	finished, err := p.delete(ctx, func(ctx context.Context, tx pgx.Tx, limit int) (int64, error) {
+		return db.PruneJobs(ctx, tx, p.keep, limit)
+	})
+	if err != nil {
+		return err
+	}
+
+	p.log.InfoContext(ctx, "pruned", "idempotency_keys", keys, "completed_jobs", finished)
+
+	return nil
+}
+
+// delete calls batch until it finds no more.
+func (p *prune) delete(ctx context.Context, batch func(ctx context.Context, tx pgx.Tx, limit int) (int64, error)) (total int64, err error) {
 	for range pruneBatches {
 		var n int64
 
 		err := db.InTx(ctx, p.pool, func(tx pgx.Tx) (err error) {
-			n, err = db.PruneKeys(ctx, tx, pruneBatch)
+			n, err = batch(ctx, tx, pruneBatch)
 
 			return err
 		})
 		if err != nil {
-			return outcome(db.Error(err))
+			return total, outcome(db.Error(err))
 		}
 
 		if total += n; n < pruneBatch {
@@ -47,7 +67,5 @@ func (p *prune) Work(ctx context.Context, _ *river.Job[jobs.Prune]) error {
 		}
 	}
 
-	p.log.InfoContext(ctx, "pruned idempotency keys", "deleted", total)
-
-	return nil
+	return total, nil
 }

@@ -72,6 +72,12 @@ func (q *quarantine) workAlone(ctx context.Context, job *rivertype.JobRow, next 
 // deaths is how often a job was taken back from a process that had ended: by
 // River's rescuer, or by another worker.
 func deaths(metadata []byte) int {
+	const nothing = "{}" // as nearly all jobs have it
+
+	if string(metadata) == nothing {
+		return 0
+	}
+
 	var counts struct {
 		Rescued  int `json:"river:rescue_count"`
 		Returned int `json:"orders:returned"`

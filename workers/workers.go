@@ -28,7 +28,17 @@ const (
 	jobTimeout        = 10 * time.Second       // of a kind without one of its own
 	rescueAfter       = 20 * time.Second       // jobs that liveness has missed; early, as ledgers make a second run harmless
 	softStop          = 10 * time.Second       // for running jobs to finish before their contexts end
+	cleanAfter        = time.Hour              // River's own cleaner, for completed jobs that prune does not take
 )
+
+// jobIndexes are those of River's indexes that there are: each night it builds
+// them anew, and warns of any that it misses.
+var jobIndexes = []string{
+	"river_job_pkey",
+	"river_job_prioritized_fetching_index",
+	"river_job_state_and_finalized_at_index",
+	"river_job_unique_idx",
+}
 
 // Options are what the workers need.
 type Options struct {
@@ -71,20 +81,22 @@ func New(o Options) (*Workers, error) {
 
 	w.live = newLiveness(o)
 
-	client, err := river.NewClient(riverpgxv5.New(o.Pool), &river.Config{
-		FetchCooldown:        fetchCooldown,
-		FetchOnlyKnownKinds:  true, // a newer program's jobs wait for a newer program's workers
-		FetchPollInterval:    fetchPollInterval,
-		ID:                   w.live.self.ID, // what attempted_by and the leader's lease say
-		JobTimeout:           jobTimeout,
-		Logger:               o.Log,
-		MaxAttempts:          o.Jobs.Attempts,
-		Middleware:           []rivertype.Middleware{&quarantine{pool: o.Pool, alone: make(chan struct{}, 1)}},
-		PeriodicJobs:         jobs.Periodic(o.Jobs),
-		Queues:               queues,
-		RescueStuckJobsAfter: rescueAfter,
-		SoftStopTimeout:      softStop,
-		Workers:              w.register(o),
+	client, err := river.NewClient(driver{riverpgxv5.New(o.Pool), o.Pool, o.Jobs.KeepCompleted}, &river.Config{
+		CompletedJobRetentionPeriod: max(cleanAfter, 2*o.Jobs.KeepCompleted),
+		FetchCooldown:               fetchCooldown,
+		FetchOnlyKnownKinds:         true, // a newer program's jobs wait for a newer program's workers
+		FetchPollInterval:           fetchPollInterval,
+		ID:                          w.live.self.ID, // what attempted_by and the leader's lease say
+		JobTimeout:                  jobTimeout,
+		Logger:                      o.Log,
+		MaxAttempts:                 o.Jobs.Attempts,
+		Middleware:                  []rivertype.Middleware{&quarantine{pool: o.Pool, alone: make(chan struct{}, 1)}},
+		PeriodicJobs:                jobs.Periodic(o.Jobs),
+		Queues:                      queues,
+		ReindexerIndexNames:         jobIndexes,
+		RescueStuckJobsAfter:        rescueAfter,
+		SoftStopTimeout:             softStop,
+		Workers:                     w.register(o),
 	})
 	if err != nil {
 		w.close()
@@ -120,7 +132,7 @@ func (w *Workers) register(o Options) *river.Workers {
 	river.AddWorker(kinds, &expire{group: w.expire})
 	river.AddWorker(kinds, &compensate{pool: o.Pool, log: o.Log, rules: o.Compensation, changed: w.changed})
 	river.AddWorker(kinds, &audit{pool: o.Pool, log: o.Log})
-	river.AddWorker(kinds, &prune{pool: o.Pool, log: o.Log})
+	river.AddWorker(kinds, &prune{pool: o.Pool, log: o.Log, keep: o.Jobs.KeepCompleted})
 
 	return kinds
 }

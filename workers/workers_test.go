@@ -61,12 +61,18 @@ func setup(t *testing.T) *bundle {
 func (b *bundle) start() *workers.Workers {
 	b.t.Helper()
 
+	return b.startWith(jobs.Defaults())
+}
+
+func (b *bundle) startWith(settings jobs.Settings) *workers.Workers {
+	b.t.Helper()
+
 	concurrency := map[string]int{}
 	for _, queue := range jobs.Queues() {
 		concurrency[queue] = 50
 	}
 
-	w, err := workers.New(workers.Options{Pool: b.pool, Log: b.log, Version: "test", Concurrency: concurrency, Jobs: jobs.Defaults(), Compensation: flow.DefaultCompensation()})
+	w, err := workers.New(workers.Options{Pool: b.pool, Log: b.log, Version: "test", Concurrency: concurrency, Jobs: settings, Compensation: flow.DefaultCompensation()})
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -219,10 +225,15 @@ func TestStopFinishesWhatRuns(t *testing.T) {
 	b.eventually(20, `SELECT count(*) FROM orders WHERE status = 'confirmed'`)
 }
 
-func TestPruneDeletesKeysPastTheirTime(t *testing.T) {
+func TestPruneDeletesWhatIsPastItsTime(t *testing.T) {
 	t.Parallel()
 
 	b := setup(t)
+	b.exec(`
+		INSERT INTO river_job (kind, queue, args, max_attempts, state, finalized_at)
+		SELECT 'points', 'points', '{}', 10, s.state::river_job_state, now() - s.age
+		FROM (VALUES ('completed', interval '6 minutes'), ('completed', interval '4 minutes'), ('discarded', interval '6 minutes')) AS s (state, age),
+			generate_series(1, 7000) AS n`)
 	b.exec(`
 		INSERT INTO idempotency_keys (scope, key, request_hash, order_id, created_at)
 		SELECT 'orders', n::text, '', gen_random_uuid(), now() - CASE WHEN n <= 12000 THEN interval '24 hours 1 second' ELSE interval '23 hours 59 minutes' END
@@ -230,7 +241,12 @@ func TestPruneDeletesKeysPastTheirTime(t *testing.T) {
 	b.start() // the leader enqueues it at its start
 
 	b.eventually(10, `SELECT count(*) FROM idempotency_keys`)
+	b.eventually(0, `SELECT count(*) FROM river_job WHERE state = 'completed' AND finalized_at < now() - interval '5 minutes'`)
 	b.eventually(1, `SELECT count(*) FROM river_job WHERE kind = 'prune' AND state = 'completed'`)
+
+	if n := count(b, `SELECT count(*) FROM river_job WHERE kind = 'points'`); n != 14_000 {
+		t.Errorf("%d jobs are left, want the 7,000 that ended just now and the 7,000 that are dead", n)
+	}
 }
 
 func count(b *bundle, sql string) (n int) {

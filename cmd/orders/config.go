@@ -36,7 +36,10 @@ type config struct {
 	Attempts        int             `env:"ORDERS_ATTEMPTS" default:"10" help:"Runs of a step's job before it is a dead letter."`
 	CompensateEvery time.Duration   `env:"ORDERS_COMPENSATE_EVERY" default:"30s" help:"How often dead letters, overdue orders and orphans are swept up."`
 	PendingDeadline time.Duration   `env:"ORDERS_PENDING_DEADLINE" default:"15m" help:"How long an order may stay pending before it expires."`
+	KeepCompleted   time.Duration   `env:"ORDERS_KEEP_COMPLETED" default:"5m" help:"How long completed jobs stay for River UI; what they did is told by the ledgers. 0 deletes them at once, which is a twentieth faster."`
 	RedriveAfter    []time.Duration `env:"ORDERS_REDRIVE_AFTER" default:"1m,5m,15m" help:"When a dead letter that looks transient is redriven, counted from each death; then people are asked."`
+
+	MaxWait time.Duration `env:"ORDERS_MAX_WAIT" default:"30s" help:"How long work may wait; beyond that orders are refused with 503 and Retry-After. 0 never refuses."`
 
 	LogLevel  slog.Level `env:"ORDERS_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
 	LogFormat string     `env:"ORDERS_LOG_FORMAT" default:"text" enum:"text,json" help:"text or json."`
@@ -78,6 +81,14 @@ func (c *config) Validate() error {
 		mistake("ORDERS_COMPENSATE_EVERY and ORDERS_PENDING_DEADLINE: write a second or more, such as 30s")
 	}
 
+	if c.MaxWait < 0 || c.MaxWait > 0 && c.MaxWait < time.Second {
+		mistake("ORDERS_MAX_WAIT: %s; write a second or more, such as 30s, or 0 never to refuse", c.MaxWait)
+	}
+
+	if c.KeepCompleted < 0 {
+		mistake("ORDERS_KEEP_COMPLETED: %s is negative; 0 deletes jobs as they are completed", c.KeepCompleted)
+	}
+
 	if _, err := url.Parse(c.DatabaseURL); err != nil {
 		mistake("DATABASE_URL: it is no URL; write postgres://user:password@host:5432/database")
 	}
@@ -102,7 +113,7 @@ func (c *config) concurrency() map[string]int {
 }
 
 func (c *config) jobs() jobs.Settings {
-	return jobs.Settings{Attempts: c.Attempts, CompensateEvery: c.CompensateEvery}
+	return jobs.Settings{Attempts: c.Attempts, CompensateEvery: c.CompensateEvery, KeepCompleted: c.KeepCompleted}
 }
 
 func (c *config) compensation() flow.Compensation {

@@ -95,7 +95,7 @@ func jobsTable() string {
 		{jobs.Expire{}.Kind(), "at a held order's deadline: ends it if it is not paid"},
 		{jobs.Compensate{}.Kind(), "every 30 s: redrives dead letters or undoes their orders, expires overdue orders, adopts orphans"},
 		{jobs.Audit{}.Kind(), "every 5 min: proves the invariants on what is new"},
-		{jobs.Prune{}.Kind(), "hourly: deletes Idempotency-Keys past 24 hours"},
+		{jobs.Prune{}.Kind(), "every minute: deletes Idempotency-Keys past 24 hours, and completed jobs past 5 minutes"},
 	} {
 		p := jobs.PolicyOf(kind.name)
 		fmt.Fprintf(&table, "| `%s` | %s | %d | %s |\n", kind.name, p.Queue, cmp.Or(p.MaxAttempts, jobs.Defaults().Attempts), kind.does)

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -17,7 +18,24 @@ import (
 // version is set by the linker, which reaches variables only.
 var version = "dev"
 
+// How the collector works, unless GOGC and GOMEMLIMIT say otherwise. What lives is
+// little, and what is thrown away is much: collecting when the heap has grown
+// fivefold instead of twofold saves a fifth of both processes' CPU, for some 50 MiB.
+// Beyond the limit, which is soft, it works as hard as it must.
+const (
+	collectAt   = 400       // percent
+	memoryLimit = 160 << 20 // bytes; containers of 256 MiB are common
+)
+
 func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(collectAt)
+	}
+
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
+
 	// The first signal drains; a second one kills, as the handler is gone by then.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)

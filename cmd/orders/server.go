@@ -83,10 +83,23 @@ func newAPI(ctx context.Context, p *program, pool *pgxpool.Pool) (http.Handler, 
 		Log:     p.log,
 		Version: version,
 
+		Pressure:     newPressure(ctx, p, pool),
 		RedriveAfter: p.compensation().RedriveAfter,
 	})
 
 	return handler, c, nil
+}
+
+// newPressure starts what refuses orders while work waits too long, unless it never is to.
+func newPressure(ctx context.Context, p *program, pool *pgxpool.Pool) *api.Pressure {
+	if p.MaxWait == 0 {
+		return nil
+	}
+
+	pressure := api.NewPressure(api.PressureOptions{Pool: pool, Log: p.log, MaxWait: p.MaxWait})
+	go pressure.Run(ctx)
+
+	return pressure
 }
 
 // ready tells whether work can be done: the database is there and its schema fits.

@@ -10,13 +10,13 @@ WITH audited AS (
     FROM orders
     WHERE id = ANY($1::uuid[])
 ), missing AS (
-    SELECT id, 'points' AS step, 'no points earned' AS fault
+    SELECT id, 'points' AS step, '' AS template, 'no points earned' AS fault
     FROM audited
     WHERE status = 'confirmed'
         AND updated_at <= now() - $2::interval
         AND NOT EXISTS (SELECT FROM points_entries WHERE order_id = audited.id AND kind = 'earn')
     UNION ALL
-    SELECT id, 'notification', 'the customer was not told "created"'
+    SELECT id, 'notification', 'created', 'the customer was not told "created"'
     FROM audited
     WHERE status = 'confirmed'
         AND updated_at <= now() - $2::interval
@@ -26,10 +26,9 @@ WITH audited AS (
     FROM missing
     WHERE NOT EXISTS (
             SELECT
-            FROM river_job
-            WHERE args->>'order_id' = missing.id::text
-                AND kind = missing.step
-                AND state IN ('available', 'pending', 'retryable', 'running', 'scheduled')
+            FROM live_jobs
+            WHERE unique_key = job_key(missing.step, missing.id, missing.template)
+            OFFSET 0 -- one look a step, whatever the planner knows of the queue
         )
         AND NOT EXISTS (
             SELECT

@@ -234,7 +234,7 @@ func TestOrphansAreAdopted(t *testing.T) {
 
 	adopt := func() (n int) {
 		b.inTx(func(tx pgx.Tx) (err error) {
-			n, _, err = flow.AdoptOrphans(t.Context(), tx, b.queue, 100)
+			n, err = b.adopt(tx)
 
 			return err
 		})
@@ -289,7 +289,7 @@ func TestADismissedLetterIsNoOrphan(t *testing.T) {
 
 	for range 3 {
 		b.inTx(func(tx pgx.Tx) error {
-			n, _, err := flow.AdoptOrphans(t.Context(), tx, b.queue, 100)
+			n, err := b.adopt(tx)
 			if n > 0 {
 				t.Errorf("%d orphans", n)
 			}
@@ -316,7 +316,7 @@ func TestALateOrphanIsAdopted(t *testing.T) {
 	total := 0
 	sweep := func() {
 		b.inTx(func(tx pgx.Tx) error {
-			n, _, err := flow.AdoptOrphans(t.Context(), tx, b.queue, 100)
+			n, err := b.adopt(tx)
 			total += n
 
 			return err
@@ -358,4 +358,16 @@ func TestALetterThatCannotBeRedrivenIsAskedAbout(t *testing.T) {
 	if asked, redrives := b.count(`SELECT count(*) FROM dead_letters WHERE attention_at IS NOT NULL`), b.count(`SELECT count(*) FROM redrives`); asked != 1 || redrives != 0 {
 		t.Errorf("%d asked about, %d redrives recorded", asked, redrives)
 	}
+}
+
+// adopt looks for orphans as a sweep does.
+func (b *bundle) adopt(tx pgx.Tx) (int, error) {
+	first, _, err := flow.AdoptOrphans(b.t.Context(), tx, b.queue, 100)
+	if err != nil {
+		return 0, err
+	}
+
+	late, err := flow.AdoptLateOrphans(b.t.Context(), tx, b.queue)
+
+	return first + late, err
 }

@@ -60,7 +60,7 @@ func (b *bundle) acts() map[string]func(ctx context.Context, tx pgx.Tx, ids []uu
 				}
 			}
 
-			_, _, err := flow.AdoptOrphans(ctx, tx, b.queue, 100)
+			_, err := b.adopt(tx)
 
 			return err
 		},

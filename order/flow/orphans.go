@@ -14,49 +14,56 @@ import (
 	"orders/order"
 )
 
-// walks are how orphans are looked for. Each order is looked at when it is old
-// enough to have settled; those that are still pending, again and again; and all
-// of them, slowly, for what happened to their jobs after that.
-var walks = []db.Walk{
-	{Name: "orphans", Grace: 5 * time.Minute},
-	{Name: "orphans:pending", Where: "status = 'pending'", Cycle: true, Grace: time.Minute},
+// Orphans are looked for once in each order, when it is old enough to have settled.
+var firstWalk = db.Walk{Name: "orphans", Grace: 5 * time.Minute}
+
+// They are looked for again in those that are still pending, and slowly in all,
+// for what has happened to their jobs since. A look costs a tenth of a millisecond:
+// with a million jobs waiting, walks without a bound would be half of the work.
+var laterWalks = []db.Walk{
+	{Name: "orphans:pending", Where: "status = 'pending'", Cycle: true, Grace: time.Minute, Most: 10_000},
 	{Name: "orphans:again", Cycle: true, Grace: 5 * time.Minute, Most: 2_000},
 }
 
-// AdoptOrphans looks at the next orders of each walk, at most limit, for steps
-// that nothing will do any more, and enqueues their jobs again. There should never
-// be any: they are kept as events of their orders, and counted. more tells whether
-// a walk has not come to its end.
+// AdoptOrphans looks at the next orders that have not been looked at, at most
+// limit, for steps that nothing will do any more, and enqueues their jobs again.
+// There should never be any: they are kept as events of their orders, and counted.
+// more tells whether there may be others.
 func AdoptOrphans(ctx context.Context, tx pgx.Tx, queue *river.Client[pgx.Tx], limit int) (orphans int, more bool, err error) {
-	for _, walk := range walks {
-		most := limit
-		if walk.Most > 0 {
-			most = min(limit, walk.Most)
-		}
+	walk := firstWalk
+	walk.Most = limit
 
-		stretch, err := walk.Next(ctx, tx, most)
+	orphans, walked, err := adoptAlong(ctx, tx, queue, walk)
+
+	return orphans, walked == limit, err
+}
+
+// AdoptLateOrphans does so for orders that have been looked at, some of them each time.
+func AdoptLateOrphans(ctx context.Context, tx pgx.Tx, queue *river.Client[pgx.Tx]) (orphans int, err error) {
+	for _, walk := range laterWalks {
+		n, _, err := adoptAlong(ctx, tx, queue, walk)
 		if err != nil {
-			return 0, false, err
+			return 0, err
 		}
 
-		if stretch.Orders == 0 {
-			continue
-		}
-
-		found, err := db.Orphans(ctx, tx, stretch)
-		if err != nil {
-			return 0, false, err
-		}
-
-		if err := adopt(ctx, tx, queue, found); err != nil {
-			return 0, false, err
-		}
-
-		orphans += len(found)
-		more = more || stretch.Orders == limit && walk.Most == 0
+		orphans += n
 	}
 
-	return orphans, more, nil
+	return orphans, nil
+}
+
+func adoptAlong(ctx context.Context, tx pgx.Tx, queue *river.Client[pgx.Tx], walk db.Walk) (orphans, walked int, err error) {
+	stretch, err := walk.Next(ctx, tx)
+	if err != nil || stretch.Orders == 0 {
+		return 0, 0, err
+	}
+
+	found, err := db.Orphans(ctx, tx, stretch)
+	if err != nil {
+		return 0, 0, err
+	}
+
+	return len(found), stretch.Orders, adopt(ctx, tx, queue, found)
 }
 
 func adopt(ctx context.Context, tx pgx.Tx, queue *river.Client[pgx.Tx], orphans []db.Orphan) error {

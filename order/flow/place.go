@@ -38,17 +38,17 @@ type Placed struct {
 // priced, and keys that stand for another request, are refused one by one.
 func Place(queue *river.Client[pgx.Tx]) db.Batch[Placement, Placed] {
 	return func(ctx context.Context, tx pgx.Tx, items []Placement) ([]db.Result[Placed], error) {
-		p := placing{items: items, results: make([]db.Result[Placed], len(items))}
-
-		if err := p.answerEarlier(ctx, tx); err != nil {
-			return nil, err
-		}
+		p := placing{items: items, results: make([]db.Result[Placed], len(items)), reload: map[uuid.UUID][]int{}}
 
 		if err := p.price(ctx, tx); err != nil {
 			return nil, err
 		}
 
 		if err := p.claimKeys(ctx, tx); err != nil {
+			return nil, err
+		}
+
+		if err := p.answerEarlier(ctx, tx); err != nil {
 			return nil, err
 		}
 
@@ -65,64 +65,17 @@ func Place(queue *river.Client[pgx.Tx]) db.Batch[Placement, Placed] {
 type placing struct {
 	items   []Placement
 	results []db.Result[Placed]
-	fresh   []int               // items still on their way to be a new order
+	fresh   []int               // items on their way to be a new order
 	orders  []order.Order       // their orders, in the same sequence
+	used    []int               // items whose key may have an order already
 	reload  map[uuid.UUID][]int // orders that were there before, and the items that are to get them
 }
 
-// answerEarlier sorts out the items whose key has been used.
-func (p *placing) answerEarlier(ctx context.Context, tx pgx.Tx) error {
-	p.reload = map[uuid.UUID][]int{}
-
-	found, err := db.FindKeys(ctx, tx, keyScope, p.keys())
-	if err != nil {
-		return err
-	}
-
-	for i := range p.items {
-		if prior, used := found[p.items[i].Key]; used {
-			p.replay(i, prior)
-		} else {
-			p.fresh = append(p.fresh, i)
-		}
-	}
-
-	return nil
-}
-
-func (p *placing) keys() []string {
-	var keys []string
-
-	for i := range p.items {
-		if key := p.items[i].Key; key != "" {
-			keys = append(keys, key)
-		}
-	}
-
-	return keys
-}
-
-// replay answers an item with the order that its key already has.
-func (p *placing) replay(i int, prior db.Key) {
-	item := &p.items[i]
-
-	if !bytes.Equal(prior.RequestHash, item.RequestHash) {
-		p.results[i].Err = order.Errorf(order.KeyReused,
-			"This Idempotency-Key was sent with another request; use a new key for a new order.")
-
-		return
-	}
-
-	// The item's own id under the key: an earlier try of this very call, whose commit's outcome was unknown.
-	p.results[i].Value.Replayed = prior.OrderID != item.OrderID
-	p.reload[prior.OrderID] = append(p.reload[prior.OrderID], i)
-}
-
-// price makes orders of the fresh drafts.
+// price makes orders of the drafts.
 func (p *placing) price(ctx context.Context, tx pgx.Tx) error {
 	var skus []string
 
-	for _, i := range p.fresh {
+	for i := range p.items {
 		for _, line := range p.items[i].Draft.Lines {
 			skus = append(skus, line.SKU)
 		}
@@ -133,13 +86,10 @@ func (p *placing) price(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 
-	drafts := p.fresh
-	p.fresh = nil
-
-	for _, i := range drafts {
+	for i := range p.items {
 		o, err := order.Price(p.items[i].Draft, catalogue)
 		if err != nil {
-			p.results[i].Err = err
+			p.refuse(i, err)
 
 			continue
 		}
@@ -152,9 +102,18 @@ func (p *placing) price(ctx context.Context, tx pgx.Tx) error {
 	return nil
 }
 
-// claimKeys writes the fresh items' keys. One that was free a moment ago may be
-// taken now: by a neighbour in this batch, or by another transaction, which has
-// ended by the time the claim returns.
+// refuse refuses an item, unless its key turns out to have an order already.
+func (p *placing) refuse(i int, err error) {
+	p.results[i].Err = err
+
+	if p.items[i].Key != "" {
+		p.used = append(p.used, i)
+	}
+}
+
+// claimKeys writes the keys of the fresh items. One that is not free belongs to an
+// earlier request, to a neighbour in this batch, or to another transaction, which
+// has ended by the time the claim returns.
 func (p *placing) claimKeys(ctx context.Context, tx pgx.Tx) error {
 	var claims []db.Key
 
@@ -169,32 +128,63 @@ func (p *placing) claimKeys(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 
-	found, err := db.FindKeys(ctx, tx, keyScope, p.keys())
-	if err != nil {
-		return err
-	}
-
 	fresh, orders := p.fresh, p.orders
 	p.fresh, p.orders = nil, nil
 
 	for n, i := range fresh {
-		item := p.items[i]
-		if item.Key == "" || claimed[item.Key] == item.OrderID {
+		if item := p.items[i]; item.Key == "" || claimed[item.Key] == item.OrderID {
 			p.fresh = append(p.fresh, i)
 			p.orders = append(p.orders, orders[n])
-
-			continue
+		} else {
+			p.used = append(p.used, i)
 		}
-
-		prior, used := found[item.Key]
-		if !used {
-			return errors.New("idempotency key was neither free nor found: pruned in between")
-		}
-
-		p.replay(i, prior)
 	}
 
 	return nil
+}
+
+// answerEarlier answers the items whose keys are used. It is a statement of its
+// own: the claim waited for whoever wrote the same key, but could not see it.
+func (p *placing) answerEarlier(ctx context.Context, tx pgx.Tx) error {
+	keys := make([]string, len(p.used))
+	for n, i := range p.used {
+		keys[n] = p.items[i].Key
+	}
+
+	found, err := db.FindKeys(ctx, tx, keyScope, keys)
+	if err != nil {
+		return err
+	}
+
+	for _, i := range p.used {
+		prior, taken := found[p.items[i].Key]
+
+		switch {
+		case taken:
+			p.replay(i, prior)
+		case p.results[i].Err == nil:
+			return errors.New("idempotency key was neither free nor found: pruned in between")
+		}
+	}
+
+	return nil
+}
+
+// replay answers an item with the order that its key already has.
+func (p *placing) replay(i int, prior db.Key) {
+	item := &p.items[i]
+	p.results[i].Err = nil
+
+	if !bytes.Equal(prior.RequestHash, item.RequestHash) {
+		p.results[i].Err = order.Errorf(order.KeyReused,
+			"This Idempotency-Key was sent with another request; use a new key for a new order.")
+
+		return
+	}
+
+	// The item's own id under the key: an earlier try of this very call, whose commit's outcome was unknown.
+	p.results[i].Value.Replayed = prior.OrderID != item.OrderID
+	p.reload[prior.OrderID] = append(p.reload[prior.OrderID], i)
 }
 
 // write inserts the orders and their jobs.

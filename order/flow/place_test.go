@@ -93,6 +93,29 @@ func TestPlaceReplaysAKey(t *testing.T) {
 	}
 }
 
+// What has been answered once is answered so again, also when nobody could place it any more.
+func TestPlaceReplaysAKeyWhoseDraftWouldBeRefusedNow(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t, map[string]int64{"tea": 10, "mug": 10})
+
+	first, err := b.place.Do(t.Context(), placement("k", line("tea", 1), line("mug", 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	b.exec(`UPDATE products SET currency = 'USD' WHERE sku = 'mug'`)
+
+	again, err := b.place.Do(t.Context(), placement("k", line("tea", 1), line("mug", 1)))
+	if err != nil || !again.Replayed || again.Order.ID != first.Order.ID {
+		t.Errorf("replay: %+v, %v", again, err)
+	}
+
+	if _, err := b.place.Do(t.Context(), placement("k-2", line("tea", 1), line("mug", 1))); order.CodeOf(err) != order.MixedCurrencies {
+		t.Errorf("a new request: %v", err)
+	}
+}
+
 // Two requests at the same moment under one key meet in one batch, or in two
 // transactions of one process, or of two.
 func TestPlaceMakesOneOrderOfAKeyRacedFor(t *testing.T) {
