@@ -2,7 +2,7 @@
 .DELETE_ON_ERROR:
 
 # Nothing here is told by a file's time: the go command knows what is up to date.
-.PHONY: help build run test browser lint fmt generate verify migrate docker clean ci go postgres
+.PHONY: help build run test browser bench soak lint fmt generate verify migrate docker clean ci go postgres
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LINT     = go tool -modfile=lint.mod golangci-lint
@@ -24,6 +24,13 @@ test: go $(if $(ORDERS_TEST_DATABASE_URL),,postgres) ## all tests, on a real Pos
 
 browser: go $(if $(ORDERS_TEST_DATABASE_URL),,postgres) ## the console in a real browser (needs Chromium)
 	go test -tags browser -run Browser -count 1 -timeout 5m ./cmd/orders
+
+bench: build $(if $(ORDERS_POSTGRES_BIN),,postgres) ## how fast it is, next to textbook River, as a table (ten minutes; BENCH=--help lists its flags)
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -o bin/bench ./cmd/bench
+	bin/bench $(BENCH)
+
+soak: ## ten minutes at 80 % of capacity: does the queue stay bounded?
+	$(MAKE) bench BENCH='--soak 10m $(BENCH)'
 
 lint: go ## report what .golangci.yml forbids, formatting included
 	$(LINT) run ./...

@@ -1,0 +1,53 @@
+-- Orders that wait, each with the jobs that the model order has: what a job is like is copied from them, and only ids
+-- and unique keys are made anew. They are of the last minutes, but older than any that is placed from now on.
+CREATE UNLOGGED TABLE bench_backlog AS
+SELECT
+    n,
+    uuid_at(at) AS id,
+    at,
+    'u-' || n * 48271 % 100000 AS user_id,
+    'sku-' || n * 7919 % 500 AS first_sku,
+    'sku-' || 500 + n * 7907 % 500 AS second_sku
+FROM (
+    SELECT n, now() - interval '1 second' - (333333 - n) * interval '1 ms' AS at
+    FROM generate_series(1, 333333::bigint) AS n
+) AS placed;
+
+SET session_replication_role = replica; -- no looking for each line's order: it was written just before
+
+INSERT INTO orders (id, user_id, status, currency, total, created_at, updated_at)
+SELECT id, user_id, 'pending', 'EUR', 2000, at, at
+FROM bench_backlog;
+
+INSERT INTO order_lines (order_id, sku, quantity, unit_price)
+SELECT id, sku, 1, 1000
+FROM bench_backlog
+CROSS JOIN LATERAL (VALUES (first_sku), (second_sku)) AS line (sku);
+
+-- As River makes it: of the kind and the fields that are tagged, sorted by name.
+CREATE FUNCTION bench_unique_key(kind text, args jsonb) RETURNS bytea
+LANGUAGE sql IMMUTABLE
+RETURN sha256(convert_to('&kind=' || kind || '&args=' || CASE
+    WHEN args ? 'template' THEN format('{"order_id":"%s","template":"%s"}', args->>'order_id', args->>'template')
+    ELSE format('{"order_id":"%s"}', args->>'order_id')
+END, 'UTF8'));
+
+CREATE UNLOGGED TABLE bench_model AS
+SELECT *
+FROM river_job;
+
+INSERT INTO river_job (
+    args, created_at, kind, max_attempts, metadata, priority, queue, scheduled_at, state, tags, unique_key, unique_states
+)
+SELECT
+    own.args, at, kind, max_attempts, metadata, priority, queue, at, 'available', tags,
+    CASE WHEN unique_key IS NOT NULL THEN bench_unique_key(kind, own.args) END,
+    unique_states
+FROM bench_backlog AS b
+CROSS JOIN bench_model AS m
+CROSS JOIN LATERAL (SELECT m.args || jsonb_build_object('order_id', b.id)) AS own (args)
+ORDER BY b.n, m.id;
+
+DROP TABLE bench_model, bench_backlog;
+
+SET session_replication_role = origin;
