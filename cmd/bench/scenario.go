@@ -55,10 +55,13 @@ func scenarios() []scenario {
 		},
 		{
 			name: "overload", what: "open model at three times capacity",
-			work: spread, rate: 3, duration: 15 * time.Second, settings: map[string]string{"ORDERS_MAX_WAIT": "3s"}, once: true,
+			work: spread, rate: 3, duration: 12 * time.Second, settings: map[string]string{"ORDERS_MAX_WAIT": "3s"}, once: true,
 		},
 		{name: "mixed", what: "10 % are cancelled, 10 % held, 5 % out of stock", work: mixed, once: true},
-		{name: "slow", what: "5 % of the notifications fail at first", work: spread, prepare: failNotifications, once: true},
+		{
+			name: "slow", what: "5 % of the notifications fail at first",
+			work: spread, prepare: failNotifications, orders: 10_000, once: true,
+		},
 		{
 			name: "backlog", what: "1,000,000 jobs waiting, and orders placed as fast as they are taken",
 			work: spread, prepare: placeBacklog, keep: true, backlog: true, duration: 12 * time.Second,
