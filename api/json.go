@@ -1,9 +1,11 @@
 package api
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	strict "github.com/go-json-experiment/json"
@@ -29,11 +31,13 @@ var strictJSON = huma.Format{
 // reworded is a decoding error without the names of Go types, and without the text that was sent.
 func reworded(err error) error {
 	if mismatch, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return fmt.Errorf("%s: a %s does not fit; numbers are integers without fraction or exponent", mismatch.Field, mismatch.Value)
+		what, _, _ := strings.Cut(mismatch.Value, " ") // of a number, the number follows
+
+		return fmt.Errorf("%s: a %s does not fit; numbers are integers without fraction or exponent", mismatch.Field, what)
 	}
 
 	if beyond, ok := errors.AsType[*strict.SemanticError](err); ok {
-		return fmt.Errorf("%s: a %s does not fit", beyond.JSONPointer, beyond.JSONKind)
+		return fmt.Errorf("%s: a %s does not fit", cmp.Or(string(beyond.JSONPointer), "the whole"), beyond.JSONKind)
 	}
 
 	if broken, ok := errors.AsType[*jsontext.SyntacticError](err); ok {

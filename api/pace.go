@@ -31,6 +31,7 @@ type pace struct {
 // next takes a reading and projects the wait.
 func (p *pace) next(b db.Backlog) time.Duration {
 	last := p.last
+	b.Last = max(b.Last, last.Last) // the newest job may be gone already
 	p.last = b
 	moved, took := b.Head-last.Head, b.At.Sub(last.At)
 
@@ -40,6 +41,11 @@ func (p *pace) next(b db.Backlog) time.Duration {
 		// All that was there at the last reading is under way: workers wait for work, and how much of it
 		// there was says nothing about how much they can do.
 		*p = pace{last: b}
+
+		// But for the oldest, if it has been the same: few others came, and nobody works.
+		if last.Waited > 0 && b.Waited > last.Waited {
+			p.wait = b.Waited
+		}
 	case moved <= 0:
 		// One reading alone may have met a worker at a pause, or old jobs that are back.
 		if p.still++; p.still >= standing {

@@ -237,3 +237,27 @@ func TestPaceIsNotMisledByJobsThatAreBack(t *testing.T) {
 		t.Errorf("%s when they are done", wait)
 	}
 }
+
+// The head of a short queue is what has come last: the oldest tells that nobody works.
+func TestPaceSeesAShortQueueThatStands(t *testing.T) {
+	t.Parallel()
+
+	var (
+		pace api.Pace
+		wait time.Duration
+	)
+
+	for n := range int64(8) {
+		age := time.Duration(n) * time.Second
+		wait = pace.Next(db.Backlog{At: time.Unix(n, 0), Head: 3*n + 1, Last: 3*n + 1, Waited: age})
+	}
+
+	if wait != 7*time.Second {
+		t.Errorf("%s, want as long as the oldest has waited", wait)
+	}
+
+	// Somebody works again: the next ones are young.
+	if wait = pace.Next(db.Backlog{At: time.Unix(8, 0), Head: 40, Last: 40, Waited: 10 * time.Millisecond}); wait != 0 {
+		t.Errorf("%s after the oldest is gone", wait)
+	}
+}

@@ -88,6 +88,15 @@ func (c benchCmd) Run(ctx context.Context, out output) (err error) {
 	return nil
 }
 
+// Validate refuses what would measure nothing.
+func (c benchCmd) Validate() error {
+	if c.Repeat < 1 || c.OrdersPerRun < 1 || c.Connections < 1 || c.Soak < 0 {
+		return errors.New("--repeat, --orders-per-run and --connections are 1 or more, and --soak is none or some time")
+	}
+
+	return nil
+}
+
 // choose picks the scenarios that are asked for. Where capacity must be known,
 // spread comes with them.
 func (b *bench) choose() ([]scenario, error) {
@@ -117,7 +126,7 @@ func (b *bench) choose() ([]scenario, error) {
 	}
 
 	if len(unknown) > 0 {
-		return nil, fmt.Errorf("no scenario %q; --help lists them", unknown[0])
+		return nil, fmt.Errorf("no scenario %q; bench --help lists them", unknown[0])
 	}
 
 	return chosen, nil

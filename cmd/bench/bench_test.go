@@ -176,3 +176,15 @@ func TestProofKnowsUnknownAnswers(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestWhatWouldMeasureNothingIsRefused(t *testing.T) {
+	t.Parallel()
+
+	for _, flag := range []string{"--repeat=0", "--orders-per-run=0", "--connections=0", "--soak=-1s"} {
+		var stdout, stderr bytes.Buffer
+
+		if code := run(t.Context(), []string{flag}, &stdout, &stderr); code != exitUsage || !strings.Contains(stderr.String(), "1 or more") {
+			t.Errorf("%s: exit code %d, %s", flag, code, stderr.String())
+		}
+	}
+}

@@ -15,11 +15,12 @@ import (
 )
 
 func main() {
-	// The first signal ends the runs and tidies up; a second one kills, as the handler is gone by then.
+	// The first signal ends the runs and tidies up, which takes a second; further ones change nothing, as they would
+	// leave servers behind that nobody stops.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
+	defer stop()
 
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr)) //nolint:gocritic // nothing is left for the handler then
 }
 
 // Exit codes.
@@ -57,6 +58,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	)
 	if err != nil {
 		panic(err) //nolint:forbidigo // a mistake in the struct above
+	}
+
+	if len(args) == 1 && (args[0] == "--help" || args[0] == "-h") {
+		args = []string{"bench", "--help"} // the one command there is to know
 	}
 
 	command, err := parser.Parse(args)

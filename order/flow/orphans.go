@@ -19,7 +19,7 @@ var firstWalk = db.Walk{Name: "orphans", Grace: 5 * time.Minute}
 
 // They are looked for again in those that are still pending, and slowly in all,
 // for what has happened to their jobs since. A look costs a tenth of a millisecond:
-// with a million jobs waiting, walks without a bound would be half of the work.
+// with a million jobs waiting, walks without a bound took a third of the machine.
 var laterWalks = []db.Walk{
 	{Name: "orphans:pending", Where: "status = 'pending'", Cycle: true, Grace: time.Minute, Most: 10_000},
 	{Name: "orphans:again", Cycle: true, Grace: 5 * time.Minute, Most: 2_000},
