@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -52,27 +51,6 @@ func placeBacklog(ctx context.Context, pool *pgxpool.Pool) error {
 	// Those that are placed from now on are told from these by their ids' time.
 	if !pause(ctx, 10*time.Millisecond) {
 		return context.Cause(ctx)
-	}
-
-	return sameKeys(ctx, pool, id)
-}
-
-// sameKeys makes sure that the SQL makes unique keys as River does: their index
-// would not be the same otherwise.
-func sameKeys(ctx context.Context, pool *pgxpool.Pool, model uuid.UUID) error {
-	var others int
-
-	err := pool.QueryRow(ctx, `
-		SELECT count(*)
-		FROM river_job
-		WHERE args->>'order_id' = $1
-			AND unique_key <> bench_unique_key(kind, args)`, model.String()).Scan(&others)
-	if err != nil {
-		return fmt.Errorf("compare unique keys: %w", err)
-	}
-
-	if others > 0 {
-		return errors.New("sql/backlog.sql makes other unique keys than River")
 	}
 
 	return nil

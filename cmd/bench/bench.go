@@ -94,7 +94,9 @@ func (c benchCmd) Validate() error {
 		return errors.New("--repeat, --orders-per-run and --connections are 1 or more, and --soak is none or some time")
 	}
 
-	return nil
+	_, err := (&bench{benchCmd: c}).choose()
+
+	return err
 }
 
 // choose picks the scenarios that are asked for. Where capacity must be known,

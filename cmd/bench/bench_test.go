@@ -74,8 +74,8 @@ func TestUnknownScenario(t *testing.T) {
 	t.Parallel()
 
 	var stderr bytes.Buffer
-	if code := run(t.Context(), []string{"--scenario", "sprd"}, &bytes.Buffer{}, &stderr); code != exitError {
-		t.Errorf("exit code %d, want %d", code, exitError)
+	if code := run(t.Context(), []string{"--scenario", "sprd"}, &bytes.Buffer{}, &stderr); code != exitUsage {
+		t.Errorf("exit code %d, want %d", code, exitUsage)
 	}
 
 	if !strings.Contains(stderr.String(), `no scenario "sprd"`) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/errgroup"
 )
 
 // past is the SQL that writes what has been before a run.
@@ -20,11 +21,11 @@ func writeHistory(ctx context.Context, pool *pgxpool.Pool) error {
 		return err
 	}
 
-	both := newGroup(ctx)
-	both.run(func(ctx context.Context) error { return execFile(ctx, pool, "history-orders") })
-	both.run(func(ctx context.Context) error { return execFile(ctx, pool, "history-effects") })
+	both, working := errgroup.WithContext(ctx)
+	both.Go(func() error { return execFile(working, pool, "history-orders") })
+	both.Go(func() error { return execFile(working, pool, "history-effects") })
 
-	if err := both.wait(); err != nil {
+	if err := both.Wait(); err != nil {
 		return err
 	}
 
@@ -35,23 +36,14 @@ func writeHistory(ctx context.Context, pool *pgxpool.Pool) error {
 	return tidy(ctx, pool)
 }
 
-// execFile runs a file's statements in one transaction. The session is not used
-// again: it keeps what they have set.
+// execFile runs a file's statements, which are one transaction.
 func execFile(ctx context.Context, pool *pgxpool.Pool, name string) error {
 	sql, err := past.ReadFile("sql/" + name + ".sql")
 	if err != nil {
 		return fmt.Errorf("read %s: %w", name, err)
 	}
 
-	session, err := pool.Acquire(ctx)
-	if err != nil {
-		return fmt.Errorf("connect: %w", err)
-	}
-
-	conn := session.Hijack()
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-
-	if _, err := conn.Exec(ctx, string(sql)); err != nil {
+	if _, err := pool.Exec(ctx, string(sql)); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 

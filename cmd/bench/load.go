@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
 )
 
 // A load is what is sent to the API of one run.
@@ -47,7 +48,8 @@ type loaded struct {
 type sending struct {
 	*load
 
-	work     *group
+	work     *errgroup.Group
+	working  context.Context //nolint:containedctx // of the work
 	placers  []*placer
 	arrivals chan time.Time // when orders were due; whichever connection is free takes the next
 	pay      chan uuid.UUID
@@ -55,7 +57,8 @@ type sending struct {
 
 // send runs the load. It fails on the first answer that is neither 201 nor 503.
 func (l *load) send(ctx context.Context) (*loaded, error) {
-	s := &sending{load: l, work: newGroup(ctx), arrivals: make(chan time.Time), pay: make(chan uuid.UUID, 1<<16)}
+	s := &sending{load: l, arrivals: make(chan time.Time), pay: make(chan uuid.UUID, 1<<16)}
+	s.work, s.working = errgroup.WithContext(ctx)
 
 	for range l.connections {
 		if err := s.connect(ctx); err != nil {
@@ -63,33 +66,36 @@ func (l *load) send(ctx context.Context) (*loaded, error) {
 		}
 	}
 
-	paying := newGroup(ctx)
+	paying, untilOneFails := errgroup.WithContext(ctx)
 	for range payers {
-		paying.run(func(ctx context.Context) error { return l.payAll(ctx, s.pay) })
+		paying.Go(func() error { return l.payAll(untilOneFails, s.pay) })
 	}
 
 	start := time.Now()
 
 	for _, p := range s.placers {
-		s.work.run(func(ctx context.Context) error { return p.placeAll(ctx) })
+		s.work.Go(func() error { return p.placeAll(s.working) })
 	}
 
-	s.work.run(func(ctx context.Context) error {
+	s.work.Go(func() error {
 		defer close(s.arrivals)
 
-		return s.arrive(ctx, start)
+		return s.arrive(s.working, start)
 	})
 
-	err := s.work.wait()
+	err := s.work.Wait()
 	end := time.Now()
 
 	close(s.pay)
 
-	if later := paying.wait(); err == nil {
+	if later := paying.Wait(); err == nil {
 		err = later
 	}
 
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx) // and not that connections broke over it
+	case err != nil:
 		return nil, err
 	}
 
@@ -156,7 +162,7 @@ func (s *sending) hand(ctx context.Context, due time.Time) error {
 		case s.arrivals <- due:
 		default:
 			p := s.add()
-			s.work.run(func(ctx context.Context) error { return p.begin(ctx, due) })
+			s.work.Go(func() error { return p.begin(s.working, due) })
 		}
 
 		return nil

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/errgroup"
 )
 
 // loadTimeout bounds a run that got stuck, on top of the load's own duration.
@@ -114,21 +115,21 @@ func (r *measured) send(ctx context.Context, l *load) (err error) {
 	meanwhile, end := context.WithCancel(ctx)
 	defer end()
 
-	beside := newGroup(ctx)
+	var beside errgroup.Group
 
 	if r.commits {
-		beside.run(func(context.Context) error { return commitAlone(meanwhile, r.url, r.figures) })
+		beside.Go(func() error { return commitAlone(meanwhile, r.url, r.figures) })
 	}
 
 	if r.samples {
-		beside.run(func(context.Context) error { return r.sampleQueue(meanwhile, l) })
+		beside.Go(func() error { return r.sampleQueue(meanwhile, l) })
 	}
 
 	r.loaded, err = l.send(ctx)
 
 	end()
 
-	return errors.Join(err, beside.wait())
+	return errors.Join(err, beside.Wait())
 }
 
 // counted notes what Postgres has counted, without what the watch has asked.

@@ -13,8 +13,6 @@ FROM (
     FROM generate_series(1, 333333::bigint) AS n
 ) AS placed;
 
-SET session_replication_role = replica; -- no looking for each line's order: it was written just before
-
 INSERT INTO orders (id, user_id, status, currency, total, created_at, updated_at)
 SELECT id, user_id, 'pending', 'EUR', 2000, at, at
 FROM bench_backlog;
@@ -23,14 +21,6 @@ INSERT INTO order_lines (order_id, sku, quantity, unit_price)
 SELECT id, sku, 1, 1000
 FROM bench_backlog
 CROSS JOIN LATERAL (VALUES (first_sku), (second_sku)) AS line (sku);
-
--- As River makes it: of the kind and the fields that are tagged, sorted by name.
-CREATE FUNCTION bench_unique_key(kind text, args jsonb) RETURNS bytea
-LANGUAGE sql IMMUTABLE
-RETURN sha256(convert_to('&kind=' || kind || '&args=' || CASE
-    WHEN args ? 'template' THEN format('{"order_id":"%s","template":"%s"}', args->>'order_id', args->>'template')
-    ELSE format('{"order_id":"%s"}', args->>'order_id')
-END, 'UTF8'));
 
 CREATE UNLOGGED TABLE bench_model AS
 SELECT *
@@ -41,7 +31,7 @@ INSERT INTO river_job (
 )
 SELECT
     own.args, at, kind, max_attempts, metadata, priority, queue, at, 'available', tags,
-    CASE WHEN unique_key IS NOT NULL THEN bench_unique_key(kind, own.args) END,
+    job_key(kind, b.id, coalesce(m.args->>'template', '')),
     unique_states
 FROM bench_backlog AS b
 CROSS JOIN bench_model AS m
@@ -49,5 +39,3 @@ CROSS JOIN LATERAL (SELECT m.args || jsonb_build_object('order_id', b.id)) AS ow
 ORDER BY b.n, m.id;
 
 DROP TABLE bench_model, bench_backlog;
-
-SET session_replication_role = origin;

@@ -1,5 +1,3 @@
-SET session_replication_role = replica; -- no looking for each line's order: it was written just before
-
 INSERT INTO orders (id, user_id, status, currency, total, created_at, updated_at)
 SELECT id, user_id, 'confirmed', 'EUR', 2000, at, at + interval '200 ms'
 FROM bench_history;
