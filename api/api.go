@@ -4,7 +4,7 @@
 //	request ─► observe ─► recoverPanics ─► cross-origin check ─► headers ─► mux ─► guard ─► operation
 //	           (id, log)                                                  (404, 405) (query, types, body)
 //
-// Before those that change orders there is a door, which bounds how many are worked on at once.
+// Those that change orders are limited in flight, and placing by the backlog of work.
 //
 // Operations return plain errors. One place, [problemOf], turns them into RFC
 // 9457 problems by the table in codes.go; a text that is not meant for clients
@@ -58,8 +58,8 @@ type Options struct {
 type service struct {
 	Options
 
-	api  huma.API
-	door door
+	api      huma.API
+	inFlight inFlight
 }
 
 // New makes the handler of the whole HTTP side.

@@ -9,8 +9,8 @@ import (
 // Pace and Refused are what a Pressure decides by, for tests to try without waiting.
 type Pace = pace
 
-// MaxInside is maxInside.
-const MaxInside = maxInside
+// MaxInFlight is maxInFlight.
+const MaxInFlight = maxInFlight
 
 // Next is next.
 func (p *pace) Next(b db.Backlog) time.Duration { return p.next(b) }

@@ -23,7 +23,7 @@ func (s *service) registerLifecycle() {
 		Method:       http.MethodPost,
 		Path:         "/orders/{id}/cancel",
 		MaxBodyBytes: maxSmallBody,
-		Middlewares:  huma.Middlewares{s.enter},
+		Middlewares:  huma.Middlewares{s.limitInFlight},
 		Tags:         []string{"orders"},
 		Summary:      "Cancel an order",
 		Description: "Ends an order that is `pending`, `awaiting_payment` or `confirmed`: its stock is given back, its points are " +
@@ -40,7 +40,7 @@ func (s *service) registerLifecycle() {
 		Method:       http.MethodPost,
 		Path:         "/orders/{id}/payment",
 		MaxBodyBytes: maxSmallBody,
-		Middlewares:  huma.Middlewares{s.enter},
+		Middlewares:  huma.Middlewares{s.limitInFlight},
 		Tags:         []string{"orders"},
 		Summary:      "Record an order's payment",
 		Description: "Confirms a held order that is `awaiting_payment`. Sending the same reference again answers with the order " +

@@ -24,7 +24,7 @@ func (s *service) registerOrders() {
 		Path:          "/orders",
 		DefaultStatus: http.StatusCreated,
 		MaxBodyBytes:  maxOrderBody,
-		Middlewares:   huma.Middlewares{s.admit, s.enter},
+		Middlewares:   huma.Middlewares{s.limitBacklog, s.limitInFlight},
 		Tags:          []string{"orders"},
 		Summary:       "Place an order",
 		Description: "Prices the lines from the catalogue and accepts the order; its steps follow by themselves, and the order " +

@@ -7,7 +7,7 @@ type Step struct {
 	Name      StepName   `json:"name" enum:"inventory,points,notification"`
 	State     StepState  `json:"state" enum:"waiting,done,skipped,retrying,dead"`
 	At        *time.Time `json:"at" doc:"When it was done or skipped, else null"`
-	Attempts  int        `json:"attempts" doc:"Runs so far, as far as the queue still remembers"`
+	Attempts  int        `json:"attempts" doc:"Runs of the job that does it, or that died over it; 0 once neither is there any more"`
 	LastError string     `json:"last_error" doc:"Why the last run did not succeed; empty once it has"`
 }
 

@@ -12,9 +12,9 @@ import (
 	"orders/order/flow"
 )
 
-// As many as may be inside are; the next is turned away at once, with its body
-// unread, and let in when there is room again.
-func TestTooManyRequestsAtOnceAreTurnedAway(t *testing.T) {
+// As many as may be in flight are; the next is refused at once, with its body
+// unread, and served when there is room again.
+func TestTooManyRequestsAtOnceAreRefused(t *testing.T) {
 	t.Parallel()
 
 	var (
@@ -34,11 +34,11 @@ func TestTooManyRequestsAtOnceAreTurnedAway(t *testing.T) {
 
 	place := func() {
 		if r := b.ask(t, "POST", "/orders", placeBody("u", "tea", 1)); r.status != 201 {
-			t.Errorf("one of those inside: %d %s", r.status, r.body)
+			t.Errorf("one of those in flight: %d %s", r.status, r.body)
 		}
 	}
 
-	for range api.MaxInside {
+	for range api.MaxInFlight {
 		clients.Go(place)
 		<-entered
 	}
