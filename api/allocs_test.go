@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"orders/api"
+	"orders/api/admission"
 	"orders/db/dbtest"
 	"orders/order"
 	"orders/order/flow"
@@ -48,7 +49,7 @@ func TestHotHandlersAllocateNoMoreThanTheyDid(t *testing.T) {
 }
 
 // allocOptions are those of production, but for the database: an order is placed at once.
-func allocOptions(p *api.Pressure) api.Options {
+func allocOptions(p *admission.Controller) api.Options {
 	placed := flow.Placed{Order: order.Order{
 		ID:     uuid.Must(uuid.NewV7()),
 		UserID: "u-1",
@@ -57,15 +58,15 @@ func allocOptions(p *api.Pressure) api.Options {
 	}}
 
 	return api.Options{
-		Place:    func(context.Context, flow.Placement) (flow.Placed, error) { return placed, nil },
-		Log:      slog.New(slog.NewTextHandler(io.Discard, nil)), //nolint:sloglint // its lines are to be made, too
-		Version:  "test",
-		Pressure: p,
+		Place:     func(context.Context, flow.Placement) (flow.Placed, error) { return placed, nil },
+		Log:       slog.New(slog.NewTextHandler(io.Discard, nil)), //nolint:sloglint // its lines are to be made, too
+		Version:   "test",
+		Admission: p,
 	}
 }
 
 // overloaded has seen work that waits for too long, and looks no more.
-func overloaded(t *testing.T) *api.Pressure {
+func overloaded(t *testing.T) *admission.Controller {
 	t.Helper()
 
 	pool := dbtest.Pool(t)
@@ -75,7 +76,7 @@ func overloaded(t *testing.T) *api.Pressure {
 		t.Fatal(err)
 	}
 
-	p := api.NewPressure(api.PressureOptions{Pool: pool, Log: slog.New(slog.DiscardHandler), MaxWait: time.Second})
+	p := admission.NewController(admission.Options{Pool: pool, Log: slog.New(slog.DiscardHandler), MaxWait: time.Second})
 	ctx, stop := context.WithCancel(t.Context())
 
 	var looking sync.WaitGroup

@@ -1,14 +1,13 @@
-// Package api is the HTTP side: huma operations by resource on the standard mux,
-// and what surrounds them.
+// Package api is the HTTP side: huma operations by resource on the standard mux. Those for
+// operators are in api/operator. What a request passes before an operation is in
+// api/middleware. How an operation is declared is in api/operation.
 //
-//	request ─► observe ─► recoverPanics ─► cross-origin check ─► headers ─► mux ─► guard ─► operation
-//	           (id, log)                                                  (404, 405) (query, types, body)
+// Operations return plain errors, which api/problem turns into RFC 9457 problems. The
+// request and response types here and in api/operator are the wire contract. Types of db
+// and order are not: functions named XOf convert them.
 //
-// Those that change orders are limited in flight, and placing by the backlog of work.
-//
-// Operations return plain errors. One place, [problemOf], turns them into RFC
-// 9457 problems by the table in codes.go; a text that is not meant for clients
-// never gets past it.
+// Requests that change orders are limited in number, and placing is refused while work
+// waits too long: see api/admission.
 package api
 
 import (
@@ -24,34 +23,37 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 
+	"orders/api/admission"
+	"orders/api/middleware"
+	"orders/api/operation"
+	"orders/api/operator"
+	"orders/api/problem"
+	"orders/api/stream"
 	"orders/order"
 	"orders/order/flow"
 )
 
-// Bounds of a request. Headers and idle connections are bounded by the server it comes from.
+// Bounds of bodies, in bytes. The server bounds headers and idle connections.
 const (
-	requestTimeout = 15 * time.Second // of the work, the reading of the body apart
-	bodyTimeout    = 5 * time.Second  // to send the body
-	maxOrderBody   = 64 << 10         // 200 lines of the longest skus, four times
-	maxSmallBody   = 4 << 10
-	maxConsoleBody = 1 << 20 // of River UI's own API
+	maxOrderBody   = 64 << 10 // four times 200 lines with the longest skus
+	maxConsoleBody = 1 << 20  // of River UI's own API
 )
 
 // Options are what the API works with.
 type Options struct {
 	Pool    *pgxpool.Pool
-	Place   func(ctx context.Context, p flow.Placement) (flow.Placed, error) // places an order together with others
+	Place   func(ctx context.Context, p flow.Placement) (flow.Placed, error) // places an order, in one transaction with others
 	Cancel  func(ctx context.Context, c flow.Cancellation) (order.Order, error)
 	Pay     func(ctx context.Context, p flow.Payment) (order.Order, error)
-	Queue   *river.Client[pgx.Tx]           // enqueues what is redriven
-	Watch   *Watch                          // for streams; closed by its owner
+	Queue   *river.Client[pgx.Tx]           // enqueues the jobs of redrives
+	Watch   *stream.Watch                   // for streams; its owner closes it
 	RiverUI http.Handler                    // served under /riverui/; nil for none
-	Ready   func(ctx context.Context) error // why no work can be done, nil when it can
+	Ready   func(ctx context.Context) error // why requests cannot be served; nil when they can
 	Log     *slog.Logger
 	Version string
 
-	Pressure     *Pressure       // refuses orders while work waits too long; nil for never
-	RedriveAfter []time.Duration // when the sweep redrives dead letters, to tell of
+	Admission    *admission.Controller // refuses orders while work waits too long; nil to refuse none
+	RedriveAfter []time.Duration       // the delays before each automatic redrive, to tell clients
 }
 
 // service holds what operations need.
@@ -59,7 +61,7 @@ type service struct {
 	Options
 
 	api      huma.API
-	inFlight inFlight
+	inFlight *admission.InFlight
 }
 
 // New makes the handler of the whole HTTP side.
@@ -68,60 +70,60 @@ func New(o Options) http.Handler {
 	s := newService(o, mux)
 	s.servePages(mux)
 
-	return observe(o.Log, recoverPanics(sameOrigin(secureHeaders(routed(mux)))))
+	handler := middleware.SameOrigin(middleware.SecureHeaders(middleware.Route(mux)))
+
+	return middleware.Observe(o.Log, middleware.RecoverPanics(handler))
 }
 
 func newService(o Options, mux *http.ServeMux) *service {
-	teachHuma()
+	configureHuma()
 
-	s := &service{Options: o, api: humago.New(mux, config(o.Version))}
-	s.api.UseMiddleware(guard)
+	s := &service{Options: o, api: humago.New(mux, config(o.Version)), inFlight: admission.NewInFlight(o.Log)}
+	s.api.UseMiddleware(middleware.Guard)
 
-	components(s.api.OpenAPI().Components)
+	addComponents(s.api.OpenAPI().Components)
 
 	s.registerOrders()
-	s.registerLifecycle()
+	s.registerChanges()
 	s.registerTimeline()
 	s.registerWhy()
 	s.registerEvents()
 	s.registerProducts()
+	s.registerStock()
 	s.registerCustomers()
-	s.registerDeadLetters()
-	s.registerRedrives()
-	s.registerWorkers()
-	s.registerAudit()
+	operator.Register(s.api, s.Pool, s.Queue)
 	s.registerHealth()
 
 	return s
 }
 
-// teachHuma replaces what huma keeps in globals.
-var teachHuma = sync.OnceFunc(func() {
+// configureHuma sets what huma keeps in globals.
+var configureHuma = sync.OnceFunc(func() {
 	huma.NewError = func(status int, _ string, errs ...error) huma.StatusError {
-		return humaProblem(context.Background(), status, errs)
+		return problem.OfHuma(context.Background(), status, errs)
 	}
 	huma.NewErrorWithContext = func(ctx huma.Context, status int, _ string, errs ...error) huma.StatusError {
-		return humaProblem(ctx.Context(), status, errs)
+		return problem.OfHuma(ctx.Context(), status, errs)
 	}
 
-	// {"quantity":1,"QUANTITY":5000} would pass a maximum of 1000 and then be decoded as 5000.
+	// Else {"quantity":1,"QUANTITY":5000} would pass a maximum of 1000, and then be decoded as 5000.
 	huma.ValidateStrictCasing = true
 })
 
-// config is huma's, without what it would add by itself: $schema links, which
-// carry the request's Host, and pages that load their scripts from elsewhere.
+// config is huma's default without two additions: $schema links, which carry the
+// request's Host, and pages that load their scripts from elsewhere.
 func config(version string) huma.Config {
 	c := huma.DefaultConfig("Orders", version)
 	c.CreateHooks = nil
 	c.OpenAPIPath, c.DocsPath, c.SchemasPath = "", "", ""
 	c.RejectUnknownQueryParameters = true
-	// Answers may gain fields; bodies say themselves that they take no others.
+	// Responses may gain fields. Request bodies declare themselves that they accept no others.
 	c.AllowAdditionalPropertiesByDefault = true
-	c.Formats = map[string]huma.Format{"application/json": strictJSON, "json": strictJSON} // json: for problem+json
+	c.Formats = map[string]huma.Format{middleware.MediaJSON: middleware.StrictJSON, "json": middleware.StrictJSON} // json: for problem+json
 	c.Info.Description = description()
-	c.Servers = []*huma.Server{{URL: "/", Description: "Where this document comes from"}}
+	c.Servers = []*huma.Server{{URL: "/", Description: "The server that this document comes from"}}
 	c.Tags = tags
-	c.OnAddOperation = []huma.AddOpFunc{describeHeaders}
+	c.OnAddOperation = []huma.AddOpFunc{operation.DescribeHeaders}
 
 	return c
 }

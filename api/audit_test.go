@@ -7,20 +7,34 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"orders/db"
+	"orders/db/audit"
 )
 
 type auditPage struct {
-	OK         bool          `json:"ok"`
-	LastRunAt  *time.Time    `json:"last_run_at"`
-	CoveredTo  *time.Time    `json:"covered_to"`
-	Runs       []db.AuditRun `json:"runs"`
+	OK        bool       `json:"ok"`
+	LastRunAt *time.Time `json:"last_run_at"`
+	CoveredTo *time.Time `json:"covered_to"`
+	Runs      []struct {
+		Mode       string    `json:"mode"`
+		StartedAt  time.Time `json:"started_at"`
+		FinishedAt time.Time `json:"finished_at"`
+		Orders     int64     `json:"orders"`
+		Violations int64     `json:"violations"`
+	} `json:"runs"`
 	Invariants []struct {
 		Name     string `json:"name"`
 		Sentence string `json:"sentence"`
 		Open     int64  `json:"open"`
 	} `json:"invariants"`
-	Findings   []db.Finding `json:"findings"`
-	NextCursor string       `json:"next_cursor"`
+	Findings []struct {
+		Invariant  string     `json:"invariant"`
+		Subject    string     `json:"subject"`
+		Detail     string     `json:"detail"`
+		FirstSeen  time.Time  `json:"first_seen"`
+		LastSeen   time.Time  `json:"last_seen"`
+		ResolvedAt *time.Time `json:"resolved_at"`
+	} `json:"findings"`
+	NextCursor string `json:"next_cursor"`
 }
 
 // audit is the audit job, without grace.
@@ -28,12 +42,12 @@ func (b *bundle) audit(t *testing.T) {
 	t.Helper()
 
 	err := db.InTx(t.Context(), b.pool, func(tx pgx.Tx) error {
-		step, err := db.AuditNext(t.Context(), tx, db.AuditOptions{Again: true})
+		step, err := audit.Next(t.Context(), tx, audit.Options{Again: true})
 		if err != nil {
 			return err
 		}
 
-		return db.RecordAuditRun(t.Context(), tx, db.AuditIncremental, time.Second, step.Orders, len(step.Violations))
+		return audit.RecordRun(t.Context(), tx, audit.Incremental, time.Second, step.Orders, len(step.Violations))
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -45,7 +59,7 @@ func TestAuditTellsWhatItFound(t *testing.T) {
 	b := setup(t)
 
 	before := as[auditPage](t, b.ask(t, "GET", "/audit", ""), 200)
-	if before.OK || before.LastRunAt != nil || before.CoveredTo != nil || len(before.Runs) != 0 || len(before.Invariants) != len(db.Invariants()) {
+	if before.OK || before.LastRunAt != nil || before.CoveredTo != nil || len(before.Runs) != 0 || len(before.Invariants) != len(audit.Invariants()) {
 		t.Errorf("before the first audit: %+v", before)
 	}
 

@@ -3,10 +3,13 @@ package api
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"orders/api/operation"
 	"orders/db"
 	"orders/order"
 )
@@ -14,100 +17,118 @@ import (
 func (s *service) registerCustomers() {
 	o := exampleOrder()
 
-	register(s, huma.Operation{
+	operation.Register(s.api, huma.Operation{
 		OperationID: "get-points",
 		Method:      http.MethodGet,
 		Path:        "/users/{id}/points",
 		Tags:        []string{"customers"},
 		Summary:     "Read a customer's points",
-		Description: "The balance and the entries it is the sum of, the newest first. A customer without orders has none.",
-	}, contract{
-		response: pointsPage{UserID: o.UserID, Balance: order.PointsEarned, Entries: []db.PointsEntry{
+		Description: "Reads the balance and its entries, the newest first. A customer without orders has no points.",
+	}, operation.Contract{
+		Response: pointsPage{UserID: o.UserID, Balance: order.PointsEarned, Entries: []PointsEntry{
 			{OrderID: o.ID, Kind: "earn", Points: order.PointsEarned, At: o.UpdatedAt},
 		}},
-		answer:   "The balance and a page of entries",
-		refusals: []order.Code{badCursor, order.Unavailable},
+		Returns: "The balance and a page of entries",
 	}, s.getPoints)
 
-	register(s, huma.Operation{
+	operation.Register(s.api, huma.Operation{
 		OperationID: "list-notifications",
 		Method:      http.MethodGet,
 		Path:        "/users/{id}/notifications",
 		Tags:        []string{"customers"},
 		Summary:     "Read a customer's messages",
-		Description: "The customer's inbox, the newest first.",
-	}, contract{
-		response: inboxPage{Notifications: []db.Notification{
+		Description: "Lists the messages of the customer's inbox, the newest first.",
+	}, operation.Contract{
+		Response: inboxPage{Notifications: []Notification{
 			{OrderID: o.ID, Template: string(order.NoticeCreated), Body: order.NoticeCreated.Text(), At: o.UpdatedAt},
 		}},
-		answer:   "A page of messages",
-		refusals: []order.Code{badCursor, order.Unavailable},
+		Returns: "A page of messages",
 	}, s.listNotifications)
 }
 
 type customerInput struct {
-	Page
+	operation.Page
 
-	UserID string `path:"id" maxLength:"128" pattern:"^[^\\x00-\\x1f\\x7f-\\x9f�]*$" patternDescription:"text without control characters" example:"u-1" doc:"The customer"`
+	UserID operation.Text `path:"id" maxLength:"128" example:"u-1" doc:"The customer"`
+}
+
+// A PointsEntry is a change of a customer's points.
+type PointsEntry struct {
+	OrderID uuid.UUID                 `json:"order_id" format:"uuid"`
+	Kind    operation.PointsEntryKind `json:"kind"`
+	Points  int64                     `json:"points" doc:"Negative if they were taken back"`
+	At      time.Time                 `json:"at"`
+}
+
+func pointsEntryOf(e db.PointsEntry) PointsEntry {
+	return PointsEntry{OrderID: e.OrderID, Kind: operation.PointsEntryKind(e.Kind), Points: e.Points, At: e.At}
 }
 
 type pointsPage struct {
-	UserID     string           `json:"user_id"`
-	Balance    int64            `json:"balance" doc:"Sum of all entries"`
-	Entries    []db.PointsEntry `json:"entries" nullable:"false"`
-	NextCursor string           `json:"next_cursor" doc:"The cursor of the next page; empty when there is none"`
+	UserID  string        `json:"user_id"`
+	Balance int64         `json:"balance" doc:"The sum of all entries"`
+	Entries []PointsEntry `json:"entries" nullable:"false"`
+
+	operation.NextPage
 }
 
-func (s *service) getPoints(ctx context.Context, in *customerInput) (*answer[pointsPage], error) {
-	after, err := readCursor[db.LedgerPosition](pointsList, in.Cursor)
-	if err != nil {
-		return nil, err
-	}
-
-	var (
-		balance int64
-		entries []db.PointsEntry
-	)
-
-	err = db.Snapshot(ctx, s.Pool, func(tx pgx.Tx) (err error) {
-		if balance, err = db.Balance(ctx, tx, in.UserID); err != nil {
-			return err
-		}
-
-		entries, err = db.PointsEntries(ctx, tx, in.UserID, after, in.Limit+1)
-
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-
-	entries, next, err := cut(entries, in.Page, pointsList, func(e db.PointsEntry) db.LedgerPosition {
+var pointsList = operation.List[db.PointsEntry, db.LedgerPosition]{
+	Name: "points.2",
+	Position: func(e db.PointsEntry) db.LedgerPosition {
 		return db.LedgerPosition{At: e.At, OrderID: e.OrderID, Label: e.Kind}
+	},
+}
+
+func (s *service) getPoints(ctx context.Context, in *customerInput) (pointsPage, error) {
+	user := string(in.UserID)
+	out := pointsPage{UserID: user}
+
+	entries, next, err := pointsList.Page(in.Page, func(after *db.LedgerPosition, limit int) (entries []db.PointsEntry, err error) {
+		err = db.Snapshot(ctx, s.Pool, func(tx pgx.Tx) (err error) {
+			if out.Balance, err = db.Balance(ctx, tx, user); err != nil {
+				return err
+			}
+
+			entries, err = db.PointsEntries(ctx, tx, user, after, limit)
+
+			return err
+		})
+
+		return entries, err
 	})
 
-	return &answer[pointsPage]{Body: pointsPage{UserID: in.UserID, Balance: balance, Entries: entries, NextCursor: next}}, err
+	out.Entries, out.NextPage = operation.Each(entries, pointsEntryOf), next
+
+	return out, err
 }
+
+// A Notification is a message in a customer's inbox.
+type Notification struct {
+	OrderID  uuid.UUID `json:"order_id" format:"uuid"`
+	Template string    `json:"template" doc:"Which message it is; an order sends each message once"`
+	Body     string    `json:"body" doc:"The words as the customer reads them"`
+	At       time.Time `json:"at"`
+}
+
+func notificationOf(n db.Notification) Notification { return Notification(n) }
 
 type inboxPage struct {
-	Notifications []db.Notification `json:"notifications" nullable:"false"`
-	NextCursor    string            `json:"next_cursor" doc:"The cursor of the next page; empty when there is none"`
+	Notifications []Notification `json:"notifications" nullable:"false"`
+
+	operation.NextPage
 }
 
-func (s *service) listNotifications(ctx context.Context, in *customerInput) (*answer[inboxPage], error) {
-	after, err := readCursor[db.LedgerPosition](notificationList, in.Cursor)
-	if err != nil {
-		return nil, err
-	}
-
-	inbox, err := db.Inbox(ctx, s.Pool, in.UserID, after, in.Limit+1)
-	if err != nil {
-		return nil, err
-	}
-
-	inbox, next, err := cut(inbox, in.Page, notificationList, func(n db.Notification) db.LedgerPosition {
+var inboxList = operation.List[db.Notification, db.LedgerPosition]{
+	Name: "notifications.2",
+	Position: func(n db.Notification) db.LedgerPosition {
 		return db.LedgerPosition{At: n.At, OrderID: n.OrderID, Label: n.Template}
+	},
+}
+
+func (s *service) listNotifications(ctx context.Context, in *customerInput) (inboxPage, error) {
+	inbox, next, err := inboxList.Page(in.Page, func(after *db.LedgerPosition, limit int) ([]db.Notification, error) {
+		return db.Inbox(ctx, s.Pool, string(in.UserID), after, limit)
 	})
 
-	return &answer[inboxPage]{Body: inboxPage{Notifications: inbox, NextCursor: next}}, err
+	return inboxPage{Notifications: operation.Each(inbox, notificationOf), NextPage: next}, err
 }

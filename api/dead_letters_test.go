@@ -7,18 +7,18 @@ import (
 
 	"github.com/google/uuid"
 
-	"orders/api"
-	"orders/db"
+	"orders/api/operator"
+	"orders/api/problem"
 	"orders/order"
 )
 
 type letterPage struct {
-	DeadLetters []db.DeadLetter `json:"dead_letters"`
-	NextCursor  string          `json:"next_cursor"`
+	DeadLetters []operator.DeadLetter `json:"dead_letters"`
+	NextCursor  string                `json:"next_cursor"`
 }
 
 type letterGroups struct {
-	Groups []db.LetterGroup `json:"groups"`
+	Groups []operator.DeadLetterGroup `json:"groups"`
 }
 
 type redriven struct {
@@ -50,7 +50,8 @@ func (b *bundle) deadLetters(t *testing.T, n int) (jobIDs []int64) {
 		err := b.pool.QueryRow(t.Context(), `
 			UPDATE river_job
 			SET state = 'discarded', finalized_at = now(), attempt = 10, errors = ARRAY[jsonb_build_object(
-				'at', now(), 'attempt', 10, 'error', 'unavailable: dial tcp 10.0.0.' || $2::int || ':5432: refused', 'trace', '')]
+				'at', now(), 'attempt', 10, 'error', 'unavailable: dial tcp 10.0.0.' || $2::int || ':5432: refused', 'trace', '')],
+				metadata = jsonb_set(metadata, '{orders:failures}', '{"10":{"code":"unavailable","class":"transient"}}')
 			WHERE kind = 'points' AND args @> jsonb_build_object('order_id', $1::uuid)
 			RETURNING id`, b.place(t, "u-1", "tea", 1).ID, i).Scan(&jobID)
 		if err != nil {
@@ -109,7 +110,7 @@ func TestDeadLettersAreListedGroupedAndRead(t *testing.T) {
 		t.Errorf("%+v", g)
 	}
 
-	l := as[db.DeadLetterWhole](t, b.ask(t, "GET", fmt.Sprintf("/dead-letters/%d", jobIDs[0]), ""), 200)
+	l := as[operator.DeadLetterDetail](t, b.ask(t, "GET", fmt.Sprintf("/dead-letters/%d", jobIDs[0]), ""), 200)
 	if l.JobID != jobIDs[0] || len(l.Errors) != 1 || len(l.Args) < 40 || l.RedriveHistory == nil || l.RedriveOf != nil {
 		t.Errorf("%+v", l)
 	}
@@ -135,12 +136,12 @@ func TestOneDeadLetterIsRedrivenOrResolved(t *testing.T) {
 		t.Errorf("first %+v, again %+v", first, again)
 	}
 
-	if other := as[redriven](t, b.ask(t, "POST", path+"/redrive", `{}`), 200); other.Outcome != "already resolved" || other.NewJobID != nil || other.OperationID == uuid.Nil {
+	if other := as[redriven](t, b.ask(t, "POST", path+"/redrive", `{}`), 200); other.Outcome != "already_resolved" || other.NewJobID != nil || other.OperationID == uuid.Nil {
 		t.Errorf("another operation: %+v", other)
 	}
 
-	l := as[db.DeadLetterWhole](t, b.ask(t, "GET", path, ""), 200)
-	if l.Resolution != db.ResolvedRedriven || l.ResolvedBy != "api" || l.Note != "mended" || len(l.RedriveHistory) != 2 {
+	l := as[operator.DeadLetterDetail](t, b.ask(t, "GET", path, ""), 200)
+	if l.Resolution != "redriven" || l.ResolvedBy != "api" || l.Note != "mended" || len(l.RedriveHistory) != 2 {
 		t.Errorf("%+v", l)
 	}
 
@@ -151,8 +152,8 @@ func TestOneDeadLetterIsRedrivenOrResolved(t *testing.T) {
 	wantProblem(t, b.ask(t, "POST", path+"/resolve", `{"reason":""}`), 422, order.Invalid)
 
 	for range 2 {
-		l := as[db.DeadLetterWhole](t, b.ask(t, "POST", path+"/resolve", `{"reason":"seen"}`), 200)
-		if l.Resolution != db.ResolvedDismissed || l.Note != "seen" || l.ResolvedBy != "api" {
+		l := as[operator.DeadLetterDetail](t, b.ask(t, "POST", path+"/resolve", `{"reason":"seen"}`), 200)
+		if l.Resolution != "dismissed" || l.Note != "seen" || l.ResolvedBy != "api" {
 			t.Errorf("%+v", l)
 		}
 	}
@@ -191,7 +192,7 @@ func TestDeadLettersAreRedrivenByFilter(t *testing.T) {
 		t.Errorf("none %+v", none)
 	}
 
-	var p api.Problem
+	var p problem.Problem
 	if p = wantProblem(t, b.ask(t, "POST", "/dead-letters/redrive", `{"dry_run":true}`), 422, order.Invalid); p.Detail == "" {
 		t.Errorf("%+v", p)
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"orders/api"
-	"orders/db"
+	"orders/db/groupcommit"
 	"orders/order"
 	"orders/order/flow"
 )
@@ -272,7 +272,7 @@ func TestAnswerThatIsNotAcceptedHasNoEffect(t *testing.T) {
 		o.Place = func(context.Context, flow.Placement) (flow.Placed, error) {
 			t.Error("placed")
 
-			return flow.Placed{}, db.ErrClosed
+			return flow.Placed{}, groupcommit.ErrClosed
 		}
 	})
 

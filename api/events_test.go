@@ -17,23 +17,24 @@ import (
 	"github.com/google/uuid"
 
 	"orders/api"
-	"orders/db"
+	"orders/api/stream"
+	"orders/db/change"
 	"orders/order"
 )
 
-// watching is an API whose streams look only when they are told to, unless changed.
-func watching(t *testing.T, change ...func(*api.WatchOptions)) (*bundle, *api.Watch) {
+// watching is an API that reads watched orders only when it is notified, unless changed.
+func watching(t *testing.T, change ...func(*stream.Options)) (*bundle, *stream.Watch) {
 	t.Helper()
 
-	var watch *api.Watch
+	var watch *stream.Watch
 
 	b := setup(t, func(o *api.Options) {
-		w := api.WatchOptions{Pool: o.Pool, Log: o.Log, Poll: time.Hour, Pause: time.Millisecond}
+		w := stream.Options{Pool: o.Pool, Log: o.Log, Encode: api.EncodeOrder, Poll: time.Hour, Pause: time.Millisecond}
 		for _, c := range change {
 			c(&w)
 		}
 
-		watch = api.NewWatch(w)
+		watch = stream.NewWatch(w)
 		o.Watch = watch
 	})
 
@@ -120,7 +121,7 @@ func (e *events) next() (found event, ok bool) {
 }
 
 // order reads the next event, which must be an order.
-func (e *events) order() (event, order.Order) {
+func (e *events) order() (event, api.Order) {
 	e.t.Helper()
 
 	found, ok := e.next()
@@ -128,7 +129,7 @@ func (e *events) order() (event, order.Order) {
 		e.t.Fatalf("event %+v, want an order", found)
 	}
 
-	var o order.Order
+	var o api.Order
 	if err := json.Unmarshal([]byte(found.data), &o); err != nil {
 		e.t.Fatal(err)
 	}
@@ -159,7 +160,7 @@ func (b *bundle) sessions(t *testing.T) (n int) {
 	err := b.pool.QueryRow(t.Context(), `
 		SELECT count(*)
 		FROM pg_stat_activity
-		WHERE datname = current_database() AND application_name = $1 AND query LIKE 'LISTEN%'`, db.WatchApplication).Scan(&n)
+		WHERE datname = current_database() AND application_name = $1 AND query LIKE 'LISTEN%'`, change.ListenerApplication).Scan(&n)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +207,7 @@ func TestEventsFollowAnOrderUntilItSettles(t *testing.T) {
 
 	waitFor(t, "listening", func() bool { return b.sessions(t) == 1 })
 	b.settle(t, placed.ID)
-	db.NewAnnouncer(b.pool).Changed()
+	change.NewNotifier(b.pool).Changed()
 
 	second, o := stream.order()
 	if o.Status != order.Confirmed || o.Steps[1].State != order.Done || second.id == first.id {
@@ -218,9 +219,9 @@ func TestEventsFollowAnOrderUntilItSettles(t *testing.T) {
 	}
 }
 
-func TestEventsComeWithoutAnnouncementToo(t *testing.T) {
+func TestEventsComeWithoutNotificationToo(t *testing.T) {
 	t.Parallel()
-	b, _ := watching(t, func(o *api.WatchOptions) { o.Poll = 20 * time.Millisecond })
+	b, _ := watching(t, func(o *stream.Options) { o.Poll = 20 * time.Millisecond })
 	placed := b.place(t, "u-1", "tea", 101)
 	stream := b.events(t, placed.ID, "")
 	stream.order()
@@ -235,7 +236,7 @@ func TestEventsComeWithoutAnnouncementToo(t *testing.T) {
 
 func TestEventsShowSignsOfLife(t *testing.T) {
 	t.Parallel()
-	b, _ := watching(t, func(o *api.WatchOptions) { o.Heartbeat = 10 * time.Millisecond })
+	b, _ := watching(t, func(o *stream.Options) { o.Heartbeat = 10 * time.Millisecond })
 	stream := b.events(t, b.place(t, "u-1", "tea", 1).ID, "")
 	stream.order()
 
@@ -248,7 +249,7 @@ func TestEventsShowSignsOfLife(t *testing.T) {
 
 func TestEventsAreNotRepeatedToWhoHasSeenThem(t *testing.T) {
 	t.Parallel()
-	b, _ := watching(t, func(o *api.WatchOptions) { o.Heartbeat = 50 * time.Millisecond })
+	b, _ := watching(t, func(o *stream.Options) { o.Heartbeat = 50 * time.Millisecond })
 	id := b.place(t, "u-1", "tea", 1).ID
 
 	stream := b.events(t, id, "")
@@ -289,19 +290,19 @@ func TestEventsOutliveTheConnectionThatListens(t *testing.T) {
 
 	waitFor(t, "listening", func() bool { return b.sessions(t) == 1 })
 	b.exec(t, `UPDATE orders SET status_reason = 'changed unheard' WHERE id = $1`, id)
-	b.exec(t, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1`, db.WatchApplication)
+	b.exec(t, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1`, change.ListenerApplication)
 
-	if _, o := stream.order(); o.StatusReason != "changed unheard" { // whoever connects anew looks
+	if _, o := stream.order(); o.StatusReason != "changed unheard" { // a new connection asks for a reading
 		t.Errorf("reason %q", o.StatusReason)
 	}
 
 	waitFor(t, "listening", func() bool { return b.sessions(t) == 1 })
 	b.settle(t, id)
-	db.NewAnnouncer(b.pool).Changed()
+	change.NewNotifier(b.pool).Changed()
 	stream.order()
 	stream.settled(order.Confirmed)
 
-	if line := b.log.line(t, "lost the connection that hears of changed orders"); line == nil || line["level"] != "WARN" {
+	if line := b.log.line(t, "lost the connection that listens for changed orders"); line == nil || line["level"] != "WARN" {
 		t.Errorf("log line %v", line)
 	}
 }
@@ -327,7 +328,7 @@ func TestStreamsShareOneConnection(t *testing.T) {
 
 	waitFor(t, "listening", func() bool { return b.sessions(t) == 1 })
 	b.settle(t, ids...)
-	db.NewAnnouncer(b.pool).Changed()
+	change.NewNotifier(b.pool).Changed()
 
 	for id, list := range streams {
 		for _, stream := range list {
@@ -346,7 +347,7 @@ func TestStreamsShareOneConnection(t *testing.T) {
 
 func TestStreamsAreBounded(t *testing.T) {
 	t.Parallel()
-	b, _ := watching(t, func(o *api.WatchOptions) { o.MaxStreams = 2 })
+	b, _ := watching(t, func(o *stream.Options) { o.MaxStreams = 2 })
 	id := b.place(t, "u-1", "tea", 1).ID
 	path := "/orders/" + id.String() + "/events"
 
@@ -371,7 +372,7 @@ func TestStreamsAreBounded(t *testing.T) {
 
 func TestAStreamEndsInTime(t *testing.T) {
 	t.Parallel()
-	b, _ := watching(t, func(o *api.WatchOptions) { o.MaxDuration = 100 * time.Millisecond })
+	b, _ := watching(t, func(o *stream.Options) { o.MaxDuration = 100 * time.Millisecond })
 	stream := b.events(t, b.place(t, "u-1", "tea", 1).ID, "")
 	stream.order()
 
@@ -382,7 +383,7 @@ func TestAStreamEndsInTime(t *testing.T) {
 
 func TestAClientThatDoesNotReadIsCutOff(t *testing.T) {
 	t.Parallel()
-	b, _ := watching(t, func(o *api.WatchOptions) { o.Poll, o.Patience = time.Millisecond, 200*time.Millisecond })
+	b, _ := watching(t, func(o *stream.Options) { o.Poll, o.WriteTimeout = time.Millisecond, 200*time.Millisecond })
 	id := b.place(t, "u-1", "tea", 1).ID
 
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(b.url, "http://"))
@@ -451,7 +452,7 @@ func running() (n int) {
 	buffer := make([]byte, 8<<20)
 
 	for stack := range strings.SplitSeq(string(buffer[:runtime.Stack(buffer, true)]), "\n\n") {
-		if slices.ContainsFunc([]string{"api.(*Watch)", "api.(*stream)", "db.Listen"}, func(f string) bool { return strings.Contains(stack, f) }) {
+		if slices.ContainsFunc([]string{"stream.(*Watch)", "stream.(*Stream)", "change.Listen"}, func(f string) bool { return strings.Contains(stack, f) }) {
 			n++
 		}
 	}
@@ -475,15 +476,15 @@ func TestEventsAreRefusedLikeAnythingElse(t *testing.T) {
 	}
 }
 
-// What changes between a stream's first read and its place in the watch is caught by the look that its opening asks for.
-func TestOpeningAStreamAsksForALook(t *testing.T) {
+// What changes between a stream's first reading and its place in the watch is caught by the reading that its opening asks for.
+func TestOpeningAStreamAsksForAReading(t *testing.T) {
 	t.Parallel()
 	b, _ := watching(t)
 	id := b.place(t, "u-1", "tea", 1).ID
 	first := b.events(t, id, "")
 	first.order()
 	waitFor(t, "listening", func() bool { return b.sessions(t) == 1 })
-	time.Sleep(100 * time.Millisecond) // the looks that have been asked for so far
+	time.Sleep(100 * time.Millisecond) // the readings that have been asked for so far
 
 	b.exec(t, `UPDATE orders SET status_reason = 'changed unheard' WHERE id = $1`, id)
 	b.events(t, id, "").order()

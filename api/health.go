@@ -7,36 +7,37 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"orders/api/operation"
 	"orders/order"
 )
 
-// readyTimeout is short of what load balancers wait for an answer.
+// readyTimeout is less than load balancers wait for a response.
 const readyTimeout = 3 * time.Second
 
 func (s *service) registerHealth() {
-	register(s, huma.Operation{
+	operation.Register(s.api, huma.Operation{
 		OperationID: "healthz",
 		Method:      http.MethodGet,
 		Path:        "/healthz",
 		Tags:        []string{"health"},
-		Summary:     "Tell that the process lives",
-		Description: "Asks nothing of the database: restarting this process would not mend that.",
-	}, contract{
-		response: health{Status: "ok", Version: "1"},
-		answer:   "The process lives",
+		Summary:     "Check that the process is alive",
+		Description: "Does not use the database: a restart of this process would not repair the database.",
+	}, operation.Contract{
+		Response: health{Status: "ok", Version: "1"},
+		Returns:  "The process is alive",
+		Offline:  true,
 	}, s.healthz)
 
-	register(s, huma.Operation{
+	operation.Register(s.api, huma.Operation{
 		OperationID: "readyz",
 		Method:      http.MethodGet,
 		Path:        "/readyz",
 		Tags:        []string{"health"},
-		Summary:     "Tell whether requests can be served",
-		Description: "Asks whether the database can be reached and its schema fits this program.",
-	}, contract{
-		response: health{Status: "ok", Version: "1"},
-		answer:   "Requests can be served",
-		refusals: []order.Code{order.Unavailable},
+		Summary:     "Check that requests can be served",
+		Description: "Checks that the database can be reached, and that its schema fits this program.",
+	}, operation.Contract{
+		Response: health{Status: "ok", Version: "1"},
+		Returns:  "Requests can be served",
 	}, s.readyz)
 }
 
@@ -45,16 +46,16 @@ type health struct {
 	Version string `json:"version" doc:"The program's version"`
 }
 
-func (s *service) healthz(context.Context, *struct{}) (*answer[health], error) {
-	return &answer[health]{Body: health{Status: "ok", Version: s.Version}}, nil
+func (s *service) healthz(context.Context, *struct{}) (health, error) {
+	return health{Status: "ok", Version: s.Version}, nil
 }
 
-func (s *service) readyz(ctx context.Context, _ *struct{}) (*answer[health], error) {
+func (s *service) readyz(ctx context.Context, _ *struct{}) (health, error) {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 
 	if err := s.Ready(ctx); err != nil {
-		return nil, order.Errorf(order.Unavailable,
+		return health{}, order.Errorf(order.Unavailable,
 			"The database cannot be reached or its schema does not fit; the log has the cause.").Because(err)
 	}
 

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -22,19 +23,23 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"orders/api"
+	"orders/api/problem"
 	"orders/db"
 	"orders/db/dbtest"
+	"orders/db/groupcommit"
+	"orders/db/schema"
 	"orders/order"
 	"orders/order/flow"
 )
 
-func TestMain(m *testing.M) { dbtest.Main(m, db.MigrateUp) }
+func TestMain(m *testing.M) { dbtest.Main(m, schema.Up) }
 
 // bundle is an API on a database of the test's own, asked over real HTTP.
 type bundle struct {
-	pool *pgxpool.Pool
-	url  string
-	log  *logBuffer
+	pool  *pgxpool.Pool
+	queue *flow.Queue
+	url   string
+	log   *logBuffer
 }
 
 func setup(t *testing.T, change ...func(*api.Options)) *bundle {
@@ -47,13 +52,13 @@ func setup(t *testing.T, change ...func(*api.Options)) *bundle {
 		t.Fatal(err)
 	}
 
-	place := db.NewGroupCommit(pool, db.GroupOptions{}, flow.Place(queue))
+	place := groupcommit.New(pool, groupcommit.Options{}, flow.Place(queue))
 	t.Cleanup(place.Close)
 
-	cancel := db.NewGroupCommit(pool, db.GroupOptions{}, flow.Cancel)
+	cancel := groupcommit.New(pool, groupcommit.Options{}, flow.Cancel)
 	t.Cleanup(cancel.Close)
 
-	pay := db.NewGroupCommit(pool, db.GroupOptions{}, flow.Pay(queue))
+	pay := groupcommit.New(pool, groupcommit.Options{}, flow.Pay(queue))
 	t.Cleanup(pay.Close)
 
 	whole := func(o *api.Options) {
@@ -86,7 +91,7 @@ func serve(t *testing.T, change ...func(*api.Options)) *bundle {
 	server.Start()
 	t.Cleanup(server.Close)
 
-	return &bundle{pool: o.Pool, url: server.URL, log: log}
+	return &bundle{pool: o.Pool, queue: o.Queue, url: server.URL, log: log}
 }
 
 // reply is an answer, read whole.
@@ -195,10 +200,10 @@ func as[T any](t *testing.T, r reply, status int) T {
 }
 
 // wantProblem checks that the answer is the problem, whole and true to itself.
-func wantProblem(t *testing.T, r reply, status int, code order.Code) api.Problem {
+func wantProblem(t *testing.T, r reply, status int, code order.Code) problem.Problem {
 	t.Helper()
 
-	p := as[api.Problem](t, r, status)
+	p := as[problem.Problem](t, r, status)
 
 	if got := r.header.Get("Content-Type"); got != "application/problem+json" {
 		t.Errorf("Content-Type = %q", got)
@@ -222,7 +227,7 @@ func wantProblem(t *testing.T, r reply, status int, code order.Code) api.Problem
 // stock puts a product into the catalogue, with stock.
 func (b *bundle) stock(t *testing.T, sku string, price, quantity int64) {
 	t.Helper()
-	as[order.Product](t, b.ask(t, "PUT", "/products/"+sku, fmt.Sprintf(`{"name":"Product","price":%d,"currency":"EUR"}`, price)), 200)
+	as[api.Product](t, b.ask(t, "PUT", "/products/"+sku, fmt.Sprintf(`{"name":"Product","price":%d,"currency":"EUR"}`, price)), 200)
 
 	if quantity > 0 {
 		body := fmt.Sprintf(`{"quantity":%d,"reference":"first"}`, quantity)
@@ -233,10 +238,10 @@ func (b *bundle) stock(t *testing.T, sku string, price, quantity int64) {
 }
 
 // place places an order of one line.
-func (b *bundle) place(t *testing.T, user, sku string, quantity int, headers ...string) order.Order {
+func (b *bundle) place(t *testing.T, user, sku string, quantity int, headers ...string) api.Order {
 	t.Helper()
 
-	return as[order.Order](t, b.ask(t, "POST", "/orders", placeBody(user, sku, quantity), headers...), 201)
+	return as[api.Order](t, b.ask(t, "POST", "/orders", placeBody(user, sku, quantity), headers...), 201)
 }
 
 func placeBody(user, sku string, quantity int) string {
@@ -247,35 +252,20 @@ func placeBody(user, sku string, quantity int) string {
 func (b *bundle) settle(t *testing.T, ids ...uuid.UUID) {
 	t.Helper()
 
-	notices := make([]db.Notice, len(ids))
-	for i, id := range ids {
-		notices[i] = db.Notice{OrderID: id, Template: order.NoticeCreated}
-	}
-
-	err := db.InTx(t.Context(), b.pool, func(tx pgx.Tx) error {
-		if _, err := flow.Reserve(t.Context(), tx, ids); err != nil {
-			return err
-		}
-
-		if _, err := flow.Award(t.Context(), tx, ids); err != nil {
-			return err
-		}
-
-		_, err := flow.Notify(t.Context(), tx, notices)
-
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
+	for _, step := range order.Steps() {
+		b.apply(t, step.Name, ids...)
 	}
 }
 
-// reserve does the orders' first step only.
-func (b *bundle) reserve(t *testing.T, ids ...uuid.UUID) {
+// apply does one step of the orders.
+func (b *bundle) apply(t *testing.T, step order.StepName, ids ...uuid.UUID) {
 	t.Helper()
 
+	specs := flow.Specs()
+	spec := specs[slices.IndexFunc(specs, func(s flow.Spec) bool { return s.Name == step })]
+
 	err := db.InTx(t.Context(), b.pool, func(tx pgx.Tx) error {
-		_, err := flow.Reserve(t.Context(), tx, ids)
+		_, err := spec.Apply(t.Context(), tx, b.queue, ids)
 
 		return err
 	})

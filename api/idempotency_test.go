@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"orders/api"
 	"orders/order"
 )
 
@@ -20,7 +21,7 @@ func TestIdempotencyKeyReplaysTheOrder(t *testing.T) {
 
 	// The same request in other words: keys in another order, space, the default spelled out.
 	r := b.ask(t, "POST", "/orders", ` { "lines" : [{"quantity":2, "sku":"tea"}], "hold_seconds":0, "user_id":"u-1"}`, "Idempotency-Key", "k-1")
-	again := as[order.Order](t, r, 201)
+	again := as[api.Order](t, r, 201)
 
 	if again.ID != first.ID || r.header.Get("Idempotent-Replayed") != "true" || r.header.Get("Location") != "/orders/"+first.ID.String() {
 		t.Errorf("again = %+v, header %v", again, r.header)
@@ -74,7 +75,7 @@ func TestRequestsAtTheSameMomentGetOneOrder(t *testing.T) {
 	for range callers {
 		group.Go(func() {
 			r := b.ask(t, "POST", "/orders", placeBody("u-1", "tea", 1), "Idempotency-Key", "same")
-			o := as[order.Order](t, r, 201)
+			o := as[api.Order](t, r, 201)
 
 			mu.Lock()
 			defer mu.Unlock()

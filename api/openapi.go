@@ -1,31 +1,31 @@
 package api
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"orders/api/middleware"
+	"orders/api/operation"
+	"orders/api/problem"
 	"orders/db"
 	"orders/order"
 )
 
 var tags = []*huma.Tag{
-	{Name: "orders", Description: "Place orders and follow what becomes of them"},
+	{Name: "orders", Description: "Place orders and follow them"},
 	{Name: "products", Description: "The catalogue and its stock"},
-	{Name: "customers", Description: "What a customer has: points and messages"},
+	{Name: "customers", Description: "A customer's points and messages"},
 	{Name: "dead letters", Description: "Jobs that were given up, and how to do their work again"},
-	{Name: "workers", Description: "Who works the jobs"},
-	{Name: "audit", Description: "Whether the data is what it must be"},
-	{Name: "health", Description: "For load balancers and whoever restarts processes"},
+	{Name: "workers", Description: "The processes that run the jobs"},
+	{Name: "audit", Description: "Whether the data keeps its invariants"},
+	{Name: "health", Description: "For load balancers and process supervisors"},
 }
 
-// OpenAPI is the YAML document of the API. It needs no database.
+// OpenAPI is the API's document in YAML. It needs no database.
 func OpenAPI(version string) ([]byte, error) {
 	s := newService(Options{Version: version}, http.NewServeMux())
 
@@ -37,33 +37,36 @@ func OpenAPI(version string) ([]byte, error) {
 	return document, nil
 }
 
-// components are what operations refer to: headers, and a problem of each code.
-func components(c *huma.Components) {
+// addComponents adds what operations refer to: enums, headers, and an example of each
+// problem type.
+func addComponents(c *huma.Components) {
 	const id = "QF2V6LD3GCFGQ6ECLXBE5Z5M7C"
 
+	operation.AddEnums(c.Schemas)
+
 	c.Headers = map[string]*huma.Header{
-		requestID: {
-			Description: "The request's id: the one it was sent with (1 to 64 visible ASCII characters) or a new one",
+		middleware.RequestID: {
+			Description: "The request's id. It is the one that was sent, if that has 1 to 64 visible ASCII characters, or a new one.",
 			Schema:      &huma.Schema{Type: huma.TypeString, Examples: []any{id}},
 		},
 		"Retry-After": {
-			Description: "Seconds after which to try again",
+			Description: "After how many seconds to try again",
 			Schema:      &huma.Schema{Type: huma.TypeInteger, Examples: []any{1}},
 		},
 	}
 
-	ctx := context.WithValue(context.Background(), exchangeKey{}, &exchange{id: id})
+	ctx := problem.WithRequestInfo(context.Background(), &problem.RequestInfo{ID: id})
 	c.Examples = map[string]*huma.Example{}
 
-	for code, kind := range kinds {
-		p := newProblem(ctx, code, "")
-		p.Errors = misfits[code]
-		c.Examples[string(code)] = &huma.Example{Summary: kind.title, Value: p}
+	for _, code := range problem.Codes() {
+		p := problem.New(ctx, code, "")
+		p.Errors = exampleErrors[code]
+		c.Examples[string(code)] = &huma.Example{Summary: p.Title, Value: p}
 	}
 }
 
-// misfits are the places that examples name.
-var misfits = map[order.Code][]Detail{
+// exampleErrors are the places that examples name.
+var exampleErrors = map[order.Code][]problem.FieldError{
 	order.Invalid:         {{Location: "body.user_id", Message: "expected length >= 1"}},
 	order.InvalidLines:    {{Location: "body.lines", Message: "expected array length >= 1"}},
 	order.InvalidQuantity: {{Location: "body.lines[0].quantity", Message: "expected number <= 10000"}},
@@ -71,35 +74,40 @@ var misfits = map[order.Code][]Detail{
 
 // description is the document's preface: what holds for all operations.
 func description() string {
-	var table strings.Builder
+	var steps, problems strings.Builder
 
-	for _, code := range slices.SortedFunc(maps.Keys(kinds), byStatus) {
-		fmt.Fprintf(&table, "| `/problems/%s` | %d | %s |\n", code, kinds[code].status, kinds[code].title)
+	for _, s := range order.Steps() {
+		fmt.Fprintf(&steps, "- `%s`: %s\n", s.Name, s.Does)
 	}
 
-	return fmt.Sprintf(preface, int(db.KeyRetention.Hours()), table.String())
+	for _, code := range problem.Codes() {
+		t := problem.TypeOf(code)
+		fmt.Fprintf(&problems, "| `/problems/%s` | %d | %s |\n", code, t.Status, t.Title)
+	}
+
+	return fmt.Sprintf(preface, steps.String(), int(db.KeyRetention.Hours()), problems.String())
 }
 
-func byStatus(a, b order.Code) int {
-	return cmp.Or(cmp.Compare(kinds[a].status, kinds[b].status), cmp.Compare(a, b))
-}
+const preface = `An order service. An order and the jobs of its asynchronous steps are written in one transaction, so that an
+accepted order cannot lose its work. The steps:
 
-const preface = `An order service: an accepted order has its work (inventory, points, notification) in the same transaction.
-
+%s
 **Money** is an integer of minor units (cents) and an ISO 4217 code. **Times** are UTC, in RFC 3339. **Ids** are UUIDs
 of version 7: they sort by time.
 
-**Idempotency.** ` + "`POST /orders`" + ` takes an ` + "`Idempotency-Key`" + `: sent again with the same body it answers with the
-same order and ` + "`Idempotent-Replayed: true`" + `. Keys are kept for %d hours at least. After a 503, or no answer at
-all, send the request again under its key: an order that was placed is found, and no second one is made.
+**Idempotency.** ` + "`POST /orders`" + ` takes an ` + "`Idempotency-Key`" + `. When the same body is sent again under its key, the
+response is the same order, with ` + "`Idempotent-Replayed: true`" + `. Keys are kept for at least %d hours. After a 503, or when
+no response arrives, send the request again under its key. If the order was placed, no second order is made.
 
-**Lists** come in pages: send ` + "`next_cursor`" + ` as ` + "`cursor`" + ` for the next one, until it is empty. A cursor does
-not expire and belongs to one list. An empty parameter counts as none.
+**Lists** come in pages. Send ` + "`next_cursor`" + ` as ` + "`cursor`" + ` to read the next page, until it is empty. A cursor does
+not expire, and it belongs to one list. An empty parameter counts as none.
 
-**Bodies** are JSON objects in UTF-8. Unknown fields, a key twice, and letters of another case are refused; so is an
-unknown or repeated query parameter.
+**Bodies** are JSON objects in UTF-8. Unknown fields, duplicate keys and keys in another letter case are refused. So are
+unknown and repeated query parameters.
 
-**Problems** are answered after RFC 9457, as ` + "`application/problem+json`" + `. Their ` + "`type`" + ` is stable:
+**Responses** may gain fields, and enums may gain values.
+
+**Problems** follow RFC 9457, as ` + "`application/problem+json`" + `. Their ` + "`type`" + ` is stable:
 
 | type | status | title |
 |---|---|---|

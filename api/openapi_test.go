@@ -321,8 +321,8 @@ func TestExamplesWork(t *testing.T) {
 	letter := strconv.FormatInt(b.deadLetters(t, 1)[0], 10)
 	b.stock(t, "tea", 1250, 1)
 
-	held := as[order.Order](t, b.ask(t, "POST", "/orders", `{"user_id":"u-1","lines":[{"sku":"tea","quantity":1}],"hold_seconds":60}`), 201)
-	b.reserve(t, held.ID)
+	held := as[api.Order](t, b.ask(t, "POST", "/orders", `{"user_id":"u-1","lines":[{"sku":"tea","quantity":1}],"hold_seconds":60}`), 201)
+	b.apply(t, order.Inventory, held.ID)
 
 	eachOperation(t, document(t, b), func(_ *testing.T, name string, op node) {
 		method, path, _ := strings.Cut(name, " ")

@@ -9,12 +9,13 @@ import (
 
 	"github.com/google/uuid"
 
+	"orders/api"
 	"orders/order"
 )
 
 type orderPage struct {
-	Orders     []order.Order `json:"orders"`
-	NextCursor string        `json:"next_cursor"`
+	Orders     []api.Order `json:"orders"`
+	NextCursor string      `json:"next_cursor"`
 }
 
 func TestPlaceReadAndSettleAnOrder(t *testing.T) {
@@ -23,7 +24,7 @@ func TestPlaceReadAndSettleAnOrder(t *testing.T) {
 	b.stock(t, "tea", 1250, 10)
 
 	r := b.ask(t, "POST", "/orders", `{"user_id":"u-1","lines":[{"sku":"tea","quantity":2}],"hold_seconds":0}`)
-	placed := as[order.Order](t, r, 201)
+	placed := as[api.Order](t, r, 201)
 
 	if placed.Status != order.Pending || placed.Total != 2500 || placed.Currency != "EUR" || placed.ID.Version() != 7 {
 		t.Errorf("placed = %+v", placed)
@@ -45,7 +46,7 @@ func TestPlaceReadAndSettleAnOrder(t *testing.T) {
 
 	b.settle(t, placed.ID)
 
-	read := as[order.Order](t, b.ask(t, "GET", r.header.Get("Location"), ""), 200)
+	read := as[api.Order](t, b.ask(t, "GET", r.header.Get("Location"), ""), 200)
 	if read.Status != order.Confirmed || len(read.Steps) != 3 {
 		t.Errorf("read = %+v", read)
 	}
@@ -66,7 +67,7 @@ func TestOrdersThatAreRefused(t *testing.T) { //nolint:tparallel // rows are cou
 	b := setup(t)
 	b.stock(t, "tea", 1250, 10)
 	b.stock(t, "gold", order.MaxPrice, 0)
-	as[order.Product](t, b.ask(t, "PUT", "/products/soap", `{"name":"Soap","price":1,"currency":"USD"}`), 200)
+	as[api.Product](t, b.ask(t, "PUT", "/products/soap", `{"name":"Soap","price":1,"currency":"USD"}`), 200)
 
 	lines := func(n int, line string) string { return strings.TrimSuffix(strings.Repeat(line+",", n), ",") }
 	overflow := make([]string, 0, 200)
@@ -129,7 +130,7 @@ func TestOrderWithoutStockIsRejectedAndSaysWhy(t *testing.T) {
 	o := b.place(t, "u-1", "tea", 2)
 	b.settle(t, o.ID)
 
-	read := as[order.Order](t, b.ask(t, "GET", "/orders/"+o.ID.String(), ""), 200)
+	read := as[api.Order](t, b.ask(t, "GET", "/orders/"+o.ID.String(), ""), 200)
 	if read.Status != order.Rejected || !strings.Contains(read.StatusReason, "out of stock: tea") {
 		t.Errorf("read = %+v", read)
 	}
@@ -159,7 +160,7 @@ func TestStringsAreStoredVerbatim(t *testing.T) {
 		`'; DROP TABLE orders; --`, `" OR 1=1`, `$1`, `%s%d`, `<script>alert(1)</script>`, `{{.}}`, `\u0041`, `ünï☕🫖`, ` a b `, `a/b?c#d&e=f`, strings.Repeat("ü", 128),
 	} {
 		body := `{"user_id":` + quote(t, user) + `,"lines":[{"sku":"tea","quantity":1}]}`
-		if o := as[order.Order](t, b.ask(t, "POST", "/orders", body), 201); o.UserID != user {
+		if o := as[api.Order](t, b.ask(t, "POST", "/orders", body), 201); o.UserID != user {
 			t.Errorf("user_id = %q, want %q", o.UserID, user)
 		}
 

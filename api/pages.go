@@ -7,22 +7,23 @@ import (
 	"github.com/swaggest/swgui"
 	"github.com/swaggest/swgui/v5emb"
 
-	"orders/order"
+	"orders/api/problem"
 )
 
-// pagePolicy lets a page load what comes from here, and nothing else. Swagger UI
-// and River UI have styles, and the former its start, in the page itself.
+// pagePolicy lets a page load what comes from this server, and nothing else. Swagger UI
+// and River UI have styles in the page itself, and Swagger UI its start, too.
 const pagePolicy = "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; " +
 	"img-src 'self' data:; font-src 'self' data:; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
 
-// docsFiles are what the page at /docs loads. Others that its package has embedded are not served.
+// docsFiles are what the page at /docs loads. Its package embeds other files, which are
+// not served.
 var docsFiles = []string{
 	"/docs", "/docs/{$}",
 	"/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui-standalone-preset.js",
 	"/docs/favicon-16x16.png", "/docs/favicon-32x32.png",
 }
 
-// servePages mounts what people look at.
+// servePages serves what people read: the document, its page, and River UI.
 func (s *service) servePages(mux *http.ServeMux) {
 	openapi := s.api.OpenAPI()
 	mux.Handle("GET /openapi.json", document("application/openapi+json", openapi.MarshalJSON))
@@ -43,14 +44,14 @@ func (s *service) servePages(mux *http.ServeMux) {
 	}
 }
 
-// document serves a text that is made once, when it is first asked for.
+// document serves a text that is made once, at the first request.
 func document(mediaType string, render func() ([]byte, error)) http.Handler {
 	text := sync.OnceValues(render)
 
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		data, err := text()
 		if err != nil {
-			problemOf(r.Context(), err).write(w)
+			problem.Of(r.Context(), err).Write(w)
 
 			return
 		}
@@ -68,39 +69,3 @@ func page(next http.Handler) http.Handler {
 		next.ServeHTTP(w, r)
 	})
 }
-
-// routed is the mux, but for its own answers to what it has no route for: they
-// are plain text.
-func routed(mux *http.ServeMux) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		answer, pattern := mux.Handler(r)
-		if pattern != "" {
-			mux.ServeHTTP(w, r)
-
-			return
-		}
-
-		muxSays := sink{header: http.Header{}}
-		answer.ServeHTTP(&muxSays, r)
-
-		switch muxSays.status {
-		case http.StatusNotFound:
-			newProblem(r.Context(), order.NotFound, "").write(w)
-		case http.StatusMethodNotAllowed:
-			w.Header()["Allow"] = muxSays.header["Allow"]
-			newProblem(r.Context(), methodNotAllowed, "").write(w)
-		default: // a redirect to the path without its empty and dotted parts
-			answer.ServeHTTP(w, r)
-		}
-	})
-}
-
-// sink keeps an answer's status and headers.
-type sink struct {
-	header http.Header
-	status int
-}
-
-func (s *sink) Header() http.Header            { return s.header }
-func (s *sink) WriteHeader(status int)         { s.status = status }
-func (s *sink) Write(data []byte) (int, error) { return len(data), nil }

@@ -12,7 +12,10 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"orders/api"
+	"orders/api/problem"
 	"orders/db"
+	"orders/db/groupcommit"
+	"orders/db/schema"
 	"orders/order"
 	"orders/order/flow"
 )
@@ -34,7 +37,7 @@ func TestInternalErrorShowsNothingAndLogsAll(t *testing.T) {
 		"caused":   order.Errorf(order.Internal, "oops").Because(errors.New(secret)),
 		"no code":  order.Errorf("made-up", "%s", secret),
 		"postgres": &pgconn.PgError{Code: "42P01", Message: secret},
-		"status":   fmt.Errorf("wrap: %w", &api.Problem{Status: 200, Detail: secret}),
+		"status":   fmt.Errorf("wrap: %w", &problem.Problem{Status: 200, Detail: secret}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -77,7 +80,7 @@ func TestErrorsOfTheDatabaseByMeaning(t *testing.T) {
 		"no connections":   {&pgconn.PgError{Code: "53300", Message: "secret"}, 503, order.Unavailable},
 		"commit unknown":   {db.ErrCommitUnknown, 503, order.Unavailable},
 		"deadline":         {context.DeadlineExceeded, 503, order.Unavailable},
-		"closed":           {db.ErrClosed, 503, order.Unavailable},
+		"closed":           {groupcommit.ErrClosed, 503, order.Unavailable},
 		"constraint of us": {&pgconn.PgError{Code: "23514", Message: "secret"}, 500, order.Internal},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -106,12 +109,12 @@ func TestDatabaseThatIsGone(t *testing.T) {
 
 	t.Cleanup(pool.Close)
 
-	place := db.NewGroupCommit(pool, db.GroupOptions{}, flow.Place(nil))
+	place := groupcommit.New(pool, groupcommit.Options{}, flow.Place(nil))
 	t.Cleanup(place.Close)
 
 	b := serve(t, func(o *api.Options) {
 		o.Pool, o.Place = pool, place.Do
-		o.Ready = func(ctx context.Context) error { return db.CheckSchema(ctx, pool) }
+		o.Ready = func(ctx context.Context) error { return schema.Check(ctx, pool) }
 	})
 
 	for _, request := range [][3]string{
@@ -151,7 +154,7 @@ func TestReadyAndAlive(t *testing.T) {
 				t.Error("no deadline")
 			}
 
-			return db.CheckSchema(ctx, o.Pool)
+			return schema.Check(ctx, o.Pool)
 		}
 	})
 

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 
+	"orders/api"
 	"orders/order"
 )
 
@@ -22,15 +23,15 @@ func TestProductIsWrittenAndReadBack(t *testing.T) {
 	b := setup(t)
 
 	wantProblem(t, b.ask(t, "GET", "/products/tea", ""), 404, order.NotFound)
-	as[order.Product](t, b.ask(t, "PUT", "/products/tea", `{"name":"Tea","price":100,"currency":"EUR"}`), 200)
+	as[api.Product](t, b.ask(t, "PUT", "/products/tea", `{"name":"Tea","price":100,"currency":"EUR"}`), 200)
 	as[receipt](t, b.ask(t, "POST", "/products/tea/receipts", `{"quantity":5,"reference":"po-1"}`), 201)
 
-	want := order.Product{SKU: "tea", Name: "Teeʼs", Price: order.MaxPrice, Currency: "USD", Available: 5}
-	if got := as[order.Product](t, b.ask(t, "PUT", "/products/tea", `{"name":"Teeʼs","price":1000000000000,"currency":"USD"}`), 200); got != want {
+	want := api.Product{SKU: "tea", Name: "Teeʼs", Price: order.MaxPrice, Currency: "USD", Available: 5}
+	if got := as[api.Product](t, b.ask(t, "PUT", "/products/tea", `{"name":"Teeʼs","price":1000000000000,"currency":"USD"}`), 200); got != want {
 		t.Errorf("put = %+v, want %+v", got, want)
 	}
 
-	if got := as[order.Product](t, b.ask(t, "GET", "/products/tea", ""), 200); got != want {
+	if got := as[api.Product](t, b.ask(t, "GET", "/products/tea", ""), 200); got != want {
 		t.Errorf("get = %+v, want %+v", got, want)
 	}
 }

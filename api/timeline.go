@@ -3,61 +3,80 @@ package api
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
 
-	"orders/db"
+	"orders/api/operation"
+	"orders/db/timeline"
 	"orders/order"
+	"orders/order/explain"
 )
 
-// maxEntries of a timeline are shown; an order that is not redriven hundreds of times has a few dozen.
+// maxEntries of a timeline are shown. An order that is not redriven hundreds of times has
+// a few dozen.
 const maxEntries = 1_000
 
 func (s *service) registerTimeline() {
 	o := exampleOrder()
-	placed := order.Entry{At: o.CreatedAt, Type: order.PlacedEntry, Detail: map[string]any{"total": o.Total, "currency": o.Currency}}
-	failed := order.Entry{At: o.UpdatedAt, Type: order.AttemptEntry, Step: order.Points, Detail: map[string]any{
-		"job_id": 4711, "kind": "points", "attempt": 1, "error": "unavailable: conn closed",
-	}}
 
-	placed.Word()
-	failed.Word()
-
-	register(s, huma.Operation{
+	operation.Register(s.api, huma.Operation{
 		OperationID: "get-timeline",
 		Method:      http.MethodGet,
 		Path:        "/orders/{id}/timeline",
 		Tags:        []string{"orders"},
 		Summary:     "Read what happened to an order",
-		Description: "Everything in the order of time: the placing, the attempts of its jobs with their errors, what the ledgers hold of " +
-			"it, its changes of status with their reasons, dead letters, redrives and what people did. It outlives the queue's own " +
-			"records, but for the attempts of jobs that succeeded in the end. At most the newest 1,000 entries.",
-	}, contract{
-		response: timeline{OrderID: o.ID, Entries: []order.Entry{placed, failed}},
-		answer:   "The timeline, the oldest entry first",
-		refusals: []order.Code{order.NotFound, order.Unavailable},
+		Description: "Lists what happened to the order, in the order of time. There are entries for its placing, its steps, its " +
+			"changes of status with their reasons, and the attempts of its jobs with their errors. Others are for dead letters, " +
+			"redrives and what operators did. Entries stay when the queue deletes its jobs, except the attempts of jobs that " +
+			"succeeded in the end. At most the newest 1,000 entries are listed.",
+	}, operation.Contract{
+		Response: orderTimeline{OrderID: o.ID, Entries: []TimelineEntry{
+			timelineEntryOf(explain.Tell(timeline.Entry{
+				At: o.CreatedAt, Type: timeline.Placed, Detail: map[string]any{"total": o.Total, "currency": o.Currency},
+			})),
+			timelineEntryOf(explain.Tell(timeline.Entry{At: o.UpdatedAt, Type: timeline.Attempt, Step: order.Points, Detail: map[string]any{
+				"job_id": 4711, "kind": "points", "attempt": 1, "code": string(order.Unavailable),
+			}})),
+		}},
+		Returns:  "The timeline, the oldest entry first",
+		Refusals: []order.Code{order.NotFound},
 	}, s.getTimeline)
 }
 
-type timeline struct {
-	OrderID   uuid.UUID     `json:"order_id" format:"uuid"`
-	Entries   []order.Entry `json:"entries" nullable:"false"`
-	Truncated bool          `json:"truncated" doc:"There are older entries, which are not shown"`
+type orderTimeline struct {
+	OrderID   uuid.UUID       `json:"order_id" format:"uuid"`
+	Entries   []TimelineEntry `json:"entries" nullable:"false"`
+	Truncated bool            `json:"truncated" doc:"There are older entries, which are not listed"`
 }
 
-func (s *service) getTimeline(ctx context.Context, in *OrderKey) (*answer[timeline], error) {
-	exchangeOf(ctx).order = in.ID.String()
+// A TimelineEntry is something that happened to an order.
+type TimelineEntry struct {
+	At     time.Time                          `json:"at"`
+	Type   timeline.Type                      `json:"type"`
+	Step   operation.Optional[order.StepName] `json:"step" doc:"The step that the entry belongs to, else empty"`
+	Text   string                             `json:"text" doc:"What happened, in words"`
+	Actor  string                             `json:"actor" doc:"Who did it; empty if the system did"`
+	Detail map[string]any                     `json:"detail" nullable:"false" doc:"What happened, for programs; the fields depend on the type"`
+}
 
-	entries, err := db.Timeline(ctx, s.Pool, in.ID, maxEntries+1)
+func timelineEntryOf(e explain.Entry) TimelineEntry {
+	return TimelineEntry{
+		At: e.At, Type: e.Type, Step: operation.Optional[order.StepName](e.Step), Text: e.Text, Actor: e.Actor, Detail: e.Detail,
+	}
+}
+
+func (s *service) getTimeline(ctx context.Context, in *OrderKey) (orderTimeline, error) {
+	entries, err := explain.Timeline(ctx, s.Pool, in.logged(ctx), maxEntries+1)
 	if err != nil {
-		return nil, err
+		return orderTimeline{}, err
 	}
 
-	t := timeline{OrderID: in.ID, Entries: entries, Truncated: len(entries) > maxEntries}
-	if t.Truncated {
-		t.Entries = entries[1:]
+	truncated := len(entries) > maxEntries
+	if truncated {
+		entries = entries[1:]
 	}
 
-	return &answer[timeline]{Body: t}, nil
+	return orderTimeline{OrderID: in.ID, Entries: operation.Each(entries, timelineEntryOf), Truncated: truncated}, nil
 }

@@ -9,13 +9,15 @@ import (
 
 	"github.com/google/uuid"
 
+	"orders/api"
+	"orders/db/timeline"
 	"orders/order"
 )
 
 type timelineBody struct {
-	OrderID   uuid.UUID     `json:"order_id"`
-	Entries   []order.Entry `json:"entries"`
-	Truncated bool          `json:"truncated"`
+	OrderID   uuid.UUID           `json:"order_id"`
+	Entries   []api.TimelineEntry `json:"entries"`
+	Truncated bool                `json:"truncated"`
 }
 
 func (b *bundle) timeline(t *testing.T, id uuid.UUID) timelineBody {
@@ -23,8 +25,8 @@ func (b *bundle) timeline(t *testing.T, id uuid.UUID) timelineBody {
 
 	body := as[timelineBody](t, b.ask(t, "GET", "/orders/"+id.String()+"/timeline", ""), 200)
 
-	if !slices.IsSortedFunc(body.Entries, func(x, y order.Entry) int { return x.At.Compare(y.At) }) {
-		t.Errorf("not in the order of time: %s", told(body.Entries))
+	if !slices.IsSortedFunc(body.Entries, func(x, y api.TimelineEntry) int { return x.At.Compare(y.At) }) {
+		t.Errorf("not in the order of time: %s", lines(body.Entries))
 	}
 
 	if body.OrderID != id {
@@ -34,8 +36,8 @@ func (b *bundle) timeline(t *testing.T, id uuid.UUID) timelineBody {
 	return body
 }
 
-// told are the entries as lines.
-func told(entries []order.Entry) string {
+// lines are the entries, one a line.
+func lines(entries []api.TimelineEntry) string {
 	var text strings.Builder
 	for _, e := range entries {
 		fmt.Fprintf(&text, "%s %s %s %q\n", e.Type, e.Step, e.Actor, e.Text)
@@ -44,9 +46,9 @@ func told(entries []order.Entry) string {
 	return text.String()
 }
 
-// retold drops the line of an entry from a told timeline.
-func without(entries []order.Entry, entryType order.EntryType) []order.Entry {
-	return slices.DeleteFunc(slices.Clone(entries), func(e order.Entry) bool { return e.Type == entryType })
+// without drops the entries of a type.
+func without(entries []api.TimelineEntry, entryType timeline.Type) []api.TimelineEntry {
+	return slices.DeleteFunc(slices.Clone(entries), func(e api.TimelineEntry) bool { return e.Type == entryType })
 }
 
 const internalError = "an internal error; operators see its text in the job"
@@ -80,7 +82,7 @@ func TestTimelineTellsAllOfAnOrder(t *testing.T) {
 	b.exec(t, `INSERT INTO redrives (operation_id, job_id, outcome, new_job_id, actor, note)
 		SELECT gen_random_uuid(), job_id, 'redriven', 99, 'cli:eva', 'table is back' FROM dead_letters WHERE order_id = $1`, id)
 	b.exec(t, `UPDATE dead_letters SET resolved_at = now(), resolution = 'redriven', resolved_by = 'cli:eva' WHERE order_id = $1`, id)
-	b.exec(t, `INSERT INTO order_events (order_id, type, detail) VALUES ($1, 'orphan', '{"step":"points"}')`, id)
+	b.exec(t, `INSERT INTO order_events (order_id, type, detail) VALUES ($1, 'missing_job', '{"step":"points"}')`, id)
 
 	if r := b.ask(t, "POST", "/orders/"+id.String()+"/cancel", `{"reason":"by mistake"}`); r.status != 200 {
 		t.Fatalf("cancel: %d %s", r.status, r.body)
@@ -89,22 +91,22 @@ func TestTimelineTellsAllOfAnOrder(t *testing.T) {
 	want := `placed   "The order was placed: total 2500 EUR in minor units."
 attempt points  "Attempt 1 of the points job failed: ` + internalError + `."
 attempt points  "Attempt 2 of the points job failed: ` + internalError + `."
-dead-letter points  "The points job was given up after 2 attempts: ` + internalError + `."
-stock inventory  "Stock was taken: 2 pieces of 1 products."
-points points  "The customer earned 10 points."
+dead_letter points  "The points job was given up after 2 attempts: ` + internalError + `."
+step inventory  "Stock was taken: 2 pieces of 1 product."
 status   "The order is confirmed."
-notification notification  "The customer was told: your order has been created."
-attention points  "The dead points job was put before people."
+step points  "The customer earned 10 points."
+step notification  "The customer was notified: your order has been created."
+attention points  "The dead points job needs an operator."
 redrive points cli:eva "The points job's work was given a new job: table is back."
-event points  "The points step had no job; it was enqueued again."
-stock inventory  "Stock was given back: 2 pieces of 1 products."
-points points  "The points were taken back: -10."
+event points  "The points step had no job; its job was enqueued again."
+step points  "The points were taken back: -10."
+step inventory  "Stock was given back: 2 pieces of 1 product."
 status  api "The order is cancelled: by mistake."
-notification notification  "The customer was told: your order has been cancelled."
+step notification  "The customer was notified: your order has been cancelled."
 `
 
 	before := b.timeline(t, id)
-	if got := told(before.Entries); got != want {
+	if got := lines(before.Entries); got != want {
 		t.Errorf("timeline:\n%swant:\n%s", got, want)
 	}
 
@@ -114,7 +116,7 @@ notification notification  "The customer was told: your order has been cancelled
 
 	b.exec(t, `DELETE FROM river_job`)
 
-	if got := told(b.timeline(t, id).Entries); got != want {
+	if got := lines(b.timeline(t, id).Entries); got != want {
 		t.Errorf("after the queue's rows are gone:\n%swant:\n%s", got, want)
 	}
 }
@@ -125,23 +127,23 @@ func TestTimelineOfAHeldOrder(t *testing.T) {
 	b.stock(t, "tea", 1250, 100)
 
 	body := strings.Replace(placeBody("u-1", "tea", 2), "{", `{"hold_seconds":3600,`, 1)
-	id := as[order.Order](t, b.ask(t, "POST", "/orders", body), 201).ID
+	id := as[api.Order](t, b.ask(t, "POST", "/orders", body), 201).ID
 
-	b.reserve(t, id)
-	as[order.Order](t, b.ask(t, "POST", "/orders/"+id.String()+"/payment", `{"reference":"pay-1"}`), 200)
+	b.apply(t, order.Inventory, id)
+	as[api.Order](t, b.ask(t, "POST", "/orders/"+id.String()+"/payment", `{"reference":"pay-1"}`), 200)
 
 	want := `placed   "The order was placed: total 2500 EUR in minor units."
-stock inventory  "Stock was taken: 2 pieces of 1 products."
+step inventory  "Stock was taken: 2 pieces of 1 product."
 status   "The order is awaiting_payment."
 payment   "The order was paid: reference pay-1."
 status   "The order is confirmed."
 `
-	if got := told(b.timeline(t, id).Entries); got != want {
+	if got := lines(b.timeline(t, id).Entries); got != want {
 		t.Errorf("timeline:\n%swant:\n%s", got, want)
 	}
 }
 
-func TestTimelineShowsRunsThatGoOn(t *testing.T) {
+func TestTimelineShowsRunningAttempts(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.stock(t, "tea", 1250, 100)
@@ -150,9 +152,9 @@ func TestTimelineShowsRunsThatGoOn(t *testing.T) {
 	b.exec(t, `UPDATE river_job SET state = 'completed', attempt = 1, attempted_at = now(), finalized_at = now() WHERE kind = 'points'`)
 	b.exec(t, `UPDATE river_job SET state = 'running', attempt = 3, attempted_at = now() WHERE kind = 'inventory'`)
 
-	// Of the job that has completed, the effect is told and nothing else.
+	// Of a job that has completed, only the effect is listed.
 	const want = "attempt inventory  \"Attempt 3 of the inventory job began.\"\n"
-	if got := told(without(b.timeline(t, id).Entries, order.PlacedEntry)); got != want {
+	if got := lines(without(b.timeline(t, id).Entries, timeline.Placed)); got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
 }
@@ -165,7 +167,7 @@ func TestTimelineIsBounded(t *testing.T) {
 
 	b.exec(t, `INSERT INTO order_events (order_id, type, at) SELECT $1, 'event-' || n, now() + n * interval '1 s' FROM generate_series(1, 999) AS n`, id)
 
-	if got := b.timeline(t, id); len(got.Entries) != 1_000 || got.Truncated || got.Entries[0].Type != order.PlacedEntry {
+	if got := b.timeline(t, id); len(got.Entries) != 1_000 || got.Truncated || got.Entries[0].Type != timeline.Placed {
 		t.Errorf("%d entries, truncated: %t", len(got.Entries), got.Truncated)
 	}
 

@@ -9,61 +9,71 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"orders/api/operation"
 	"orders/db"
 	"orders/order"
+	"orders/order/explain"
 )
 
 func (s *service) registerWhy() {
 	until := exampleOrder().UpdatedAt.Add(8 * time.Second)
-	retry := order.Reason{
-		Code: order.AwaitingRetry,
-		Text: "The points job has failed 3 times (" + order.PublicError("unavailable:") +
-			") and is tried again at 2026-01-05 09:30:08 UTC.",
-		Step:  order.Points,
+	retry := Reason{
+		Code: explain.AwaitingRetry,
+		Text: "The points job has failed 3 times (" + order.PublicError(order.Unavailable) +
+			"); its next attempt is at 2026-01-05 09:30:08 UTC.",
+		Step:  operation.Optional[order.StepName](order.Points),
 		Until: &until,
 	}
 
-	register(s, huma.Operation{
+	operation.Register(s.api, huma.Operation{
 		OperationID: "explain-order",
 		Method:      http.MethodGet,
 		Path:        "/orders/{id}/why",
 		Tags:        []string{"orders"},
 		Summary:     "Explain why an order has not settled",
-		Description: "One answer, the most important reason: what wants somebody's hand comes before what needs but time. `reasons` has " +
-			"them all, one for each step that is not done, and one for the order when it waits for its payment. An order that is " +
-			"confirmed with all its work done answers `settled`, one that is over `final`.",
-	}, contract{
-		response: explanation{
-			OrderID: exampleOrder().ID, Status: order.Confirmed,
-			Answer: order.Answer{Reason: retry, Reasons: []order.Reason{retry}},
+		Description: "Returns the most important reason: reasons that need an operator come first. `reasons` has all of them: one " +
+			"for each step that is not done, and one for the order while it waits for its payment. The code is `settled` for an " +
+			"order that is confirmed with all its work done, and `final` for an order that has ended.",
+	}, operation.Contract{
+		Response: explanation{
+			OrderID: exampleOrder().ID, Status: order.Confirmed, Reason: retry, Reasons: []Reason{retry},
 		},
-		answer:   "The answer",
-		refusals: []order.Code{order.NotFound, order.Unavailable},
+		Returns:  "The most important reason, and all reasons",
+		Refusals: []order.Code{order.NotFound},
 	}, s.explainOrder)
+}
+
+// A Reason is why an order, or one of its steps, has not settled.
+type Reason struct {
+	Code  explain.Code                       `json:"code"`
+	Text  string                             `json:"text" doc:"The reason in words"`
+	Step  operation.Optional[order.StepName] `json:"step" doc:"The step that the reason is about; empty for the order itself"`
+	Until *time.Time                         `json:"until" doc:"When it goes on by itself, if that is known, else null"`
+	Link  string                             `json:"link" doc:"An address with more to read, else empty"`
+}
+
+func reasonOf(r explain.Reason) Reason {
+	return Reason{Code: r.Code, Text: r.Text, Step: operation.Optional[order.StepName](r.Step), Until: r.Until, Link: r.Link}
 }
 
 type explanation struct {
 	OrderID uuid.UUID    `json:"order_id" format:"uuid"`
-	Status  order.Status `json:"status" enum:"pending,awaiting_payment,confirmed,rejected,expired,cancelled,failed" doc:"Where the order stands"`
+	Status  order.Status `json:"status"`
 
-	order.Answer
+	Reason
+
+	Reasons []Reason `json:"reasons" nullable:"false" doc:"All reasons, the most important first; empty for an order that has settled"`
 }
 
-func (s *service) explainOrder(ctx context.Context, in *OrderKey) (*answer[explanation], error) {
-	exchangeOf(ctx).order = in.ID.String()
+func (s *service) explainOrder(ctx context.Context, in *OrderKey) (explanation, error) {
+	out := explanation{OrderID: in.logged(ctx)}
 
-	var facts order.Facts
-
-	err := db.Snapshot(ctx, s.Pool, func(tx pgx.Tx) (err error) {
-		facts, err = db.Facts(ctx, tx, in.ID)
+	err := db.Snapshot(ctx, s.Pool, func(tx pgx.Tx) error {
+		status, why, err := explain.Why(ctx, tx, in.ID, s.RedriveAfter)
+		out.Status, out.Reason, out.Reasons = status, reasonOf(why.Reason), operation.Each(why.Reasons, reasonOf)
 
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
 
-	facts.RedriveAfter = s.RedriveAfter
-
-	return &answer[explanation]{Body: explanation{OrderID: in.ID, Status: facts.Order.Status, Answer: order.Explain(facts)}}, nil
+	return out, err
 }

@@ -9,13 +9,16 @@ import (
 
 	"orders/api"
 	"orders/order"
+	"orders/order/explain"
 )
 
 type whyBody struct {
 	OrderID uuid.UUID    `json:"order_id"`
 	Status  order.Status `json:"status"`
 
-	order.Answer
+	api.Reason
+
+	Reasons []api.Reason `json:"reasons"`
 }
 
 func (b *bundle) why(t *testing.T, id uuid.UUID) whyBody {
@@ -40,39 +43,40 @@ func TestWhy(t *testing.T) {
 		ledgers  = `INSERT INTO notifications (order_id, template, user_id, body) SELECT id, 'created', user_id, 'x' FROM orders`
 		confirm  = `WITH o AS (UPDATE orders SET status = 'confirmed' RETURNING id) INSERT INTO stock_movements (order_id, sku, kind, quantity) SELECT id, 'tea', 'deduct', 2 FROM o`
 		points   = ` WHERE kind = 'points'`
-		attempts = `attempt = 3, attempted_at = now(), attempted_by = '{host_0,host_1}', errors = '{"{\"error\":\"unavailable: secret\"}"}'`
+		attempts = `attempt = 3, attempted_at = now(), attempted_by = '{host_0,host_1}', errors = '{"{\"attempt\":3,\"error\":\"secret\"}"}', ` +
+			`metadata = jsonb_set(metadata, '{orders:failures}', '{"3":{"code":"unavailable","class":"transient"}}')`
 	)
 
 	for name, c := range map[string]struct {
 		sql  []string // beside those that leave the points to be done
-		code order.ReasonCode
+		code explain.Code
 		text string
 		link bool
 	}{
-		"next":         {[]string{worker}, order.AwaitingTurn, "the points job is the next to run", false},
-		"two ahead":    {[]string{worker, `INSERT INTO river_job (kind, queue, max_attempts, args, scheduled_at) SELECT 'points', 'points', 1, '{}', now() - interval '1 h' FROM generate_series(1, 2)`}, order.AwaitingTurn, "2 jobs are ahead", false},
-		"very many":    {[]string{worker, `INSERT INTO river_job (kind, queue, max_attempts, args, scheduled_at) SELECT 'points', 'points', 1, '{}', now() - interval '1 h' FROM generate_series(1, 10001)`}, order.AwaitingTurn, "more than 10000 jobs", false},
-		"no worker":    {nil, order.NoWorker, "No worker is alive", false},
-		"silent one":   {[]string{worker, `UPDATE workers SET seen_at = now() - interval '1 min'`}, order.NoWorker, "No worker is alive", false},
-		"dead one":     {[]string{worker, `UPDATE workers SET ended_at = now()`}, order.NoWorker, "No worker is alive", false},
-		"other queues": {[]string{worker, `UPDATE workers SET queues = queues - 'points'`}, order.NoWorker, "points job", false},
-		"paused":       {[]string{worker, `INSERT INTO river_queue (name, paused_at, updated_at) VALUES ('points', now(), now())`}, order.QueuePaused, "paused since", false},
-		"other paused": {[]string{worker, `INSERT INTO river_queue (name, paused_at, updated_at) VALUES ('inventory', now(), now()), ('points', NULL, now())`}, order.AwaitingTurn, "next", false},
-		"retry":        {[]string{worker, leader, `UPDATE river_job SET state = 'retryable', ` + attempts + points}, order.AwaitingRetry, "has failed 3 times (the database could not be reached", false},
-		"no leader":    {[]string{worker, `UPDATE river_job SET state = 'retryable', ` + attempts + points}, order.NoLeader, "no worker process leads", false},
-		"leader gone":  {[]string{worker, leader, `UPDATE river_leader SET expires_at = now() - interval '1 s'`, `UPDATE river_job SET state = 'retryable'` + points}, order.NoLeader, "no worker process leads", false},
-		"running":      {[]string{worker, `UPDATE river_job SET state = 'running', ` + attempts + points}, order.RunningNow, "running on worker host_1 since", false},
-		"worker gone":  {[]string{`UPDATE river_job SET state = 'running', ` + attempts + points}, order.WorkerGone, "worker host_1 died", false},
-		"dead":         {[]string{worker, leader, `UPDATE river_job SET state = 'discarded', finalized_at = now(), ` + attempts + points}, order.DeadLettered, "it is redriven at", true},
+		"next":         {[]string{worker}, explain.Queued, "the points job is the next to run", false},
+		"two ahead":    {[]string{worker, `INSERT INTO river_job (kind, queue, max_attempts, args, scheduled_at) SELECT 'points', 'points', 1, '{}', now() - interval '1 h' FROM generate_series(1, 2)`}, explain.Queued, "2 jobs are ahead", false},
+		"very many":    {[]string{worker, `INSERT INTO river_job (kind, queue, max_attempts, args, scheduled_at) SELECT 'points', 'points', 1, '{}', now() - interval '1 h' FROM generate_series(1, 10001)`}, explain.Queued, "more than 10000 jobs", false},
+		"no worker":    {nil, explain.NoWorker, "No worker is alive", false},
+		"silent one":   {[]string{worker, `UPDATE workers SET seen_at = now() - interval '1 min'`}, explain.NoWorker, "No worker is alive", false},
+		"dead one":     {[]string{worker, `UPDATE workers SET ended_at = now()`}, explain.NoWorker, "No worker is alive", false},
+		"other queues": {[]string{worker, `UPDATE workers SET queues = queues - 'points'`}, explain.NoWorker, "points job", false},
+		"paused":       {[]string{worker, `INSERT INTO river_queue (name, paused_at, updated_at) VALUES ('points', now(), now())`}, explain.QueuePaused, "paused since", false},
+		"other paused": {[]string{worker, `INSERT INTO river_queue (name, paused_at, updated_at) VALUES ('inventory', now(), now()), ('points', NULL, now())`}, explain.Queued, "next", false},
+		"retry":        {[]string{worker, leader, `UPDATE river_job SET state = 'retryable', ` + attempts + points}, explain.AwaitingRetry, "has failed 3 times (the database could not be reached", false},
+		"no leader":    {[]string{worker, `UPDATE river_job SET state = 'retryable', ` + attempts + points}, explain.NoLeader, "no worker is leader", false},
+		"leader gone":  {[]string{worker, leader, `UPDATE river_leader SET expires_at = now() - interval '1 s'`, `UPDATE river_job SET state = 'retryable'` + points}, explain.NoLeader, "no worker is leader", false},
+		"running":      {[]string{worker, `UPDATE river_job SET state = 'running', ` + attempts + points}, explain.Running, "running on worker host_1 since", false},
+		"worker gone":  {[]string{`UPDATE river_job SET state = 'running', ` + attempts + points}, explain.WorkerDead, "worker host_1 died", false},
+		"dead":         {[]string{worker, leader, `UPDATE river_job SET state = 'discarded', finalized_at = now(), ` + attempts + points}, explain.DeadLetter, "it is redriven at", true},
 		"dead for long": {
 			[]string{`UPDATE river_job SET state = 'discarded', finalized_at = now(), ` + attempts + points, `DELETE FROM river_job`, `UPDATE dead_letters SET attention_at = now()`},
-			order.DeadLettered, "needs somebody's attention", true,
+			explain.DeadLetter, "an operator must decide", true,
 		},
-		"put away":  {[]string{`UPDATE river_job SET state = 'discarded', finalized_at = now()` + points, `UPDATE dead_letters SET resolved_at = now(), resolution = 'dismissed'`}, order.GivenUp, "given up", false},
-		"no job":    {[]string{worker, `DELETE FROM river_job` + points}, order.JobMissing, "has no job", false},
-		"settled":   {[]string{`INSERT INTO points_entries (order_id, kind, user_id, points) SELECT id, 'earn', user_id, 10 FROM orders`}, order.SettledReason, "all its work is done", false},
-		"cancelled": {[]string{`UPDATE orders SET status = 'cancelled', status_reason = 'by mistake'`}, order.FinalReason, "cancelled (by mistake)", false},
-		"held":      {[]string{`UPDATE orders SET status = 'awaiting_payment', hold_until = now() + interval '1 h'`, `DELETE FROM river_job` + points}, order.PaymentAwaited, "waits for its payment until", false},
+		"put away":  {[]string{`UPDATE river_job SET state = 'discarded', finalized_at = now()` + points, `UPDATE dead_letters SET resolved_at = now(), resolution = 'dismissed'`}, explain.GivenUp, "given up", false},
+		"no job":    {[]string{worker, `DELETE FROM river_job` + points}, explain.JobMissing, "has no job", false},
+		"settled":   {[]string{`INSERT INTO points_entries (order_id, kind, user_id, points) SELECT id, 'earn', user_id, 10 FROM orders`}, explain.Settled, "all its work is done", false},
+		"cancelled": {[]string{`UPDATE orders SET status = 'cancelled', status_reason = 'by mistake'`}, explain.Final, "cancelled (by mistake)", false},
+		"held":      {[]string{`UPDATE orders SET status = 'awaiting_payment', hold_until = now() + interval '1 h'`, `DELETE FROM river_job` + points}, explain.AwaitingPayment, "waits for its payment until", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -99,7 +103,7 @@ func TestWhyOfANewOrderHasAReasonForEachStep(t *testing.T) {
 	b.stock(t, "tea", 100, 10)
 
 	got := b.why(t, b.place(t, "u-1", "tea", 2).ID)
-	if len(got.Reasons) != 3 || got.Step != order.Inventory || got.Status != order.Pending {
+	if len(got.Reasons) != 3 || got.Step != "inventory" || got.Status != order.Pending {
 		t.Errorf("answer %+v", got)
 	}
 

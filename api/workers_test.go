@@ -4,7 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"orders/db"
+	"orders/api/operator"
+	"orders/db/liveness"
 )
 
 func TestWorkersAreListed(t *testing.T) {
@@ -15,14 +16,14 @@ func TestWorkersAreListed(t *testing.T) {
 		t.Errorf("without any: %s", got)
 	}
 
-	lock, err := db.LockWorker(t.Context(), b.pool, "w-1")
+	lock, err := liveness.TakeLock(t.Context(), b.pool, "w-1")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer lock.Close(t.Context())
 
-	w := db.Worker{ID: "w-1", Host: "host", PID: 7, Version: "1.2.3", Queues: map[string]int{"points": 5}}
-	if err := db.PutWorker(t.Context(), b.pool, lock, w); err != nil {
+	w := liveness.Worker{ID: "w-1", Host: "host", PID: 7, Version: "1.2.3", Queues: map[string]int{"points": 5}}
+	if err := liveness.Register(t.Context(), b.pool, lock, w); err != nil {
 		t.Fatal(err)
 	}
 
@@ -33,7 +34,7 @@ func TestWorkersAreListed(t *testing.T) {
 	}
 
 	type list struct {
-		Workers []db.Worker `json:"workers"`
+		Workers []operator.Worker `json:"workers"`
 	}
 
 	got := as[list](t, b.ask(t, "GET", "/workers", ""), 200).Workers

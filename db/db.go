@@ -1,10 +1,11 @@
-// Package db is the only place that speaks to Postgres: the pool, transactions,
-// group commit, the SQL by table family, migrations and reports.
+// Package db holds the pool, transactions, errors, migrations and the SQL of the
+// order tables, a file each. The packages below it hold the SQL of one subject
+// each; no other package speaks to Postgres.
 //
-// Functions take the transaction they run in and never open one: whoever is
-// triggered (a handler, a worker, group commit) does. Each works on a slice with
-// one statement a table, in the lock order of the whole system: orders by id,
-// then products by sku, then ledgers by key.
+// Functions take the transaction they run in and never open one: the caller that
+// was triggered (an API operation, a worker, group commit) opens it. Each function
+// works on a slice with one statement a table, in the lock order of the system:
+// orders by id, then products by sku, then ledgers by key.
 package db
 
 import (
@@ -21,8 +22,8 @@ import (
 	pgxuuid "github.com/vgarvardt/pgx-google-uuid/v5"
 )
 
-// Bounds on what one statement or lock may take. They are a net below the
-// callers' own deadlines, for the day when a connection's owner is gone.
+// Bounds on what one statement or lock may take. Callers have shorter deadlines of
+// their own: these hold when the owner of a connection is gone.
 const (
 	statementTimeout  = 30 * time.Second
 	lockTimeout       = 10 * time.Second
@@ -34,11 +35,11 @@ const (
 // How statements are planned. A queue's tables are empty at night and full at
 // noon: a plan that was made for an empty table, and kept, reads the full one from
 // end to end until the next ANALYZE (measured: a quarter of the throughput). So
-// each is planned for the table as it is, which batches make cheap; and a page of
-// what is worked on is in memory, so that an index costs what it should.
+// each statement is planned for the table as it is, which batches make cheap. The
+// pages of current work are in memory, hence the low cost of random access.
 const (
 	planFresh      = "force_custom_plan"
-	randomPageCost = "1.1" // of a sequential one; Postgres' 4 is for disks that turn
+	randomPageCost = "1.1" // of a sequential page's; Postgres' default of 4 is for rotating disks
 )
 
 // Querier is what a read needs: a pool or a transaction.
@@ -48,9 +49,9 @@ type Querier interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 }
 
-// Open makes a pool for url. A pool_max_conns in the url wins over the default
-// of 20. It fails on a url that makes no sense, not on a server that is down:
-// connections are made as they are needed.
+// Open makes a pool for url. A pool_max_conns in the url overrides the default of
+// 20. Open fails on an invalid url, not on a server that is down: connections are
+// made when they are needed.
 func Open(ctx context.Context, url string) (*pgxpool.Pool, error) {
 	config, err := Config(url)
 	if err != nil {
@@ -106,7 +107,7 @@ func Config(url string) (*pgxpool.Config, error) {
 	return config, nil
 }
 
-// Now is the transaction's moment: the one clock that all processes share.
+// Now reads the transaction's time, from the clock that all processes share.
 func Now(ctx context.Context, tx pgx.Tx) (now time.Time, err error) {
 	if err = tx.QueryRow(ctx, "SELECT now()").Scan(&now); err != nil {
 		return now, fmt.Errorf("read the clock: %w", err)

@@ -12,7 +12,7 @@ import (
 	"orders/order"
 )
 
-// SQLSTATEs and classes that decide something here.
+// SQLSTATEs and classes of them that are told apart here.
 // https://www.postgresql.org/docs/current/errcodes-appendix.html
 const (
 	classDataException        = "22"
@@ -26,10 +26,14 @@ const (
 	readOnlyTransaction       = "25006"
 )
 
-// Error gives an error of the database the code of its meaning: data that
-// Postgres cannot store is the caller's mistake, a fault of the server or of the
-// way to it is [order.Unavailable]. An error that has a code keeps it, and one
-// that means neither stays as it is. It goes by SQLSTATE, never by text.
+// ErrUnavailable is wrapped by errors of this program that mean the same as a server
+// that cannot be reached: nothing was done, and a retry may succeed.
+var ErrUnavailable = errors.New("unavailable")
+
+// Error gives an error of the database a code, by SQLSTATE, never by text. Data that
+// Postgres cannot store is [order.Invalid]; a fault of the server or of the network
+// is [order.Unavailable]. An error that has a code keeps it; any other error stays as
+// it is.
 func Error(err error) error {
 	if err == nil {
 		return nil
@@ -39,7 +43,7 @@ func Error(err error) error {
 		return err
 	}
 
-	if unavailable(err) {
+	if Unavailable(err) {
 		return order.Errorf(order.Unavailable, "The service cannot reach its database at the moment; try again.").Because(err)
 	}
 
@@ -51,16 +55,16 @@ func Error(err error) error {
 	return err
 }
 
-// unavailable tells a fault of the server, or of the way to it, from a fault of
-// the statement. What has no SQLSTATE (a cut connection, a refused one, a
-// deadline) is the former if it came from pgx at all.
-func unavailable(err error) bool {
-	if errors.Is(err, ErrCommitUnknown) || errors.Is(err, ErrClosed) ||
+// Unavailable tells whether an error is a fault of the server or of the network, and
+// not of the statement. An error of pgx without an SQLSTATE is (a cut or refused
+// connection, a deadline).
+func Unavailable(err error) bool {
+	if errors.Is(err, ErrCommitUnknown) || errors.Is(err, ErrUnavailable) ||
 		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return true
 	}
 
-	// Whatever the server says to a connection, such as that the database takes none: no statement was at fault.
+	// The server refused the connection, for instance because it has too many: no statement was at fault.
 	if _, connecting := errors.AsType[*pgconn.ConnectError](err); connecting {
 		return true
 	}
@@ -86,8 +90,8 @@ func unavailable(err error) bool {
 	return false
 }
 
-// conflicted tells the errors for which the same transaction may just run again.
-func conflicted(err error) bool {
+// Conflicted tells whether the same transaction may simply run again.
+func Conflicted(err error) bool {
 	state := sqlState(err)
 
 	return state == serializationFailure || state == deadlockDetected

@@ -9,11 +9,11 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// KeyRetention is how long an Idempotency-Key is kept at least.
+// KeyRetention is the shortest time for which an Idempotency-Key is kept.
 const KeyRetention = 24 * time.Hour
 
-// A Key is an Idempotency-Key with the request it was sent with and the order
-// that the first such request placed.
+// A Key is an Idempotency-Key with the hash of its request and the order that its
+// first request placed.
 type Key struct {
 	Key         string
 	RequestHash []byte
@@ -49,7 +49,7 @@ func FindKeys(ctx context.Context, q Querier, scope string, keys []string) (map[
 }
 
 // ClaimKeys writes the keys and returns, for each that was still free, the order
-// it now belongs to. A key that another transaction is writing is waited for.
+// it now belongs to. It waits for a transaction that is writing one of the keys.
 func ClaimKeys(ctx context.Context, tx pgx.Tx, scope string, keys []Key) (map[string]uuid.UUID, error) {
 	claimed := map[string]uuid.UUID{}
 	if len(keys) == 0 {
@@ -64,8 +64,8 @@ func ClaimKeys(ctx context.Context, tx pgx.Tx, scope string, keys []Key) (map[st
 		names[i], hashes[i], ids[i] = k.Key, k.RequestHash, k.OrderID
 	}
 
-	// In key order: two transactions that claim the same keys must not hold one each. WITH ORDINALITY makes the first
-	// of two equal keys in one batch the winner.
+	// In key order: two transactions that claim the same keys must not wait for each other. WITH ORDINALITY lets the first
+	// of two equal keys in one batch win.
 	rows, err := tx.Query(ctx, `
 		INSERT INTO idempotency_keys (scope, key, request_hash, order_id)
 		SELECT $1, k.key, k.request_hash, k.order_id
@@ -95,7 +95,7 @@ func ClaimKeys(ctx context.Context, tx pgx.Tx, scope string, keys []Key) (map[st
 }
 
 // PruneKeys deletes at most limit keys that are past [KeyRetention], the oldest
-// first, and returns how many there were. Two prunes at once share the work.
+// first, and returns how many it deleted. Two prunes at the same time share the work.
 func PruneKeys(ctx context.Context, tx pgx.Tx, limit int) (int64, error) {
 	tag, err := tx.Exec(ctx, `
 		DELETE FROM idempotency_keys

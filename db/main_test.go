@@ -3,8 +3,8 @@ package db_test
 import (
 	"testing"
 
-	"orders/db"
 	"orders/db/dbtest"
+	"orders/db/schema"
 )
 
-func TestMain(m *testing.M) { dbtest.Main(m, db.MigrateUp) }
+func TestMain(m *testing.M) { dbtest.Main(m, schema.Up) }

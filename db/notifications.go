@@ -17,8 +17,8 @@ type Notice struct {
 	Template order.Template
 }
 
-// Notify puts the notices into their customers' inboxes, each once, and returns
-// how many of them have an order.
+// Notify puts the notices into the customers' inboxes, each once, and returns how many
+// of the notices have an order.
 func Notify(ctx context.Context, tx pgx.Tx, notices []Notice) (placed int, err error) {
 	ids := make([]uuid.UUID, len(notices))
 	templates := make([]string, len(notices))
@@ -51,13 +51,13 @@ func Notify(ctx context.Context, tx pgx.Tx, notices []Notice) (placed int, err e
 
 // A Notification is a message in a customer's inbox.
 type Notification struct {
-	OrderID  uuid.UUID `json:"order_id" format:"uuid"`
-	Template string    `json:"template" doc:"Which message it is; an order sends each once"`
-	Body     string    `json:"body" doc:"The words as the customer reads them"`
-	At       time.Time `json:"at"`
+	OrderID  uuid.UUID
+	Template string
+	Body     string
+	At       time.Time
 }
 
-// Inbox lists a customer's notifications, newest first, at most limit of those
+// Inbox lists a customer's notifications, newest first: at most limit notifications
 // behind after (nil for the first page).
 func Inbox(ctx context.Context, q Querier, userID string, after *LedgerPosition, limit int) ([]Notification, error) {
 	query := `

@@ -10,10 +10,10 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// An OrderEvent is what the ledgers cannot tell of an order.
+// An OrderEvent is what happened to an order and is in no ledger.
 type OrderEvent struct {
 	OrderID uuid.UUID
-	At      time.Time // when it was read; written, it is the transaction's
+	At      time.Time // when reading; a new event has the transaction's time
 	Type    string    // a final status, or the name of an act
 	Detail  map[string]any
 	Actor   string // empty when the system did it

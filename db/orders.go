@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -12,8 +13,8 @@ import (
 )
 
 // InsertOrders writes new orders with their lines and returns when each was
-// created, by id. An order that is there already, from a try whose commit's
-// outcome was unknown, is left alone and missing from the result.
+// created, by id. An order that exists, from a transaction whose commit outcome was
+// unknown, is left alone and missing from the result.
 func InsertOrders(ctx context.Context, tx pgx.Tx, orders []order.Order) (map[uuid.UUID]time.Time, error) {
 	created, err := insertHeads(ctx, tx, orders)
 	if err != nil {
@@ -84,15 +85,61 @@ func insertHeads(ctx context.Context, tx pgx.Tx, orders []order.Order) (map[uuid
 	return created, nil
 }
 
-// LockPending locks those of the orders that are pending, in id order, and
-// returns them with their lines in that order.
-func LockPending(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) ([]order.Order, error) {
-	pending, err := lockOrders(ctx, tx, `id = ANY($1) AND status = 'pending' ORDER BY id FOR NO KEY UPDATE`, ids)
+// LockUnreserved locks the orders that must have stock, in id order, and returns in
+// that order, with their lines, those that have none: the pending ones, and those
+// past their reservation of which the ledger has nothing.
+func LockUnreserved(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) ([]order.Order, error) {
+	orders, err := lockOrders(ctx, tx, `
+		id = ANY($1) AND status IN ('pending', 'awaiting_payment', 'confirmed')
+		ORDER BY id FOR NO KEY UPDATE`, ids)
 	if err != nil {
 		return nil, err
 	}
 
-	return pending, readLines(ctx, tx, pending)
+	var past []uuid.UUID
+
+	for _, o := range orders {
+		if o.Status != order.Pending {
+			past = append(past, o.ID)
+		}
+	}
+
+	// A statement of its own: the one above waited for the transaction that reserved an order, but could not see its movements.
+	reserved, err := withStock(ctx, tx, past)
+	if err != nil {
+		return nil, err
+	}
+
+	orders = slices.DeleteFunc(orders, func(o order.Order) bool { return reserved[o.ID] })
+
+	return orders, readLines(ctx, tx, orders)
+}
+
+// withStock finds those of the orders that have taken stock.
+func withStock(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) (map[uuid.UUID]bool, error) {
+	reserved := map[uuid.UUID]bool{}
+	if len(ids) == 0 {
+		return reserved, nil
+	}
+
+	rows, err := tx.Query(ctx, `
+		SELECT DISTINCT order_id
+		FROM stock_movements
+		WHERE order_id = ANY($1)`, ids)
+	if err != nil {
+		return nil, fmt.Errorf("read movements: %w", err)
+	}
+
+	list, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	if err != nil {
+		return nil, fmt.Errorf("read movements: %w", err)
+	}
+
+	for _, id := range list {
+		reserved[id] = true
+	}
+
+	return reserved, nil
 }
 
 // LockOrders locks the orders, in id order, and returns them in that order,
@@ -101,10 +148,10 @@ func LockOrders(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) ([]order.Order,
 	return lockOrders(ctx, tx, `id = ANY($1) ORDER BY id FOR NO KEY UPDATE`, ids)
 }
 
-// LockOverdue locks at most limit orders that should have come further by now:
-// pending ones older than deadline, held ones whose payment is late by more than
-// the grace in which their own job expires them. Orders that somebody else has
-// locked are passed over: they are being moved.
+// LockOverdue locks at most limit orders of each kind that are overdue: pending
+// orders older than deadline, and held orders whose payment is late by more than
+// grace, in which their own job expires them. Orders that another transaction has
+// locked are skipped: that transaction changes them.
 func LockOverdue(ctx context.Context, tx pgx.Tx, deadline, grace time.Duration, limit int) ([]order.Order, error) {
 	overdue, err := lockOrders(ctx, tx, `
 		status = 'pending' AND id < uuid_at(now() - $1::interval)
@@ -123,7 +170,7 @@ func LockOverdue(ctx context.Context, tx pgx.Tx, deadline, grace time.Duration, 
 	return append(overdue, unpaid...), nil
 }
 
-// lockOrders locks the orders that a condition of ours picks.
+// lockOrders locks the orders that a condition selects.
 func lockOrders(ctx context.Context, tx pgx.Tx, condition string, args ...any) ([]order.Order, error) {
 	rows, err := tx.Query(ctx, `
 		SELECT id, user_id, status, status_reason, currency, total, hold_until, created_at, updated_at

@@ -15,13 +15,13 @@ import (
 	"orders/order"
 )
 
-// Orders reads orders whole, with lines and steps, the newest first; ids that no
-// order has are passed over.
+// Orders reads orders with lines and steps, the newest first; ids that no order has
+// are skipped.
 func Orders(ctx context.Context, q Querier, ids []uuid.UUID) ([]order.Order, error) {
 	return readOrders(ctx, q, `id = ANY($1)`, ids)
 }
 
-// Order reads one order whole; [order.NotFound] when there is none.
+// Order reads one order with lines and steps; [order.NotFound] when there is none.
 func Order(ctx context.Context, q Querier, id uuid.UUID) (order.Order, error) {
 	found, err := Orders(ctx, q, []uuid.UUID{id})
 	if err != nil {
@@ -43,7 +43,7 @@ type OrderFilter struct {
 	Limit  int
 }
 
-// ListOrders lists orders whole, the newest first.
+// ListOrders lists orders with lines and steps, the newest first.
 func ListOrders(ctx context.Context, q Querier, f OrderFilter) ([]order.Order, error) {
 	var (
 		conditions []string
@@ -78,7 +78,7 @@ func ListOrders(ctx context.Context, q Querier, f OrderFilter) ([]order.Order, e
 	return readOrders(ctx, q, condition+" ORDER BY id DESC LIMIT $"+strconv.Itoa(len(args)), args...)
 }
 
-// readOrders reads the orders that a condition of ours picks, with lines and steps.
+// readOrders reads the orders that a condition selects, with lines and steps.
 func readOrders(ctx context.Context, q Querier, condition string, args ...any) ([]order.Order, error) {
 	rows, err := q.Query(ctx, `
 		SELECT id, user_id, status, status_reason, currency, total, hold_until, created_at, updated_at
@@ -120,7 +120,7 @@ func readSteps(ctx context.Context, q Querier, orders []order.Order) error {
 		return err
 	}
 
-	runs, err := readRuns(ctx, q, ids)
+	attempts, err := readAttempts(ctx, q, ids)
 	if err != nil {
 		return err
 	}
@@ -134,37 +134,28 @@ func readSteps(ctx context.Context, q Querier, orders []order.Order) error {
 		o := &orders[i]
 		o.Attention = attention[o.ID]
 
-		// An order that is over has no stock to move any more. If that is why it is over, the step has run.
-		if key := (stepKey{o.ID, order.Inventory}); o.Status.Final() && effects[key] == nil {
-			effects[key] = &order.Effect{At: o.UpdatedAt, Void: o.Status != order.Rejected}
-		}
-
-		for _, name := range []order.StepName{order.Inventory, order.Points, order.Notification} {
-			key := stepKey{o.ID, name}
-			o.Steps = append(o.Steps, order.StepOf(name, effects[key], runs[key]))
+		for _, step := range order.Steps() {
+			key := stepKey{o.ID, step.Name}
+			o.Steps = append(o.Steps, order.ProgressOf(step.Name, effects[key], attempts[key]))
 		}
 	}
 
 	return nil
 }
 
-// readEffects reads what the ledgers say of the orders' steps.
+// readEffects reads what the ledgers say of the orders' steps. An order that is
+// older than a step is settled without it.
 func readEffects(ctx context.Context, q Querier, ids []uuid.UUID) (map[stepKey]*order.Effect, error) {
 	rows, err := q.Query(ctx, `
-		SELECT order_id, 'inventory', max(at), sum(CASE kind WHEN 'deduct' THEN quantity ELSE -quantity END) = 0
-		FROM stock_movements
-		WHERE order_id = ANY($1)
-		GROUP BY order_id
+		SELECT e.order_id, e.step, max(e.at), bool_or(e.void)
+		FROM step_effects AS e
+		JOIN steps AS s ON s.name = e.step AND s.template = e.template
+		WHERE e.order_id = ANY($1)
+		GROUP BY e.order_id, e.step
 		UNION ALL
-		SELECT order_id, 'points', max(at), sum(points) = 0
-		FROM points_entries
-		WHERE order_id = ANY($1)
-		GROUP BY order_id
-		UNION ALL
-		SELECT order_id, 'notification', at, false
-		FROM notifications
-		WHERE order_id = ANY($1)
-			AND template = 'created'`, ids)
+		SELECT o.id, s.name, s.since, true
+		FROM unnest($1::uuid[]) AS o (id)
+		JOIN steps AS s ON o.id < uuid_at(s.since)`, ids)
 	if err != nil {
 		return nil, fmt.Errorf("read ledgers: %w", err)
 	}
@@ -178,7 +169,9 @@ func readEffects(ctx context.Context, q Querier, ids []uuid.UUID) (map[stepKey]*
 	effects := map[stepKey]*order.Effect{}
 
 	_, err = pgx.ForEachRow(rows, []any{&key.orderID, &key.name, &at, &void}, func() error {
-		effects[key] = &order.Effect{At: at, Void: void}
+		if effects[key] == nil {
+			effects[key] = &order.Effect{At: at, Void: void}
+		}
 
 		return nil
 	})
@@ -189,44 +182,43 @@ func readEffects(ctx context.Context, q Querier, ids []uuid.UUID) (map[stepKey]*
 	return effects, nil
 }
 
-// readRuns reads what the queue says of the orders' steps: the newest job of each
-// that lives or died. Of those that died, the dead letters know; those that
-// completed have left their effect.
-func readRuns(ctx context.Context, q Querier, ids []uuid.UUID) (map[stepKey]*order.Run, error) {
+// readAttempts reads what the queue says of the orders' steps: the newest job of
+// each step that is live or dead. Dead letters know the dead jobs; completed jobs
+// have left their effect.
+func readAttempts(ctx context.Context, q Querier, ids []uuid.UUID) (map[stepKey]*order.Attempt, error) {
 	rows, err := q.Query(ctx, `
-		SELECT run.order_id, run.kind, run.state, run.attempt, run.error
+		SELECT order_id, step, attempt, code, dead
 		FROM (
-			SELECT o.id AS order_id, j.id AS job_id, j.kind, j.args, j.state::text, j.attempt::int,
-				coalesce(j.errors[array_upper(j.errors, 1)]->>'error', '') AS error, true AS queued
+			SELECT o.id AS order_id, s.name AS step, j.id AS job_id, j.attempt::int, j.code, false AS dead
 			FROM unnest($1::uuid[]) AS o (id)
+			CROSS JOIN steps AS s
 			CROSS JOIN LATERAL (
-				SELECT id, kind, args, state, attempt, errors
+				SELECT id, attempt, code
 				FROM live_jobs
-				WHERE unique_key = ANY(job_keys(o.id))
-				OFFSET 0 -- one look an order, whatever the planner knows of the queue
+				WHERE unique_key = job_key(s.name, o.id, s.template)
+				OFFSET 0 -- one index look-up a step, also if the planner's statistics of the queue are old
 			) AS j
 			UNION ALL
-			SELECT order_id, job_id, kind, args, 'discarded', attempts, error, false
-			FROM dead_letters
-			WHERE order_id = ANY($1)
-		) AS run
-		WHERE run.kind IN ('inventory', 'points')
-			OR run.kind = 'notification' AND run.args->>'template' = 'created'
-		ORDER BY run.job_id, run.queued`, ids)
+			SELECT l.order_id, s.name, l.job_id, l.attempts, l.code, true
+			FROM dead_letters AS l
+			JOIN steps AS s ON s.name = l.kind AND s.template = coalesce(l.args ->> 'template', '')
+			WHERE l.order_id = ANY($1)
+		) AS newest
+		ORDER BY job_id, dead DESC`, ids)
 	if err != nil {
 		return nil, fmt.Errorf("read jobs: %w", err)
 	}
 
 	var (
-		key stepKey
-		run order.Run
+		key     stepKey
+		attempt order.Attempt
 	)
 
-	runs := map[stepKey]*order.Run{}
+	attempts := map[stepKey]*order.Attempt{}
 
-	_, err = pgx.ForEachRow(rows, []any{&key.orderID, &key.name, &run.State, &run.Attempts, &run.LastError}, func() error {
-		newest := run
-		runs[key] = &newest
+	_, err = pgx.ForEachRow(rows, []any{&key.orderID, &key.name, &attempt.Number, &attempt.Code, &attempt.Dead}, func() error {
+		newest := attempt
+		attempts[key] = &newest
 
 		return nil
 	})
@@ -234,5 +226,30 @@ func readRuns(ctx context.Context, q Querier, ids []uuid.UUID) (map[stepKey]*ord
 		return nil, fmt.Errorf("read jobs: %w", err)
 	}
 
-	return runs, nil
+	return attempts, nil
+}
+
+// needAttention returns those of the orders that have an open letter which needs an operator.
+func needAttention(ctx context.Context, q Querier, ids []uuid.UUID) (map[uuid.UUID]bool, error) {
+	rows, err := q.Query(ctx, `
+		SELECT DISTINCT order_id
+		FROM dead_letters
+		WHERE order_id = ANY($1)
+			AND resolved_at IS NULL
+			AND attention_at IS NOT NULL`, ids)
+	if err != nil {
+		return nil, fmt.Errorf("read attention: %w", err)
+	}
+
+	list, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	if err != nil {
+		return nil, fmt.Errorf("read attention: %w", err)
+	}
+
+	need := make(map[uuid.UUID]bool, len(list))
+	for _, id := range list {
+		need[id] = true
+	}
+
+	return need, nil
 }

@@ -18,8 +18,8 @@ func Payments(ctx context.Context, q Querier, ids []uuid.UUID) (map[uuid.UUID]st
 	return paymentsOf(rows, err, "read payments")
 }
 
-// Pay writes a payment for each of the orders and returns those that were
-// written. One that is missing has a reference that paid for another order.
+// Pay writes a payment for each of the orders and returns the payments that were
+// written. The reference of a missing one has paid for another order.
 func Pay(ctx context.Context, tx pgx.Tx, payments map[uuid.UUID]string) (map[uuid.UUID]string, error) {
 	ids, references := make([]uuid.UUID, 0, len(payments)), make([]string, 0, len(payments))
 	for id, reference := range payments {

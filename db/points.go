@@ -43,8 +43,8 @@ func Earn(ctx context.Context, tx pgx.Tx, ids []uuid.UUID, points int64) (placed
 	return placed, nil
 }
 
-// TakeBackPoints makes the orders' points net to zero: earning is voided where
-// it has not happened, so that it never will, and reversed where it has.
+// TakeBackPoints makes the orders' points net to zero: it reverses points that were
+// earned, and voids points that were not, so that they never will be.
 func TakeBackPoints(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
 	_, err := tx.Exec(ctx, `
 		INSERT INTO points_entries (order_id, kind, user_id, points)
@@ -57,7 +57,7 @@ func TakeBackPoints(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
 		return fmt.Errorf("void points: %w", err)
 	}
 
-	// A statement of its own: the one above waited for whoever was writing the same key, but could not see what that one wrote.
+	// A statement of its own: the statement above waited for transactions that wrote the same keys, but could not see their rows.
 	_, err = tx.Exec(ctx, `
 		WITH reversed AS (
 			INSERT INTO points_entries (order_id, kind, user_id, points)
@@ -86,13 +86,13 @@ func TakeBackPoints(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
 
 // A PointsEntry is a row of a customer's ledger.
 type PointsEntry struct {
-	OrderID uuid.UUID `json:"order_id" format:"uuid"`
-	Kind    string    `json:"kind" enum:"earn,reverse"`
-	Points  int64     `json:"points" doc:"Negative when taken back"`
-	At      time.Time `json:"at"`
+	OrderID uuid.UUID
+	Kind    string
+	Points  int64
+	At      time.Time
 }
 
-// Balance is a customer's points; 0 for one who never had any.
+// Balance is a customer's points; 0 for a customer without entries.
 func Balance(ctx context.Context, q Querier, userID string) (balance int64, err error) {
 	err = q.QueryRow(ctx, `
 		SELECT balance
@@ -108,13 +108,13 @@ func Balance(ctx context.Context, q Querier, userID string) (balance int64, err 
 // A LedgerPosition is where a page of a customer's ledger or inbox ended: the
 // next one starts behind it. Label is the entry's kind or template.
 type LedgerPosition struct {
-	At      time.Time `json:"at"`
-	OrderID uuid.UUID `json:"order_id"`
-	Label   string    `json:"label"`
+	At      time.Time
+	OrderID uuid.UUID
+	Label   string
 }
 
-// PointsEntries lists a customer's ledger, newest first, at most limit of those
-// behind after (nil for the first page). Voids are no entries.
+// PointsEntries lists a customer's ledger, newest first: at most limit entries behind
+// after (nil for the first page), without voids.
 func PointsEntries(ctx context.Context, q Querier, userID string, after *LedgerPosition, limit int) ([]PointsEntry, error) {
 	query := `
 		SELECT order_id, kind, points, at

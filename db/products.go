@@ -33,7 +33,7 @@ func Catalogue(ctx context.Context, q Querier, skus []string) (map[string]order.
 	return catalogue, nil
 }
 
-// Products lists the catalogue by sku, at most limit of those behind after.
+// Products lists the catalogue by sku: at most limit products behind after.
 func Products(ctx context.Context, q Querier, after string, limit int) ([]order.Product, error) {
 	rows, err := q.Query(ctx, `
 		SELECT sku, name, price, currency, available
@@ -72,8 +72,8 @@ func noProduct(sku string) error {
 	return order.Errorf(order.NotFound, "There is no product %q; GET /products lists them.", sku)
 }
 
-// PutProduct writes a product's name, price and currency, and leaves the stock
-// of one that exists alone. It returns the product as it now is.
+// PutProduct writes a product's name, price and currency, and returns the product. It
+// does not change its stock.
 func PutProduct(ctx context.Context, tx pgx.Tx, p order.Product) (order.Product, error) {
 	err := tx.QueryRow(ctx, `
 		INSERT INTO products (sku, name, price, currency)
@@ -100,9 +100,9 @@ type Receipt struct {
 
 // Receive books a receipt, once for its reference, and returns the stock after
 // it. It refuses with [order.NotFound] for an unknown product and with
-// [order.ReceiptReused] when the reference stands for another quantity.
+// [order.ReceiptReused] when the reference has another quantity.
 func Receive(ctx context.Context, tx pgx.Tx, r Receipt) (available int64, err error) {
-	// The product first, as everywhere: its lock also makes two receipts of one reference wait for each other.
+	// Products are locked first, as everywhere. The lock also makes two receipts of one reference wait for each other.
 	err = tx.QueryRow(ctx, `
 		SELECT available
 		FROM products

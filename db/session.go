@@ -9,13 +9,13 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// sessions is the application_name of this process's sessions, and of nobody
-// else's: whoever finds its workers dead can end what their transactions hold.
+// sessions is the application_name of this process's sessions, and of no others: a
+// worker that finds this process dead can end its open transactions by it.
 var sessions = "orders " + NewName()
 
-// NewName makes a name for what this process runs, unique among all that share
-// the database: host, process id, and letters for when those two come again. It
-// leaves room in the 63 bytes that Postgres keeps of an application_name.
+// NewName makes a name that is unique among all processes that share the database:
+// host, process id, and random letters, as those two may come again. It is shorter
+// than the 63 bytes that Postgres keeps of an application_name.
 func NewName() string {
 	const hostLength, letters = 32, 6
 
@@ -27,9 +27,9 @@ func NewName() string {
 	return fmt.Sprintf("%.*s-%d-%s", hostLength, host, os.Getpid(), strings.ToLower(rand.Text()[:letters]))
 }
 
-// sessionsOf is the application_name by which the pool's sessions can be told
-// from others; empty when its url names another.
-func sessionsOf(pool *pgxpool.Pool) string {
+// SessionsOf is the application_name that only this process's sessions have; empty
+// when the pool's url sets another one.
+func SessionsOf(pool *pgxpool.Pool) string {
 	if pool.Config().ConnConfig.RuntimeParams["application_name"] == sessions {
 		return sessions
 	}

@@ -41,8 +41,8 @@ func LockStock(ctx context.Context, tx pgx.Tx, skus []string) (map[string]int64,
 	return stock, nil
 }
 
-// Deduct writes a movement for each line of the orders and takes from stock what
-// it wrote: a line that has its movement already is passed over.
+// Deduct writes a movement for each line of the orders that has none, and deducts these
+// movements from stock.
 func Deduct(ctx context.Context, tx pgx.Tx, orders []order.Order) error {
 	lines := flatten(orders)
 	if len(lines.skus) == 0 {
@@ -73,7 +73,7 @@ func Deduct(ctx context.Context, tx pgx.Tx, orders []order.Order) error {
 	return nil
 }
 
-// Release gives back what the orders took from stock, once a line.
+// Release returns to stock what the orders deducted, once a line.
 func Release(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
 	// The products first, in sku order; what the orders took cannot change, as their rows are locked.
 	_, err := tx.Exec(ctx, `

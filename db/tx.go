@@ -12,19 +12,19 @@ import (
 )
 
 // ErrCommitUnknown says that the connection was lost around COMMIT: the
-// transaction may or may not have been applied. pgx calls some of these safe to
-// retry although the row is there, so do not ask it; do the work again under the
-// same keys, which waits for the first try to end and finds what it left.
+// transaction may or may not have been applied. Do the work again under the same
+// keys: that waits for the first transaction to end and finds what it left. Do not
+// rely on pgx's safe-to-retry: it says so of some errors although the row is there.
 var ErrCommitUnknown = errors.New("commit outcome unknown")
 
 const (
-	commitTimeout   = 10 * time.Second // statement_timeout does not bound the wait for a synchronous standby
-	rollbackTimeout = 5 * time.Second
+	commitTimeout  = 10 * time.Second // statement_timeout does not bound the wait for a synchronous standby
+	cleanupTimeout = 5 * time.Second
 )
 
-// InTx runs fn in a transaction: committed when fn returns nil, rolled back when
-// it fails or panics, also when ctx has ended by then. It returns fn's error as
-// it is, and [ErrCommitUnknown] when only reading again can tell.
+// InTx runs fn in a transaction. It commits when fn returns nil, and rolls back when
+// fn fails or panics, also if ctx has ended by then. It returns fn's error as it
+// is, and [ErrCommitUnknown] when the commit's outcome is unknown.
 func InTx(ctx context.Context, pool *pgxpool.Pool, fn func(tx pgx.Tx) error) error {
 	tx, err := pool.Begin(ctx)
 	if err != nil {
@@ -38,10 +38,7 @@ func InTx(ctx context.Context, pool *pgxpool.Pool, fn func(tx pgx.Tx) error) err
 			return
 		}
 
-		cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
-		defer cancel()
-
-		_ = tx.Rollback(cleanup) // the connection is closed if this fails, which rolls back, too
+		rollback(ctx, tx)
 	}()
 
 	if err := fn(tx); err != nil {
@@ -56,9 +53,36 @@ func InTx(ctx context.Context, pool *pgxpool.Pool, fn func(tx pgx.Tx) error) err
 	return commitError(tx.Commit(commit))
 }
 
-// commitError tells a commit that was refused from one whose answer got lost.
-// Only an ERROR is the server's word that nothing was applied: a FATAL (an
-// administrator's shutdown) may come after the commit record was written.
+// LiftStatementTimeout lets the transaction's statements take as long as they need,
+// where [Open] bounds them: for a look at all there is.
+func LiftStatementTimeout(ctx context.Context, tx pgx.Tx) error {
+	if _, err := tx.Exec(ctx, `SET LOCAL statement_timeout = 0`); err != nil {
+		return fmt.Errorf("lift statement timeout: %w", err)
+	}
+
+	return nil
+}
+
+// rollback rolls back also when ctx has ended. If it fails, pgx closes the connection,
+// which rolls back, too.
+func rollback(ctx context.Context, tx pgx.Tx) {
+	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	defer cancel()
+
+	_ = tx.Rollback(cleanup)
+}
+
+// CloseConn closes a connection that is not a pool's, also when ctx has ended.
+func CloseConn(ctx context.Context, conn *pgx.Conn) {
+	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	defer cancel()
+
+	_ = conn.Close(cleanup) // it is closed even if the server does not hear of it
+}
+
+// commitError tells a commit that was refused from a commit whose response was lost.
+// Only an ERROR means that nothing was applied: a FATAL (an administrator's
+// shutdown) may come after the commit record was written.
 func commitError(err error) error {
 	if err == nil {
 		return nil

@@ -5,30 +5,23 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
-	"github.com/riverqueue/river"
 
 	"orders/jobs"
 )
 
-// A job that is done again is the same job to River: it collides with one that is
-// waiting. That it does for each kind is seen here, as River finds by reflection
-// what makes a kind unique.
-func TestDoAgainIsTheSameJobToRiver(t *testing.T) {
+// The new job of a job that has ended is the same job to River: it collides with a
+// live one of the same work. River finds by reflection what makes a kind unique, so
+// each kind is tried.
+func TestAgainIsTheSameJobToRiver(t *testing.T) {
 	t.Parallel()
 
 	pool, queue := newQueue(t)
 	id := uuid.Must(uuid.NewV7())
 
-	for _, args := range []river.JobArgs{
-		jobs.Inventory{OrderID: id},
-		jobs.Points{OrderID: id},
-		jobs.Expire{OrderID: id},
-		jobs.Notification{OrderID: id, Template: "created"},
-		jobs.Notification{OrderID: id, Template: "cancelled"},
-	} {
+	for _, args := range ofOrder(id) {
 		first, err := queue.Insert(t.Context(), args, nil)
 		if err != nil || first.UniqueSkippedAsDuplicate {
-			t.Fatalf("%T: %v", args, err)
+			t.Fatalf("%s: %v", args.Kind(), err)
 		}
 
 		var stored json.RawMessage
@@ -36,23 +29,23 @@ func TestDoAgainIsTheSameJobToRiver(t *testing.T) {
 			t.Fatal(err)
 		}
 
-		again, err := queue.Insert(t.Context(), jobs.DoAgain(args.Kind(), stored), nil)
+		again, err := queue.Insert(t.Context(), jobs.Again(args.Kind(), stored), nil)
 		if err != nil || !again.UniqueSkippedAsDuplicate || again.Job.ID != first.Job.ID {
-			t.Errorf("%T collides with nothing: %v", args, err)
+			t.Errorf("%s collides with nothing: %v", args.Kind(), err)
 		}
 
 		if _, err := pool.Exec(t.Context(), `DELETE FROM river_job`); err != nil {
 			t.Fatal(err)
 		}
 
-		fresh, err := queue.Insert(t.Context(), jobs.DoAgain(args.Kind(), stored), nil)
+		fresh, err := queue.Insert(t.Context(), jobs.Again(args.Kind(), stored), nil)
 		if err != nil || fresh.UniqueSkippedAsDuplicate || fresh.Job.Queue != first.Job.Queue || fresh.Job.MaxAttempts != first.Job.MaxAttempts {
-			t.Errorf("%T: %+v, %v", args, fresh.Job, err)
+			t.Errorf("%s: %+v, %v", args.Kind(), fresh.Job, err)
 		}
 
 		var carried map[string]any
 		if err := json.Unmarshal(fresh.Job.EncodedArgs, &carried); err != nil || carried["newer"] != 1.0 || carried["order_id"] != id.String() {
-			t.Errorf("%T carries %s", args, fresh.Job.EncodedArgs)
+			t.Errorf("%s carries %s", args.Kind(), fresh.Job.EncodedArgs)
 		}
 	}
 }

@@ -11,12 +11,12 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 )
 
-// notifyEvery bounds how often one process tells the workers of a queue that
-// there is work: a job inserted within that time of another waits for the next
-// poll. Short, because group commit already makes few transactions of many orders.
+// notifyEvery bounds how often a process notifies the workers of a queue: a job that is
+// inserted within that time of another waits for the next poll. It is short, because group
+// commit makes few transactions of many orders.
 const notifyEvery = 10 * time.Millisecond
 
-// NewClient makes a client that enqueues and does not work.
+// NewClient makes a client that enqueues jobs and does not run any.
 func NewClient(pool *pgxpool.Pool, log *slog.Logger, s Settings) (*river.Client[pgx.Tx], error) {
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
 		FetchCooldown: notifyEvery,

@@ -1,113 +1,92 @@
-// Package jobs is the queue's contract: which kinds of job there are, what they
-// carry, on which queue they wait, what makes one unique and how it is retried.
-// It knows neither who enqueues a job nor who works it.
+// Package jobs is the queue's contract: the kinds of jobs, their args, their queues, what
+// makes a job unique and how it is retried. It knows neither what enqueues a job nor what
+// runs it.
 //
-// Jobs carry ids only: River UI shows them and the database keeps them. A field
-// may be added if it is optional; none may be renamed while jobs are waiting.
+// Args have ids only, as River UI shows them and the database keeps them. A field may be
+// added if it is optional. No field may be renamed: jobs of the release before may wait.
 package jobs
 
 import (
-	"time"
+	"encoding/json"
 
 	"github.com/google/uuid"
 	"github.com/riverqueue/river"
+
+	"orders/order"
 )
 
-// The queues. Each step has one of its own, so that none waits behind another.
+// OfOrder are the args of a job that works on one order: a declared step, whose
+// name is the job's kind, or [Expire].
+type OfOrder struct {
+	OrderID  uuid.UUID      `json:"order_id"           river:"unique"`
+	Template order.Template `json:"template,omitempty" river:"unique"` // of a step that sends a message
+
+	kind string
+	raw  json.RawMessage // instead of the fields above, for [Again]
+}
+
+// Step makes the args of the job of an order's step.
+func Step(step order.Step, id uuid.UUID) OfOrder {
+	return OfOrder{OrderID: id, Template: step.Template, kind: string(step.Name)}
+}
+
+// Expire makes the args of the job that runs at a held order's deadline: it ends the order
+// if it is not paid.
+func Expire(id uuid.UUID) OfOrder { return OfOrder{OrderID: id, kind: KindExpire} }
+
+// Again makes the args of a new job from the args of a job that has ended, as the queue
+// kept them. Fields that this program does not know are kept, too.
+func Again(kind string, args json.RawMessage) OfOrder { return OfOrder{kind: kind, raw: args} }
+
+// Kind names the job.
+func (a OfOrder) Kind() string { return a.kind }
+
+// InsertOpts are the kind's queue, uniqueness and attempts.
+func (a OfOrder) InsertOpts() river.InsertOpts { return insertOpts(a.kind) }
+
+// MarshalJSON writes the fields, or the raw args of [Again]. River makes the job's unique
+// key of what it writes.
+func (a OfOrder) MarshalJSON() ([]byte, error) {
+	if a.raw != nil {
+		return a.raw, nil
+	}
+
+	type fields OfOrder // without this method
+
+	return json.Marshal(fields(a))
+}
+
+// The kinds of jobs that are not steps.
 const (
-	QueueInventory    = "inventory"
-	QueuePoints       = "points"
-	QueueNotification = "notification"
-	QueueLifecycle    = "lifecycle"
-	QueueMaintenance  = "maintenance"
+	KindExpire     = "expire"
+	KindCompensate = "compensate"
+	KindAudit      = "audit"
+	KindPrune      = "prune"
 )
 
-// Inventory allocates an order's stock and confirms or rejects it.
-type Inventory struct {
-	OrderID uuid.UUID `json:"order_id" river:"unique"`
-}
-
-// Kind names the job.
-func (Inventory) Kind() string { return "inventory" }
-
-// InsertOpts are the kind's queue, uniqueness and attempts.
-func (a Inventory) InsertOpts() river.InsertOpts { return insertOpts(a) }
-
-// Points gives the customer the order's points.
-type Points struct {
-	OrderID uuid.UUID `json:"order_id" river:"unique"`
-}
-
-// Kind names the job.
-func (Points) Kind() string { return "points" }
-
-// InsertOpts are the kind's queue, uniqueness and attempts.
-func (a Points) InsertOpts() river.InsertOpts { return insertOpts(a) }
-
-// Notification puts a message into the customer's inbox.
-type Notification struct {
-	OrderID  uuid.UUID `json:"order_id" river:"unique"`
-	Template string    `json:"template" river:"unique"`
-}
-
-// Kind names the job.
-func (Notification) Kind() string { return "notification" }
-
-// InsertOpts are the kind's queue, uniqueness and attempts.
-func (a Notification) InsertOpts() river.InsertOpts { return insertOpts(a) }
-
-// Expire ends a held order that is still not paid at its deadline.
-type Expire struct {
-	OrderID uuid.UUID `json:"order_id" river:"unique"`
-}
-
-// Kind names the job.
-func (Expire) Kind() string { return "expire" }
-
-// InsertOpts are the kind's queue, uniqueness and attempts.
-func (a Expire) InsertOpts() river.InsertOpts { return insertOpts(a) }
-
-// Compensate sweeps up behind what went wrong: dead letters, overdue orders, orphans.
+// Compensate repairs what went wrong: dead letters, overdue orders, steps without a job.
 type Compensate struct{}
 
 // Kind names the job.
-func (Compensate) Kind() string { return "compensate" }
+func (Compensate) Kind() string { return KindCompensate }
 
 // InsertOpts are the kind's queue, uniqueness and attempts.
-func (a Compensate) InsertOpts() river.InsertOpts { return insertOpts(a) }
+func (a Compensate) InsertOpts() river.InsertOpts { return insertOpts(a.Kind()) }
 
-// Audit proves the invariants on what is new since the last audit.
+// Audit checks the invariants on what is new since the last audit.
 type Audit struct{}
 
 // Kind names the job.
-func (Audit) Kind() string { return "audit" }
+func (Audit) Kind() string { return KindAudit }
 
 // InsertOpts are the kind's queue, uniqueness and attempts.
-func (a Audit) InsertOpts() river.InsertOpts { return insertOpts(a) }
+func (a Audit) InsertOpts() river.InsertOpts { return insertOpts(a.Kind()) }
 
-// Prune deletes what is past its time: idempotency keys after 24 hours, completed jobs after minutes.
+// Prune deletes idempotency keys and completed jobs that are past their retention.
 type Prune struct{}
 
 // Kind names the job.
-func (Prune) Kind() string { return "prune" }
+func (Prune) Kind() string { return KindPrune }
 
 // InsertOpts are the kind's queue, uniqueness and attempts.
-func (a Prune) InsertOpts() river.InsertOpts { return insertOpts(a) }
-
-// ForNewOrder are the jobs that placing an order enqueues, one a step. The points
-// of a held order are enqueued when it is paid; until then, a job waits for its deadline.
-func ForNewOrder(id uuid.UUID, created string, holdUntil *time.Time) []river.InsertManyParams {
-	work := []river.InsertManyParams{
-		{Args: Inventory{OrderID: id}},
-		{Args: Notification{OrderID: id, Template: created}},
-	}
-
-	if holdUntil == nil {
-		return append(work, river.InsertManyParams{Args: Points{OrderID: id}})
-	}
-
-	return append(work, river.InsertManyParams{
-		Args:       Expire{OrderID: id},
-		InsertOpts: &river.InsertOpts{ScheduledAt: *holdUntil},
-	})
-}
+func (a Prune) InsertOpts() river.InsertOpts { return insertOpts(a.Kind()) }

@@ -2,43 +2,85 @@ package jobs
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
+
+	"orders/order"
+)
+
+// The queues beside those of the steps. Each step has a queue of its own name, so that no
+// step waits behind another. The maintenance queue is for periodic sweeps only: the next
+// period repeats a sweep, so it leaves no dead letter.
+const (
+	QueueLifecycle   = "lifecycle"
+	QueueMaintenance = "maintenance"
 )
 
 // A Policy is how jobs of one kind are queued, run and retried.
 type Policy struct {
+	Kind        string
+	Does        string // for README and --help
 	Queue       string
-	MaxAttempts int           // runs before the job is dead; 0 for Settings.Attempts
-	Timeout     time.Duration // of one run; the rescuer waits for it, too
-	BackoffBase time.Duration // wait before the second run, doubled before each that follows
-	BackoffMax  time.Duration // bound of that doubling
-	Every       time.Duration // period of a periodic kind, else 0
+	MaxAttempts int           // attempts before the job is dead; 0 for Settings.Attempts
+	Timeout     time.Duration // of one attempt; River's rescuer waits as long, too
+	BackoffBase time.Duration // wait before the second attempt; doubled before each attempt after it
+	BackoffMax  time.Duration // bound of the doubling
+	Every       time.Duration // period of a periodic kind; else 0
 }
 
-// MaxDeaths is how many processes may end while a job runs until it is taken for
-// the cause. The trigger that writes dead letters knows the number, too.
+// MaxDeaths is how many processes may end while a job runs. Then the job is taken for the
+// cause, and is not run any more.
 const MaxDeaths = 3
+
+// Our keys of a job's metadata. The SQL functions failure_code, failure_class
+// and keep_dead_letter read them, too; a test compares the two.
+const (
+	MetaFailures  = "orders:failures"   // code and class of the error of each failed attempt
+	MetaRescued   = "orders:rescued"    // how often another worker has rescued the job
+	MetaAlone     = "orders:alone"      // the job is the only suspect that runs in its process
+	MetaRedriveOf = "orders:redrive_of" // id of the dead letter whose work the job has
+	MetaRedrives  = "orders:redrives"   // how many redrives led to the job
+)
 
 // Settings are what operators may choose about jobs.
 type Settings struct {
-	Attempts        int           // runs of a step before it is dead
-	CompensateEvery time.Duration // period of the sweep
-	KeepCompleted   time.Duration // how long completed jobs stay to be looked at
+	Attempts        int           // of a step's job before it is dead
+	CompensateEvery time.Duration // period of compensate
+	KeepCompleted   time.Duration // how long completed jobs are kept for people to look at
 }
 
-// Defaults are the settings of who chooses nothing.
+// Defaults are the settings of a program that sets none.
 func Defaults() Settings {
 	return Settings{Attempts: 10, CompensateEvery: 30 * time.Second, KeepCompleted: 5 * time.Minute}
 }
 
-// step is the policy that the steps of an order share. One that fails is tried
-// for about eight minutes: long enough for a database failover, short enough for
-// the customer to hear of it.
-func step(queue string) Policy {
+// policies is the job table, in the order in which it is shown: the steps come first.
+var policies = func() []Policy {
+	var table []Policy
+
+	for _, s := range order.Steps() {
+		table = append(table, ofOrder(string(s.Name), string(s.Name), s.Does))
+	}
+
+	return append(table,
+		ofOrder(KindExpire, QueueLifecycle, "at a held order's deadline: ends the order if it is not paid"),
+		sweep(KindCompensate, Defaults().CompensateEvery,
+			"every 30 s: redrives dead letters or undoes their orders, expires overdue orders, enqueues missing jobs"),
+		sweep(KindAudit, 5*time.Minute, "every 5 min: checks the invariants on what is new"),
+		sweep(KindPrune, time.Minute, "every minute: deletes Idempotency-Keys past 24 hours, and completed jobs past 5 minutes"),
+	)
+}()
+
+// ofOrder is the policy of a kind that works on one order. Its attempts take about eight
+// minutes: long enough for a database failover, and short enough that the customer soon reads
+// of a failure.
+func ofOrder(kind, queue, does string) Policy {
 	return Policy{
+		Kind:        kind,
+		Does:        does,
 		Queue:       queue,
 		Timeout:     10 * time.Second,
 		BackoffBase: time.Second,
@@ -46,9 +88,11 @@ func step(queue string) Policy {
 	}
 }
 
-// sweep is the policy of the periodic kinds: the next period is their retry.
-func sweep(every time.Duration) Policy {
+// sweep is the policy of a periodic kind: the next period is its retry.
+func sweep(kind string, every time.Duration, does string) Policy {
 	return Policy{
+		Kind:        kind,
+		Does:        does,
 		Queue:       QueueMaintenance,
 		MaxAttempts: 3,
 		Timeout:     time.Minute,
@@ -58,33 +102,60 @@ func sweep(every time.Duration) Policy {
 	}
 }
 
-// policies is the job table.
-var policies = map[string]Policy{
-	Inventory{}.Kind():    step(QueueInventory),
-	Points{}.Kind():       step(QueuePoints),
-	Notification{}.Kind(): step(QueueNotification),
-	Expire{}.Kind():       step(QueueLifecycle),
-	Compensate{}.Kind():   sweep(Defaults().CompensateEvery),
-	Audit{}.Kind():        sweep(5 * time.Minute),
-	Prune{}.Kind():        sweep(time.Minute),
+// Policies lists the job table.
+func Policies() []Policy { return slices.Clone(policies) }
+
+// PolicyOf finds a kind's row of the job table; the zero Policy if the kind is not ours.
+func PolicyOf(kind string) Policy {
+	for _, p := range policies {
+		if p.Kind == kind {
+			return p
+		}
+	}
+
+	return Policy{}
 }
 
-// PolicyOf gives a kind's row of the job table; the zero Policy for a kind that is not ours.
-func PolicyOf(kind string) Policy { return policies[kind] }
+// Redrivable tells whether the work of a dead job of the kind may get a new job: the kind
+// is ours and not periodic.
+func Redrivable(kind string) bool {
+	p := PolicyOf(kind)
 
-// Queues lists the queues of the job table.
-func Queues() []string {
-	return []string{QueueInventory, QueuePoints, QueueNotification, QueueLifecycle, QueueMaintenance}
+	return p.Kind != "" && p.Every == 0
 }
 
-// Periodic lists the jobs that the elected leader enqueues by the clock. A
-// restart resets River's clock, hence RunOnStart; uniqueness by period keeps a
-// row of restarts from running them more often.
+// Concurrency is how many jobs of each queue a worker runs at once by default. The jobs of
+// a step share transactions and mostly wait for them, so many of them cost little.
+func Concurrency() map[string]int {
+	queues := map[string]int{QueueLifecycle: 50, QueueMaintenance: 2}
+
+	for _, queue := range StepQueues() {
+		queues[queue] = 500
+	}
+
+	return queues
+}
+
+// StepQueues lists the queues of the declared steps.
+func StepQueues() []string {
+	steps := order.Steps()
+	queues := make([]string, len(steps))
+
+	for i, s := range steps {
+		queues[i] = PolicyOf(string(s.Name)).Queue
+	}
+
+	return queues
+}
+
+// Periodic lists the jobs that the elected leader enqueues periodically. A restart resets
+// River's clock, hence RunOnStart. As the jobs are unique in their period, restarts do not
+// run them more often.
 func Periodic(s Settings) []*river.PeriodicJob {
 	return []*river.PeriodicJob{
 		every(s.CompensateEvery, Compensate{}),
-		every(PolicyOf(Audit{}.Kind()).Every, Audit{}),
-		every(PolicyOf(Prune{}.Kind()).Every, Prune{}),
+		every(PolicyOf(KindAudit).Every, Audit{}),
+		every(PolicyOf(KindPrune).Every, Prune{}),
 	}
 }
 
@@ -98,10 +169,10 @@ func every(period time.Duration, args river.JobArgs) *river.PeriodicJob {
 	)
 }
 
-// RetryAfter is how long a job waits after its nth failed run (n from 1):
-// exponential, at most BackoffMax, of which a random half is taken off so that
-// jobs that failed together do not come back together ("equal jitter" of
-// Exponential Backoff And Jitter, AWS Architecture Blog, 2015).
+// RetryAfter is how long a job waits after its nth failed attempt (n from 1). It grows
+// exponentially up to BackoffMax. Up to half of it is taken off at random, so that jobs that
+// failed together do not run again together ("equal jitter" of Exponential Backoff And
+// Jitter, AWS Architecture Blog, 2015).
 func (p Policy) RetryAfter(n int) time.Duration {
 	const maxDoublings = 20 // keeps the shift inside int64
 
@@ -113,12 +184,12 @@ func (p Policy) RetryAfter(n int) time.Duration {
 	return wait/2 + rand.N(wait/2) //nolint:gosec // jitter, not a secret
 }
 
-// insertOpts makes River's options of a kind's policy. An order's work is unique
-// while it lives, which spares work at enqueue and finds the order's jobs; it is not
-// what makes effects happen once, so a job that has completed stands in nobody's way.
-// A periodic one does, by River's default states, or it would run twice in a period.
-func insertOpts(args river.JobArgs) river.InsertOpts {
-	p := PolicyOf(args.Kind())
+// insertOpts makes River's options of a kind's policy. A job of an order is unique while
+// it is live: this saves duplicate jobs, and an order's jobs are found by the key. It is
+// not what makes effects happen once, so a completed job blocks no other. A completed
+// periodic job does block another, or it would run twice in a period.
+func insertOpts(kind string) river.InsertOpts {
+	p := PolicyOf(kind)
 	opts := river.InsertOpts{Queue: p.Queue, MaxAttempts: p.MaxAttempts}
 
 	if p.Every > 0 {
@@ -130,7 +201,7 @@ func insertOpts(args river.JobArgs) river.InsertOpts {
 	return opts
 }
 
-// live are the states of a job that is not over.
+// live are the states of a job that has not ended.
 var live = []rivertype.JobState{
 	rivertype.JobStateAvailable,
 	rivertype.JobStatePending,

@@ -1,63 +1,26 @@
 package jobs_test
 
 import (
-	"context"
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
-	"github.com/riverqueue/river/rivermigrate"
 
-	"orders/db/dbtest"
 	"orders/jobs"
 )
-
-// newQueue is a client on a database that has River's tables only.
-func newQueue(t *testing.T) (*pgxpool.Pool, *river.Client[pgx.Tx]) {
-	t.Helper()
-
-	pool := dbtest.Pool(t)
-
-	migrator, err := rivermigrate.New(riverpgxv5.New(pool), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-
-	if _, err := migrator.Migrate(context.WithoutCancel(t.Context()), rivermigrate.DirectionUp, nil); err != nil {
-		t.Fatal(err)
-	}
-
-	queue, err := jobs.NewClient(pool, nil, jobs.Defaults())
-	if err != nil {
-		t.Fatal(err)
-	}
-
-	return pool, queue
-}
 
 func TestAJobStandsInTheWayOfItsTwin(t *testing.T) {
 	t.Parallel()
 
 	pool, queue := newQueue(t)
-	id := uuid.Must(uuid.NewV7())
 	opts := &river.InsertOpts{ScheduledAt: time.Now()} // one period, however long the test takes
 
-	for _, args := range []river.JobArgs{
-		jobs.Inventory{OrderID: id},
-		jobs.Points{OrderID: id},
-		jobs.Expire{OrderID: id},
-		jobs.Notification{OrderID: id, Template: "created"},
-		jobs.Compensate{},
-		jobs.Audit{},
-		jobs.Prune{},
-	} {
+	for _, args := range all() {
 		inserted, err := queue.Insert(t.Context(), args, opts)
 		if err != nil || inserted.UniqueSkippedAsDuplicate {
-			t.Fatalf("%T: %v", args, err)
+			t.Fatalf("%s: %v", args.Kind(), err)
 		}
 
 		for state, want := range map[string]bool{
@@ -75,7 +38,7 @@ func TestAJobStandsInTheWayOfItsTwin(t *testing.T) {
 			}
 
 			if got := twinIsRefused(t, pool, queue, args, opts); got != want {
-				t.Errorf("behind a %s %T its twin is refused: %t, want %t", state, args, got, want)
+				t.Errorf("behind a %s %s job its twin is refused: %t, want %t", state, args.Kind(), got, want)
 			}
 		}
 	}

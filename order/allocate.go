@@ -5,13 +5,12 @@ import (
 	"slices"
 )
 
-// Allocate shares stock among orders: first come, first served in the order
-// given (callers sort by id, which is by age), all lines of an order or none of
-// them. An order that asks for more than is left gets nothing and leaves the
-// stock to those behind it.
+// Allocate shares stock among orders. The orders are served in the sequence given:
+// callers sort them by id, which is by age. An order gets all of its lines or none. If
+// it wants more than is left, it gets nothing and leaves the stock to those behind it.
 //
-// It lowers the numbers in stock by what it gives out, never below zero, and
-// returns, for each order, nil when it is served or the first line that is not.
+// Allocate lowers the numbers in stock by what it gives out, never below zero. For each
+// order it returns nil, or the first line for which there was not enough.
 func Allocate(stock map[string]int64, orders []Order) []*Shortage {
 	shortages := make([]*Shortage, len(orders))
 
@@ -32,7 +31,7 @@ func Allocate(stock map[string]int64, orders []Order) []*Shortage {
 	return shortages
 }
 
-// A Shortage is why an order got no stock.
+// A Shortage is the reason why an order got no stock.
 type Shortage struct {
 	SKU          string
 	Wanted, Left int64

@@ -3,12 +3,11 @@ package order
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 )
 
 // A Code names one way in which a request can be refused. Codes are a contract:
-// clients see them as the last part of a problem's type, and operators group by them.
+// clients read them as the last part of a problem's type, and operators group by them.
 type Code string
 
 // The codes. Package api maps each to an HTTP status, package workers to what
@@ -32,12 +31,12 @@ const (
 	Internal        Code = "internal"
 )
 
-// An Error is a refusal that may be shown to whoever asked.
+// An Error is a refusal that may be shown to the client.
 type Error struct {
 	Code       Code
 	Message    string        // a sentence that says what to do
-	Current    Status        // of the order, where that is what forbids it
-	RetryAfter time.Duration // when to try again, where that is known
+	Current    Status        // of the order, if that forbids the request; else empty
+	RetryAfter time.Duration // when to try again; 0 if that is not known
 	cause      error
 }
 
@@ -46,7 +45,7 @@ func Errorf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
-// Because hangs the internal cause on a copy of e: logged, never shown.
+// Because adds the internal cause to a copy of e. It is logged and never shown.
 func (e *Error) Because(cause error) *Error {
 	caused := *e
 	caused.cause = cause
@@ -54,8 +53,7 @@ func (e *Error) Because(cause error) *Error {
 	return &caused
 }
 
-// Error is for logs and for the queue's own record of an attempt. It starts with
-// the code, which is how [PublicError] finds it again.
+// Error is for logs and for the queue's own record of an attempt.
 func (e *Error) Error() string {
 	if e.cause != nil {
 		return string(e.Code) + ": " + e.cause.Error()
@@ -64,10 +62,10 @@ func (e *Error) Error() string {
 	return string(e.Code) + ": " + e.Message
 }
 
-// Unwrap gives the internal cause.
+// Unwrap returns the internal cause.
 func (e *Error) Unwrap() error { return e.cause }
 
-// CodeOf tells an error's code; [Internal] for one that carries none.
+// CodeOf is the code of an error; [Internal] if it has none.
 func CodeOf(err error) Code {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Code
@@ -76,16 +74,14 @@ func CodeOf(err error) Code {
 	return Internal
 }
 
-// PublicError turns the queue's record of a failed attempt into a sentence that
-// may be shown to the customer: the record may hold host names or SQL.
-func PublicError(recorded string) string {
-	code, _, _ := strings.Cut(recorded, ":")
-
-	switch {
-	case recorded == "":
+// PublicError is what customers may read of a failed attempt. The error itself may
+// have host names or SQL in it.
+func PublicError(code Code) string {
+	switch code {
+	case "":
 		return ""
-	case Code(code) == Unavailable:
-		return "the database could not be reached; it is tried again"
+	case Unavailable:
+		return "the database could not be reached"
 	default:
 		return "an internal error; operators see its text in the job"
 	}

@@ -1,6 +1,6 @@
 package order
 
-// A Template is a message to the customer; an order sends each at most once.
+// A Template names a message to the customer. An order sends each message at most once.
 type Template string
 
 // The templates.
@@ -12,8 +12,8 @@ const (
 	NoticeFailed    Template = Template(Failed)
 )
 
-// texts are all the words a customer reads, in one place: a translation is a
-// second map beside this one.
+// texts are all that customers read, in one place: a translation is a second map
+// beside this one.
 var texts = map[Template]string{
 	NoticeCreated:   "your order has been created",
 	NoticeRejected:  "your order could not be filled: a product is out of stock; nothing is charged",
@@ -22,5 +22,5 @@ var texts = map[Template]string{
 	NoticeFailed:    "your order could not be processed; nothing is charged, and we are sorry",
 }
 
-// Text is the template's message; empty for a template that does not exist.
+// Text is the template's message; empty if there is no such template.
 func (t Template) Text() string { return texts[t] }

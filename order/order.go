@@ -1,62 +1,82 @@
-// Package order is the domain: what an order is, the states it may be in, how a
-// batch of orders shares scarce stock, and what a customer is told. It does no
-// I/O and imports the standard library and the id type only, so that everything
-// here can be read, and tested, without a database.
+// Package order is the domain: what an order is, the states it may be in, the steps
+// that it causes, how a batch of orders shares scarce stock, and what customers read.
+// It does no I/O and imports the standard library and the id type only, so that all
+// of it can be read, and tested, without a database.
+//
+// An order is pending until its stock is reserved. It is then confirmed, or waits for
+// payment if it was placed to be held. Events move it. [Status.Next] refuses the moves
+// that are not drawn here:
+//
+//	pending
+//	   ├── reserve ──────────────────────────────────► confirmed
+//	   │                                                ▲     │
+//	   ├── hold ────► awaiting_payment ── pay ──────────┘     └── cancel ──► cancelled
+//	   │                 ├── cancel ──► cancelled
+//	   │                 └── expire ──► expired
+//	   ├── reject ──► rejected
+//	   ├── cancel ──► cancelled
+//	   ├── expire ──► expired
+//	   └── give up ─► failed
+//
+// The asynchronous work of an order is its [Steps]: each is one job. An order that is
+// confirmed has all of its steps, or gets them. An order that was rejected, cancelled,
+// expired or failed nets to zero.
 package order
 
 import (
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
 )
 
-// An Order is what a customer asked for, priced from the catalogue when it was placed.
+// An Order is what a customer ordered, priced from the catalogue when it was placed.
 type Order struct {
-	ID           uuid.UUID  `json:"id" format:"uuid" doc:"UUIDv7: sorts by the time it was placed"`
-	UserID       string     `json:"user_id" doc:"The customer"`
-	Status       Status     `json:"status" enum:"pending,awaiting_payment,confirmed,rejected,expired,cancelled,failed" doc:"Where the order stands"`
-	StatusReason string     `json:"status_reason" doc:"Why it stands there; empty on the happy road"`
-	Currency     string     `json:"currency" doc:"ISO 4217 code"`
-	Total        int64      `json:"total" doc:"Sum of the lines in minor units of the currency"`
-	HoldUntil    *time.Time `json:"hold_until" doc:"Deadline of payment of a held order, else null"`
-	CreatedAt    time.Time  `json:"created_at"`
-	UpdatedAt    time.Time  `json:"updated_at" doc:"When the status last changed"`
-	Attention    bool       `json:"attention" doc:"A step is dead and a person has been asked to look"`
-	Lines        []Line     `json:"lines" nullable:"false"`
-	Steps        []Step     `json:"steps" nullable:"false" doc:"The order's asynchronous work: inventory, points, notification"`
+	ID           uuid.UUID
+	UserID       string
+	Status       Status
+	StatusReason string
+	Currency     string
+	Total        int64
+	HoldUntil    *time.Time
+	CreatedAt    time.Time
+	UpdatedAt    time.Time
+	Attention    bool
+	Lines        []Line
+	Steps        []StepProgress
 }
 
 // A Line is one product of an order, at the price of the moment it was placed.
 type Line struct {
-	SKU       string `json:"sku"`
-	Quantity  int64  `json:"quantity"`
-	UnitPrice int64  `json:"unit_price" doc:"Minor units of the order's currency"`
+	SKU       string
+	Quantity  int64
+	UnitPrice int64
 }
 
-// Bounds of what may be asked for.
+// Bounds of an order, a product and a receipt.
 const (
 	MaxLines     = 200
 	MaxQuantity  = 10_000
 	MaxPrice     = 1_000_000_000_000
 	MaxReceipt   = 1_000_000_000
-	MaxHold      = 30 * 24 * time.Hour // that an order may wait for payment
-	PointsEarned = 10                  // an order earns its customer
+	MaxHold      = 30 * 24 * time.Hour // how long an order may wait for payment
+	PointsEarned = 10                  // by the customer, for each order
 )
 
-// A Product is what can be ordered, and how much of it there is.
+// A Product can be ordered, as long as some of it is available.
 type Product struct {
-	SKU       string `json:"sku"`
-	Name      string `json:"name"`
-	Price     int64  `json:"price" doc:"Minor units of the currency"`
-	Currency  string `json:"currency" doc:"ISO 4217 code"`
-	Available int64  `json:"available" doc:"Stock that no order has taken"`
+	SKU       string
+	Name      string
+	Price     int64
+	Currency  string
+	Available int64
 }
 
-// Status says where an order stands.
+// Status is the state of an order.
 type Status string
 
-// The states of an order. Final ones net to zero: stock, points and balance are
-// as if the order had never been, and the customer has been told.
+// The states of an order. A final one nets to zero: stock and points are as if the
+// order had never been placed, and the customer has been notified.
 const (
 	Pending         Status = "pending"
 	AwaitingPayment Status = "awaiting_payment"
@@ -66,3 +86,20 @@ const (
 	Cancelled       Status = "cancelled"
 	Failed          Status = "failed"
 )
+
+// Settled tells whether nothing happens to the order any more unless somebody requests
+// it. An order with a dead step has settled, too.
+func (o Order) Settled() bool {
+	if o.Status == Pending || o.Status == AwaitingPayment {
+		return false
+	}
+
+	return o.Status.Final() || !slices.ContainsFunc(o.Steps, func(s StepProgress) bool {
+		return s.State == Waiting || s.State == Retrying
+	})
+}
+
+// Unpaid tells whether the order is held and has not been paid.
+func (o Order) Unpaid() bool {
+	return o.HoldUntil != nil && (o.Status == Pending || o.Status == AwaitingPayment)
+}

@@ -6,22 +6,22 @@ import (
 	"time"
 )
 
-// A Draft is an order as asked for: no prices yet.
+// A Draft is an order as it was requested, without prices.
 type Draft struct {
 	UserID    string
-	HoldUntil *time.Time // when payment is waited for: the deadline
+	HoldUntil *time.Time // deadline of the payment that the order waits for; nil for an order that is not held
 	Lines     []DraftLine
 }
 
-// A DraftLine asks for a quantity of a product.
+// A DraftLine requests a quantity of a product.
 type DraftLine struct {
 	SKU      string
 	Quantity int64
 }
 
-// Price makes an order of a draft with the catalogue's prices. The order has no
-// id and no times yet. It refuses with [InvalidLines], [InvalidQuantity],
-// [DuplicateSKU], [UnknownSKU], [MixedCurrencies] or [TotalOverflow].
+// Price makes an order of a draft with the catalogue's prices. The order has no id and
+// no times yet. The errors are [InvalidLines], [InvalidQuantity], [DuplicateSKU],
+// [UnknownSKU], [MixedCurrencies] and [TotalOverflow].
 func Price(draft Draft, catalogue map[string]Product) (*Order, error) {
 	if n := len(draft.Lines); n < 1 || n > MaxLines {
 		return nil, Errorf(InvalidLines, "An order has 1 to %d lines; this one has %d.", MaxLines, n)
@@ -38,13 +38,13 @@ func Price(draft Draft, catalogue map[string]Product) (*Order, error) {
 		case !known:
 			return nil, Errorf(UnknownSKU, "There is no product %q; GET /products lists them.", line.SKU)
 		case slices.ContainsFunc(o.Lines, func(l Line) bool { return l.SKU == line.SKU }):
-			return nil, Errorf(DuplicateSKU, "Product %q is there twice; put its quantities into one line.", line.SKU)
+			return nil, Errorf(DuplicateSKU, "Product %q has two lines; put its quantities into one line.", line.SKU)
 		case o.Currency != "" && o.Currency != product.Currency:
 			return nil, Errorf(MixedCurrencies, "All lines of an order share one currency; %q is in %s, the lines before it in %s.",
 				line.SKU, product.Currency, o.Currency)
 		}
 
-		// Both factors are bounded and not negative, so only the product and the sum can pass the end of int64.
+		// Both factors are bounded and not negative, so only their product and the sum can overflow.
 		if product.Price > 0 && line.Quantity > (math.MaxInt64-o.Total)/product.Price {
 			return nil, Errorf(TotalOverflow, "The total is more than %d minor units; split the order.", int64(math.MaxInt64))
 		}

@@ -1,28 +1,21 @@
 package order
 
-// An Event is something that happens to an order and may move it.
+// An Event happens to an order and may move it to another status.
 type Event string
 
 // The events.
 const (
 	Reserve Event = "reserve" // there is stock for all lines
-	Hold    Event = "hold"    // there is stock, and payment is waited for
-	Reject  Event = "reject"  // a line has no stock
+	Hold    Event = "hold"    // there is stock for all lines, and the order waits for payment
+	Reject  Event = "reject"  // there is not enough stock for a line
 	Pay     Event = "pay"
 	Cancel  Event = "cancel"
-	Expire  Event = "expire"  // a deadline passed: of payment, or of being settled at all
-	GiveUp  Event = "give up" // the inventory job is dead and will not be tried again
+	Expire  Event = "expire"  // a deadline has passed: for payment, or for leaving pending
+	GiveUp  Event = "give up" // the inventory job is dead and is not redriven
 )
 
-// moves are all the moves there are; what is not listed is refused.
-//
-//	           reserve                pay
-//	pending ─────────────► confirmed ◄───── awaiting_payment
-//	   │  └─────── hold ──────────│──────────────► │
-//	   │ reject   ► rejected      │ cancel         │ cancel ► cancelled
-//	   │ expire   ► expired       ▼                │ expire ► expired
-//	   │ give up  ► failed    cancelled
-//	   │ cancel   ► cancelled
+// moves are all the moves there are, as the package comment draws them. A move that is
+// not listed is refused.
 var moves = map[Status]map[Event]Status{
 	Pending: {
 		Reserve: Confirmed,
@@ -41,16 +34,16 @@ var moves = map[Status]map[Event]Status{
 		Cancel: Cancelled,
 	},
 	Cancelled: {
-		Cancel: Cancelled, // asked again: it is done
+		Cancel: Cancelled, // requested again: it is done
 	},
 }
 
-// Next is the status that an event moves an order to. It refuses with
-// [StateConflict] what the order's status forbids.
+// Next is the status to which an event moves an order. If the status forbids the event,
+// Next returns [StateConflict].
 func (s Status) Next(e Event) (Status, error) {
 	next, allowed := moves[s][e]
 	if !allowed {
-		refusal := Errorf(StateConflict, "The order is %s: it is too late, or too early, to %s it.", s, e)
+		refusal := Errorf(StateConflict, "Cannot %s the order: its status is %s.", e, s)
 		refusal.Current = s
 
 		return s, refusal
@@ -59,7 +52,14 @@ func (s Status) Next(e Event) (Status, error) {
 	return next, nil
 }
 
-// Final tells whether nothing can happen to an order any more.
+// Expires tells whether an order in this status ends when its deadline passes.
+func (s Status) Expires() bool {
+	_, allowed := moves[s][Expire]
+
+	return allowed
+}
+
+// Final tells whether an order in this status nets to zero and moves no further.
 func (s Status) Final() bool {
 	switch s {
 	case Rejected, Expired, Cancelled, Failed:
@@ -70,7 +70,7 @@ func (s Status) Final() bool {
 	return false
 }
 
-// Statuses are all that an order may have.
+// Statuses lists the statuses that an order may have.
 func Statuses() []Status {
 	return []Status{Pending, AwaitingPayment, Confirmed, Rejected, Expired, Cancelled, Failed}
 }

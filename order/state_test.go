@@ -55,7 +55,7 @@ func TestFinalStatusesLeadNowhereElse(t *testing.T) {
 		}
 
 		if status.Final() && order.Template(status).Text() == "" {
-			t.Errorf("the customer is not told of %s", status)
+			t.Errorf("the customer is not notified of %s", status)
 		}
 	}
 }

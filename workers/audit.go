@@ -10,70 +10,71 @@ import (
 	"github.com/riverqueue/river"
 
 	"orders/db"
+	"orders/db/audit"
 	"orders/jobs"
 )
 
-// Bounds of one run. The next goes on where it stopped, so that an audit that
-// begins late, or on an old database, catches up run by run.
+// Bounds of one attempt. The next job continues where this one has stopped, so that
+// an audit that begins late, or on an old database, catches up job by job.
 const (
-	auditSteps = 100              // of 10,000 orders each: more than come in between two runs
-	auditTime  = 40 * time.Second // after which no new step is begun
+	auditIncrements = 100              // of 10,000 orders each: more than come in between two audits
+	auditTime       = 40 * time.Second // after which no increment is begun
 )
 
-// audit proves the invariants on what is new, a small transaction a step.
-type audit struct {
+// auditor checks the invariants on what is new, in one small transaction per increment.
+type auditor struct {
 	policy[jobs.Audit]
 
 	pool *pgxpool.Pool
 	log  *slog.Logger
 }
 
-// Work audits until the present is reached or a bound is.
-func (a *audit) Work(ctx context.Context, _ *river.Job[jobs.Audit]) error {
+// Work audits until it reaches the present or a bound.
+func (a *auditor) Work(ctx context.Context, _ *river.Job[jobs.Audit]) error {
 	var (
 		orders int
+		done   bool
 		begun  = time.Now()
-		found  = map[string][]db.Violation{}
-		done   = false
+		found  = map[string][]audit.Violation{}
 	)
 
-	for n := 0; n < auditSteps && !done && time.Since(begun) < auditTime; n++ {
-		var step db.AuditStep
+	for n := 0; n < auditIncrements && !done && time.Since(begun) < auditTime; n++ {
+		var increment audit.Increment
 
 		err := db.InTx(ctx, a.pool, func(tx pgx.Tx) (err error) {
-			step, err = db.AuditNext(ctx, tx, db.AuditOptions{Grace: db.AuditGrace, Again: n == 0})
+			increment, err = audit.Next(ctx, tx, audit.Options{Grace: audit.Grace, Again: n == 0})
 
 			return err
 		})
 		if err != nil {
-			return outcome(db.Error(err))
+			return jobError(err)
 		}
 
-		for _, v := range step.Violations {
+		for _, v := range increment.Violations {
 			found[v.Invariant] = append(found[v.Invariant], v)
 		}
 
-		orders += step.Orders
-		done = step.Done
+		orders += increment.Orders
+		done = increment.Done
 	}
 
 	return a.report(ctx, time.Since(begun), orders, found)
 }
 
-// report says what was found where people look: in the log and in audit_runs; the
-// findings themselves were kept by the steps.
-func (a *audit) report(ctx context.Context, took time.Duration, orders int, found map[string][]db.Violation) error {
+// report logs what was found and records the audit in audit_runs. The increments
+// have recorded the findings themselves.
+func (a *auditor) report(ctx context.Context, took time.Duration, orders int, found map[string][]audit.Violation) error {
 	violations := 0
 
 	for invariant, list := range found {
 		violations += len(list)
-		a.log.WarnContext(ctx, "audit found an invariant broken", "invariant", invariant, "violations", len(list),
+		a.log.WarnContext(ctx, "audit found a broken invariant", "invariant", invariant, "violations", len(list),
 			"subject", list[0].Subject, "detail", list[0].Detail)
 	}
 
 	err := db.InTx(ctx, a.pool, func(tx pgx.Tx) error {
-		return db.RecordAuditRun(ctx, tx, db.AuditIncremental, took, orders, violations)
+		return audit.RecordRun(ctx, tx, audit.Incremental, took, orders, violations)
 	})
 
-	return outcome(db.Error(err))
+	return jobError(err)
 }

@@ -7,10 +7,10 @@ import (
 	"sync"
 	"testing"
 
-	"orders/db"
+	"orders/db/audit"
 )
 
-// The leader audits by itself, and says in the log and at large what it finds.
+// The leader audits periodically, and reports what it finds in the log and in audit_findings.
 func TestAuditRunsByItself(t *testing.T) {
 	t.Parallel()
 
@@ -24,7 +24,7 @@ func TestAuditRunsByItself(t *testing.T) {
 	b.eventually(1, `SELECT count(*) FROM audit_runs WHERE mode = 'incremental' AND violations = 1`)
 	b.eventually(1, `SELECT count(*) FROM river_job WHERE kind = 'audit' AND state = 'completed'`)
 
-	open, err := db.OpenFindings(t.Context(), b.pool)
+	open, err := audit.OpenFindings(t.Context(), b.pool)
 	if err != nil || open["stock-balance"] != 1 {
 		t.Errorf("open findings: %v, %v", open, err)
 	}

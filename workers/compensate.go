@@ -12,25 +12,26 @@ import (
 	"orders/db"
 	"orders/jobs"
 	"orders/order/flow"
+	"orders/order/repair"
 )
 
-// Bounds of one run; what is left waits for the next.
+// Bounds of one attempt. The next job continues with what is left.
 const (
 	sweepLimit  = 500    // orders or letters of one transaction that changes them
-	walkLimit   = 10_000 // orders of one transaction that looks for orphans
+	scanLimit   = 10_000 // orders of one transaction that looks for missing jobs
 	sweepRounds = 20     // transactions of each sweep
 )
 
-// compensate sweeps up behind what went wrong, in small transactions. Two of them
-// at once share the work: each passes over what the other has locked.
+// compensate repairs what went wrong, in small transactions. Two jobs that run at
+// the same time share the work: each skips the rows that the other has locked.
 type compensate struct {
 	policy[jobs.Compensate]
 
 	pool  *pgxpool.Pool
 	log   *slog.Logger
-	rules flow.Compensation
+	rules repair.Rules
 
-	changed func() // announces that orders have changed
+	changed func() // notifies that orders have changed
 }
 
 // Work runs each sweep until it has nothing left or its bound is reached.
@@ -42,9 +43,9 @@ func (c *compensate) Work(ctx context.Context, _ *river.Job[jobs.Compensate]) er
 		total int
 	)
 
-	// Each sweep for itself: what one cannot do must not keep the others from their work.
-	for _, sweep := range c.sweeps(queue) {
-		n, err := c.sweep(ctx, func(tx pgx.Tx) (int, bool, error) { return sweep(ctx, tx) })
+	// An error of one sweep must not keep the others from running.
+	for _, do := range c.sweeps(queue) {
+		n, err := c.repeat(ctx, do)
 		errs = errors.Join(errs, err)
 		total += n
 	}
@@ -56,31 +57,31 @@ func (c *compensate) Work(ctx context.Context, _ *river.Job[jobs.Compensate]) er
 	return errs
 }
 
-// sweeps are all that is done, each over a bounded number of rows; more tells
-// whether there may be others.
-func (c *compensate) sweeps(queue *river.Client[pgx.Tx]) []func(ctx context.Context, tx pgx.Tx) (n int, more bool, err error) {
-	letters := flow.Sweeps(queue, c.rules)
-	sweeps := make([]func(ctx context.Context, tx pgx.Tx) (n int, more bool, err error), 0, 3+len(letters))
+// A sweep repairs a bounded number of rows, and counts them. more tells whether there
+// may be others.
+type sweep func(ctx context.Context, tx pgx.Tx) (n int, more bool, err error)
 
-	sweeps = append(sweeps,
+func (c *compensate) sweeps(queue *flow.Queue) []sweep {
+	ofLetters := repair.Sweeps(queue, c.rules)
+	sweeps := append(make([]sweep, 0, 3+len(ofLetters)),
 		func(ctx context.Context, tx pgx.Tx) (int, bool, error) {
 			n, err := flow.ExpireOverdue(ctx, tx, c.rules.PendingDeadline, sweepLimit)
 
 			return n, n > 0, err
 		},
 		func(ctx context.Context, tx pgx.Tx) (int, bool, error) {
-			return flow.AdoptOrphans(ctx, tx, queue, walkLimit)
+			return repair.MissingJobs(ctx, tx, queue, scanLimit)
 		},
 		func(ctx context.Context, tx pgx.Tx) (int, bool, error) {
-			n, err := flow.AdoptLateOrphans(ctx, tx, queue)
+			n, err := repair.MissingJobsAgain(ctx, tx, queue)
 
 			return n, false, err
 		},
 	)
 
-	for _, sweep := range letters {
+	for _, letters := range ofLetters {
 		sweeps = append(sweeps, func(ctx context.Context, tx pgx.Tx) (int, bool, error) {
-			n, err := sweep(ctx, tx, sweepLimit)
+			n, err := letters(ctx, tx, sweepLimit)
 
 			return n, n == sweepLimit, err
 		})
@@ -89,8 +90,8 @@ func (c *compensate) sweeps(queue *river.Client[pgx.Tx]) []func(ctx context.Cont
 	return sweeps
 }
 
-// sweep runs do in a transaction of its own, again while it says that there is more.
-func (c *compensate) sweep(ctx context.Context, do func(tx pgx.Tx) (n int, more bool, err error)) (total int, err error) {
+// repeat runs a sweep while there is more for it, each time in a transaction of its own.
+func (c *compensate) repeat(ctx context.Context, do sweep) (total int, err error) {
 	for range sweepRounds {
 		var (
 			n    int
@@ -98,12 +99,12 @@ func (c *compensate) sweep(ctx context.Context, do func(tx pgx.Tx) (n int, more 
 		)
 
 		err := db.InTx(ctx, c.pool, func(tx pgx.Tx) (err error) {
-			n, more, err = do(tx)
+			n, more, err = do(ctx, tx)
 
 			return err
 		})
 		if err != nil {
-			return total, outcome(db.Error(err))
+			return total, jobError(err)
 		}
 
 		if n > 0 {

@@ -4,13 +4,10 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
-
-	"orders/jobs"
-	"orders/order"
 )
 
-// Each road on which River gives a job up by itself ends in dead_letters.
-// Operators' roads are tested in package db.
+// Each way in which River gives up a job by itself ends in dead_letters. The ways of
+// operators are tested in package db/deadletter.
 
 func TestAWorkerThatGivesUpLeavesADeadLetter(t *testing.T) {
 	t.Parallel()
@@ -24,7 +21,7 @@ func TestAWorkerThatGivesUpLeavesADeadLetter(t *testing.T) {
 
 	b.eventually(1, `
 		SELECT count(*) FROM dead_letters
-		WHERE kind = 'points' AND order_id = $1 AND attempts = 2 AND jsonb_array_length(errors) = 2 AND reason = 'unknown'
+		WHERE kind = 'points' AND order_id = $1 AND attempts = 2 AND jsonb_array_length(errors) = 2 AND reason = 'unknown' AND code = 'internal'
 			AND signature LIKE 'points: %relation "points_entries" does not exist (SQLSTATE 42P01)'`, id)
 }
 
@@ -34,16 +31,14 @@ func TestAWorkerThatCancelsLeavesADeadLetter(t *testing.T) {
 	b := setup(t)
 	b.start()
 
-	for _, args := range jobs.ForNewOrder(uuid.Must(uuid.NewV7()), string(order.NoticeCreated), nil) {
-		if _, err := b.queue.Insert(t.Context(), args.Args, nil); err != nil {
-			t.Fatal(err)
-		}
-	}
+	b.enqueueSteps(uuid.Must(uuid.NewV7()))
 
-	b.eventually(3, `SELECT count(*) FROM dead_letters WHERE reason = 'permanent' AND signature = kind || ': not-found: There is no order ?.'`)
+	b.eventually(3, `
+		SELECT count(*) FROM dead_letters
+		WHERE reason = 'permanent' AND code = 'not-found' AND signature = kind || ': not-found: There is no order ?.'`)
 }
 
-// The rescuer discards by SQL, and no worker hears of it.
+// The rescuer discards by SQL: no worker is notified of it.
 func TestTheRescuerLeavesADeadLetter(t *testing.T) {
 	t.Parallel()
 
@@ -87,14 +82,14 @@ func TestAJobThatKillsItsProcessesIsQuarantined(t *testing.T) {
 	b := setup(t)
 
 	poison, once := b.order(1), b.order(1)
-	b.exec(`UPDATE river_job SET metadata = '{"river:rescue_count": 2, "orders:returned": 1}' WHERE kind = 'points' AND args @> jsonb_build_object('order_id', $1::uuid)`, poison)
-	b.exec(`UPDATE river_job SET metadata = '{"orders:returned": 2}' WHERE args @> jsonb_build_object('order_id', $1::uuid)`, once)
-	b.exec(`UPDATE river_job SET metadata = '{"orders:returned": "x"}' WHERE kind = 'inventory' AND args @> jsonb_build_object('order_id', $1::uuid)`, poison)
+	b.exec(`UPDATE river_job SET metadata = '{"river:rescue_count": 2, "orders:rescued": 1}' WHERE kind = 'points' AND args @> jsonb_build_object('order_id', $1::uuid)`, poison)
+	b.exec(`UPDATE river_job SET metadata = '{"orders:rescued": 2}' WHERE args @> jsonb_build_object('order_id', $1::uuid)`, once)
+	b.exec(`UPDATE river_job SET metadata = '{"orders:rescued": "x"}' WHERE kind = 'inventory' AND args @> jsonb_build_object('order_id', $1::uuid)`, poison)
 	b.start()
 
 	b.eventually(1, `
 		SELECT count(*) FROM dead_letters
-		WHERE order_id = $1 AND kind = 'points' AND reason = 'poison' AND error LIKE '%3 processes ended while it ran' AND attempts = 1`, poison)
+		WHERE order_id = $1 AND kind = 'points' AND reason = 'poison' AND code = 'quarantined' AND error LIKE '%3 processes ended while it ran' AND attempts = 1`, poison)
 	b.eventually(2, `SELECT count(*) FROM orders WHERE status = 'confirmed'`)
 	b.eventually(1, `SELECT count(*) FROM points_entries`)
 
@@ -134,8 +129,7 @@ func TestAnOperatorsCancelOfARunningJobLeavesADeadLetter(t *testing.T) {
 	b.eventually(1, `SELECT count(*) FROM dead_letters WHERE kind = 'points' AND reason = 'cancelled'`)
 }
 
-// Suspects run one at a time and marked; those who get through lose
-// the mark at once.
+// Suspects run marked and one at a time. A suspect that ends loses its mark at once.
 func TestSuspectsRunAlone(t *testing.T) {
 	t.Parallel()
 
@@ -147,7 +141,7 @@ func TestSuspectsRunAlone(t *testing.T) {
 		b.order(1)
 	}
 
-	b.exec(`UPDATE river_job SET metadata = '{"orders:returned": 2}'`)
+	b.exec(`UPDATE river_job SET metadata = '{"orders:rescued": 2}'`)
 	b.exec(`
 		CREATE TABLE seen (alone int);
 		CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -47,7 +47,7 @@ func TestCompletedJobsGoAtOnceIfNoneAreToBeKept(t *testing.T) {
 	b.eventually(3, `SELECT count(*) FROM river_job WHERE queue = 'maintenance' AND state = 'completed'`)
 }
 
-// Who cancels a job while it runs has not stopped it: what it did is done, and it is over.
+// Discarding a running job does not stop it: its effect stays, and so does the job's state.
 func TestOnlyRunningJobsAreCompleted(t *testing.T) {
 	t.Parallel()
 
@@ -66,6 +66,6 @@ func TestOnlyRunningJobsAreCompleted(t *testing.T) {
 	b.eventually(1, unfinished)
 
 	if n := count(b, `SELECT count(*) FROM river_job WHERE kind = 'points' AND state = 'discarded'`); n != 1 {
-		t.Error("a job that was discarded under its run is completed")
+		t.Error("a job that was discarded during its attempt is completed")
 	}
 }

@@ -7,27 +7,27 @@ import (
 	"github.com/google/uuid"
 	"github.com/riverqueue/river"
 
-	"orders/db"
+	"orders/db/groupcommit"
 	"orders/jobs"
 )
 
-// expire is the worker of a held order's deadline.
+// expire is the handler of a held order's deadline.
 type expire struct {
-	policy[jobs.Expire]
+	policy[jobs.OfOrder]
 
-	group *db.GroupCommit[uuid.UUID, *time.Time]
+	group *groupcommit.Group[uuid.UUID, *time.Time]
 }
 
-// Work ends the order if it is due and still not paid. If the deadline is yet to
-// come, by the database's clock, it sleeps until then.
-func (e *expire) Work(ctx context.Context, job *river.Job[jobs.Expire]) error {
+// Work ends the order if its deadline has passed and it is still not paid. If the
+// deadline is still to come by the database's clock, Work snoozes the job until then.
+func (e *expire) Work(ctx context.Context, job *river.Job[jobs.OfOrder]) error {
 	due, err := e.group.Do(ctx, job.Args.OrderID)
 	if err != nil {
-		return outcome(err)
+		return jobError(err)
 	}
 
 	if due != nil {
-		const least = 100 * time.Millisecond // so that clocks that differ do not make it spin
+		const least = 100 * time.Millisecond // keeps the job from spinning when clocks differ
 
 		return river.JobSnooze(max(time.Until(*due), least))
 	}

@@ -1,27 +1,31 @@
 package workers
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 
-	"orders/db"
+	"orders/db/liveness"
 	"orders/jobs"
+	"orders/order"
 )
 
-// quarantine keeps jobs from running that have killed their process again and
-// again: each would take all others of that process with it once more.
+// metaRescuedByRiver is the key under which River's rescuer counts in a job's metadata.
+const metaRescuedByRiver = "river:rescue_count"
+
+// quarantine cancels a job whose process has died [jobs.MaxDeaths] times while the
+// job ran. Another attempt would end all other jobs of that process once more.
 //
-// When a process dies, all that it ran is suspected. A job that one more death
-// would condemn therefore runs alone of its kind, marked: only the marked one is
-// accused when the process dies, and those who were in bad company are cleared by
-// getting through.
+// When a process dies, all jobs that it ran are suspects. A job that is one death
+// short of the limit therefore runs marked, and one at a time. If the process dies
+// again, only the marked job is counted. Innocent jobs end, and so are cleared.
 //
 //	deaths 0, 1 ─► runs
 //	deaths 2 ────► runs marked, one at a time in a process; the others snooze
@@ -33,11 +37,11 @@ type quarantine struct {
 	alone chan struct{} // holds the one suspect that runs
 }
 
-// Work lets a job through, or does not.
+// Work runs the job, snoozes it or cancels it.
 func (q *quarantine) Work(ctx context.Context, job *rivertype.JobRow, next func(context.Context) error) error {
 	switch n := deaths(job.Metadata); {
 	case n >= jobs.MaxDeaths:
-		return river.JobCancel(fmt.Errorf("quarantined: %d processes ended while it ran", n))
+		return river.JobCancel(order.Errorf(quarantined, "%d processes ended while it ran", n))
 	case n == jobs.MaxDeaths-1:
 		return q.workAlone(ctx, job, next)
 	default:
@@ -55,37 +59,49 @@ func (q *quarantine) workAlone(ctx context.Context, job *rivertype.JobRow, next 
 		return river.JobSnooze(least + rand.N(spread)) //nolint:gosec // no secret
 	}
 
-	if err := db.MarkAlone(ctx, q.pool, job.ID, true); err != nil {
-		return outcome(db.Error(err))
+	if err := liveness.MarkAlone(ctx, q.pool, job.ID, true); err != nil {
+		return jobError(err)
 	}
 
 	err := next(ctx)
 
-	// It got through, whatever came of it; River completes it some time later, with others.
-	if unmarked := db.MarkAlone(context.WithoutCancel(ctx), q.pool, job.ID, false); err == nil {
+	// The attempt has ended, whatever its outcome. River completes the job later, together with others.
+	if unmarked := liveness.MarkAlone(context.WithoutCancel(ctx), q.pool, job.ID, false); err == nil {
 		err = unmarked
 	}
 
 	return err
 }
 
-// deaths is how often a job was taken back from a process that had ended: by
-// River's rescuer, or by another worker.
+// deaths counts how often a job was rescued from a process that had ended: by River's
+// rescuer, or by another worker. metadata_count reads each of the counts in SQL.
 func deaths(metadata []byte) int {
-	const nothing = "{}" // as nearly all jobs have it
+	const nothing = "{}" // the metadata of nearly all jobs
 
 	if string(metadata) == nothing {
 		return 0
 	}
 
-	var counts struct {
-		Rescued  int `json:"river:rescue_count"`
-		Returned int `json:"orders:returned"`
+	var counts map[string]count
+
+	_ = json.Unmarshal(metadata, &counts) // metadata that is no object holds no counts, and must not keep the job from running
+
+	return int(counts[metaRescuedByRiver] + counts[jobs.MetaRescued])
+}
+
+// count is a number in a job's metadata; 0 for any other value. metadata_count is
+// the same in SQL.
+type count int
+
+// UnmarshalJSON never fails: operators may write anything into metadata.
+func (c *count) UnmarshalJSON(data []byte) error {
+	const digits = 6 // at most
+
+	text := string(bytes.Trim(data, `"`))
+
+	if n, err := strconv.ParseUint(text, 10, 32); err == nil && len(text) <= digits {
+		*c = count(n)
 	}
 
-	if err := json.Unmarshal(metadata, &counts); err != nil {
-		return 0 // somebody wrote something else there; that is no reason not to work
-	}
-
-	return counts.Rescued + counts.Returned
+	return nil
 }

@@ -1,6 +1,10 @@
-// Package workers runs the jobs: one River worker a kind, each a thin coat around
-// a step of package flow. The steps' callers share transactions through group
-// commit, which is what makes a queue on Postgres fast.
+// Package workers runs the jobs: one handler a kind, each a thin layer around package
+// flow. The jobs of a step share transactions through group commit, which is what
+// makes a queue on Postgres fast.
+//
+//   - A worker is a process that runs [Workers].
+//   - A handler is the code for a kind of job. River calls it a Worker.
+//   - The concurrency of a queue is how many of its jobs a worker runs at once.
 package workers
 
 import (
@@ -17,22 +21,24 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivertype"
 
-	"orders/db"
+	"orders/db/change"
+	"orders/db/groupcommit"
 	"orders/jobs"
 	"orders/order/flow"
+	"orders/order/repair"
 )
 
 const (
 	fetchCooldown     = 50 * time.Millisecond
-	fetchPollInterval = 250 * time.Millisecond // the guarantee below LISTEN/NOTIFY: how late a lost notification makes a job
-	jobTimeout        = 10 * time.Second       // of a kind without one of its own
-	rescueAfter       = 20 * time.Second       // jobs that liveness has missed; early, as ledgers make a second run harmless
+	fetchPollInterval = 250 * time.Millisecond // how late a job starts when its NOTIFY is lost
+	jobTimeout        = 10 * time.Second       // of a kind that has no timeout of its own
+	rescueAfter       = 20 * time.Second       // for jobs that heartbeats miss; early, as ledgers make a second attempt harmless
 	softStop          = 10 * time.Second       // for running jobs to finish before their contexts end
-	cleanAfter        = time.Hour              // River's own cleaner, for completed jobs that prune does not take
+	cleanAfter        = time.Hour              // for River's own cleaner: completed jobs that prune has not deleted
 )
 
-// jobIndexes are those of River's indexes that there are: each night it builds
-// them anew, and warns of any that it misses.
+// jobIndexes are the indexes of River's that the schema keeps. River rebuilds them
+// each night, and warns of each that is missing.
 var jobIndexes = []string{
 	"river_job_pkey",
 	"river_job_prioritized_fetching_index",
@@ -40,63 +46,55 @@ var jobIndexes = []string{
 	"river_job_unique_idx",
 }
 
-// Options are what the workers need.
+// Options configure [Workers].
 type Options struct {
 	Pool        *pgxpool.Pool
 	Log         *slog.Logger
-	Version     string         // of the program, for whoever asks which workers there are
-	Concurrency map[string]int // jobs at once in this process, by queue; a queue that is not there is not worked
+	Version     string         // of the program; GET /workers shows it
+	Concurrency map[string]int // jobs at once in this process, by queue; other queues are not worked
 
-	Jobs         jobs.Settings
-	Compensation flow.Compensation
+	Jobs  jobs.Settings
+	Rules repair.Rules
 }
 
-// Workers are this process's workers.
+// Workers are the handlers of this process and River's client, which runs them.
 type Workers struct {
-	client  *river.Client[pgx.Tx]
-	live    *liveness
-	changed func() // announces that orders have changed
-	reserve *db.GroupCommit[uuid.UUID, flow.None]
-	award   *db.GroupCommit[uuid.UUID, flow.None]
-	notify  *db.GroupCommit[db.Notice, flow.None]
-	expire  *db.GroupCommit[uuid.UUID, *time.Time]
+	client    *river.Client[pgx.Tx]
+	heartbeat *heartbeat
+	groups    []interface{ Close() } // the group commits of the handlers
 }
 
-// New makes workers that are not started yet.
+// New makes workers. [Workers.Start] starts them.
 func New(o Options) (*Workers, error) {
-	changed := db.NewAnnouncer(o.Pool).Changed
-	group := db.GroupOptions{Committed: changed}
-	w := &Workers{
-		changed: changed,
-		reserve: db.NewGroupCommit(o.Pool, group, flow.Reserve),
-		award:   db.NewGroupCommit(o.Pool, group, flow.Award),
-		notify:  db.NewGroupCommit(o.Pool, group, flow.Notify),
-		expire:  db.NewGroupCommit(o.Pool, db.GroupOptions{Flushers: 1, Committed: changed}, flow.Expire),
+	w := &Workers{heartbeat: newHeartbeat(o)}
+
+	// The handlers enqueue follow-up work by a client of their own: the one that runs them is made from them.
+	queue, err := jobs.NewClient(o.Pool, o.Log, o.Jobs)
+	if err != nil {
+		return nil, err
 	}
 
 	queues := make(map[string]river.QueueConfig, len(o.Concurrency))
-	for queue, n := range o.Concurrency {
-		queues[queue] = river.QueueConfig{MaxWorkers: n}
+	for name, n := range o.Concurrency {
+		queues[name] = river.QueueConfig{MaxWorkers: n}
 	}
 
-	w.live = newLiveness(o)
-
-	client, err := river.NewClient(driver{riverpgxv5.New(o.Pool), o.Pool, o.Jobs.KeepCompleted}, &river.Config{
+	w.client, err = river.NewClient(driver{riverpgxv5.New(o.Pool), o.Pool, o.Jobs.KeepCompleted}, &river.Config{
 		CompletedJobRetentionPeriod: max(cleanAfter, 2*o.Jobs.KeepCompleted),
 		FetchCooldown:               fetchCooldown,
-		FetchOnlyKnownKinds:         true, // a newer program's jobs wait for a newer program's workers
+		FetchOnlyKnownKinds:         true, // a newer program's jobs wait for that program's workers
 		FetchPollInterval:           fetchPollInterval,
-		ID:                          w.live.self.ID, // what attempted_by and the leader's lease say
+		ID:                          w.heartbeat.self.ID, // attempted_by and the leader's lease name it
 		JobTimeout:                  jobTimeout,
 		Logger:                      o.Log,
 		MaxAttempts:                 o.Jobs.Attempts,
-		Middleware:                  []rivertype.Middleware{&quarantine{pool: o.Pool, alone: make(chan struct{}, 1)}},
+		Middleware:                  []rivertype.Middleware{&failures{}, &quarantine{pool: o.Pool, alone: make(chan struct{}, 1)}},
 		PeriodicJobs:                jobs.Periodic(o.Jobs),
 		Queues:                      queues,
 		ReindexerIndexNames:         jobIndexes,
 		RescueStuckJobsAfter:        rescueAfter,
 		SoftStopTimeout:             softStop,
-		Workers:                     w.register(o),
+		Workers:                     w.register(o, queue),
 	})
 	if err != nil {
 		w.close()
@@ -104,56 +102,62 @@ func New(o Options) (*Workers, error) {
 		return nil, fmt.Errorf("make workers: %w", err)
 	}
 
-	w.client = client
-
 	return w, nil
 }
 
-// register lists the kinds. Every process knows all of them, because the elected
-// leader discards jobs of kinds that it does not, once they have run for
-// rescueAfter. While programs of two versions run, the leader may be an old one:
-// a step's timeout is shorter than that, and a killed worker's jobs are put back
-// before; only a new sweep that takes longer might be discarded, and comes again.
-func (w *Workers) register(o Options) *river.Workers {
-	kinds := river.NewWorkers()
+// register adds a handler for each kind, also of queues that this process does not
+// work: the elected leader discards a running job of a kind that it does not know
+// after rescueAfter.
+//
+// During a rolling deploy the leader may be an older program. The jobs of new steps
+// are safe from it: their timeout is shorter, and a dead worker's jobs are rescued
+// earlier. It may discard a new sweep that takes longer; the next period repeats it.
+func (w *Workers) register(o Options, queue *flow.Queue) *river.Workers {
+	handlers := river.NewWorkers()
+	changed := change.NewNotifier(o.Pool).Changed
 
-	river.AddWorker(kinds, &step[jobs.Inventory, uuid.UUID]{
-		group: w.reserve,
-		item:  func(a jobs.Inventory) uuid.UUID { return a.OrderID },
-	})
-	river.AddWorker(kinds, &step[jobs.Points, uuid.UUID]{
-		group: w.award,
-		item:  func(a jobs.Points) uuid.UUID { return a.OrderID },
-	})
-	river.AddWorker(kinds, &step[jobs.Notification, db.Notice]{
-		group: w.notify,
-		item:  notice,
-	})
-	river.AddWorker(kinds, &expire{group: w.expire})
-	river.AddWorker(kinds, &compensate{pool: o.Pool, log: o.Log, rules: o.Compensation, changed: w.changed})
-	river.AddWorker(kinds, &audit{pool: o.Pool, log: o.Log})
-	river.AddWorker(kinds, &prune{pool: o.Pool, log: o.Log, keep: o.Jobs.KeepCompleted})
+	for _, spec := range flow.Specs() {
+		group := share(w, o.Pool, changed, func(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) ([]groupcommit.Result[flow.None], error) {
+			return spec.Apply(ctx, tx, queue, ids)
+		})
 
-	return kinds
+		// AddWorkerArgs is meant for River's own tests. It is needed here because all steps have the same type of args.
+		river.AddWorkerArgs(handlers, jobs.Step(spec.Step, uuid.Nil), &stepHandler{template: spec.Template, group: group})
+	}
+
+	river.AddWorkerArgs(handlers, jobs.Expire(uuid.Nil), &expire{group: share(w, o.Pool, changed, flow.Expire)})
+	river.AddWorker(handlers, &compensate{pool: o.Pool, log: o.Log, rules: o.Rules, changed: changed})
+	river.AddWorker(handlers, &auditor{pool: o.Pool, log: o.Log})
+	river.AddWorker(handlers, &prune{pool: o.Pool, log: o.Log, keep: o.Jobs.KeepCompleted})
+
+	return handlers
 }
 
-// Start begins to work. Workers stop by Stop, not by ctx.
+// share makes a group commit, which is closed with the workers.
+func share[In, Out any](w *Workers, pool *pgxpool.Pool, changed func(), batch groupcommit.Batch[In, Out]) *groupcommit.Group[In, Out] {
+	group := groupcommit.New(pool, groupcommit.Options{Committed: changed}, batch)
+	w.groups = append(w.groups, group)
+
+	return group
+}
+
+// Start starts the workers. The end of ctx does not stop them: Stop does.
 func (w *Workers) Start(ctx context.Context) error {
-	if err := w.live.start(ctx); err != nil {
+	if err := w.heartbeat.start(ctx); err != nil {
 		return fmt.Errorf("start workers: %w", err)
 	}
 
 	if err := w.client.Start(context.WithoutCancel(ctx)); err != nil {
-		return fmt.Errorf("start workers: %w", errors.Join(err, w.live.stop(ctx)))
+		return fmt.Errorf("start workers: %w", errors.Join(err, w.heartbeat.stop(ctx)))
 	}
 
 	return nil
 }
 
-// Stop takes no more jobs, lets those that run finish, and returns when all have.
-// Jobs that take too long are put back untouched.
+// Stop fetches no more jobs and returns when the running ones have ended. A job that
+// takes too long is interrupted and becomes available again, without using an attempt.
 func (w *Workers) Stop(ctx context.Context) error {
-	err := errors.Join(w.client.Stop(ctx), w.live.stop(ctx))
+	err := errors.Join(w.client.Stop(ctx), w.heartbeat.stop(ctx))
 	w.close()
 
 	if err != nil {
@@ -164,8 +168,7 @@ func (w *Workers) Stop(ctx context.Context) error {
 }
 
 func (w *Workers) close() {
-	w.reserve.Close()
-	w.award.Close()
-	w.notify.Close()
-	w.expire.Close()
+	for _, group := range w.groups {
+		group.Close()
+	}
 }

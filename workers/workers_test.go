@@ -2,6 +2,8 @@ package workers_test
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"log/slog"
 	"testing"
 	"time"
@@ -13,19 +15,22 @@ import (
 
 	"orders/db"
 	"orders/db/dbtest"
+	"orders/db/groupcommit"
+	"orders/db/schema"
 	"orders/jobs"
 	"orders/order"
 	"orders/order/flow"
+	"orders/order/repair"
 	"orders/workers"
 )
 
-func TestMain(m *testing.M) { dbtest.Main(m, db.MigrateUp) }
+func TestMain(m *testing.M) { dbtest.Main(m, schema.Up) }
 
 type bundle struct {
 	t     *testing.T
 	pool  *pgxpool.Pool
 	queue *river.Client[pgx.Tx]
-	place *db.GroupCommit[flow.Placement, flow.Placed]
+	place *groupcommit.Group[flow.Placement, flow.Placed]
 	log   *slog.Logger
 }
 
@@ -39,7 +44,7 @@ func setup(t *testing.T) *bundle {
 		t.Fatal(err)
 	}
 
-	b.place = db.NewGroupCommit(b.pool, db.GroupOptions{}, flow.Place(b.queue))
+	b.place = groupcommit.New(b.pool, groupcommit.Options{}, flow.Place(b.queue))
 	t.Cleanup(b.place.Close)
 
 	err = db.InTx(t.Context(), b.pool, func(tx pgx.Tx) error {
@@ -67,12 +72,20 @@ func (b *bundle) start() *workers.Workers {
 func (b *bundle) startWith(settings jobs.Settings) *workers.Workers {
 	b.t.Helper()
 
-	concurrency := map[string]int{}
-	for _, queue := range jobs.Queues() {
+	concurrency := jobs.Concurrency()
+	for queue := range concurrency {
 		concurrency[queue] = 50
 	}
 
-	w, err := workers.New(workers.Options{Pool: b.pool, Log: b.log, Version: "test", Concurrency: concurrency, Jobs: settings, Compensation: flow.DefaultCompensation()})
+	return b.startOn(concurrency, settings)
+}
+
+func (b *bundle) startOn(concurrency map[string]int, settings jobs.Settings) *workers.Workers {
+	b.t.Helper()
+
+	w, err := workers.New(workers.Options{
+		Pool: b.pool, Log: b.log, Version: "test", Concurrency: concurrency, Jobs: settings, Rules: repair.DefaultRules(),
+	})
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -102,6 +115,24 @@ func (b *bundle) order(quantity int64) uuid.UUID {
 	}
 
 	return placed.Order.ID
+}
+
+// enqueueSteps enqueues each step for an order that need not exist.
+func (b *bundle) enqueueSteps(id uuid.UUID) {
+	b.t.Helper()
+
+	for _, s := range order.Steps() {
+		if _, err := b.queue.Insert(b.t.Context(), jobs.Step(s, id), nil); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+}
+
+// step makes the args of a declared step.
+func step(name order.StepName, id uuid.UUID) jobs.OfOrder {
+	s, _ := order.StepOf(name)
+
+	return jobs.Step(s, id)
 }
 
 // eventually waits for sql to return want.
@@ -166,7 +197,7 @@ func TestAFailedStepIsRetriedAndSaysSoWithoutInternals(t *testing.T) {
 	id := b.order(1)
 
 	b.eventually(1, `SELECT count(*) FROM river_job WHERE kind = 'points' AND errors IS NOT NULL`)
-	b.eventually(1, `SELECT count(*) FROM orders WHERE status = 'confirmed'`) // the other steps do not wait for it
+	b.eventually(1, `SELECT count(*) FROM orders WHERE status = 'confirmed'`) // the other steps do not wait for points
 	b.exec(`ALTER TABLE points_entries_gone RENAME TO points_entries`)
 
 	o, err := db.Order(t.Context(), b.pool, id)
@@ -174,7 +205,7 @@ func TestAFailedStepIsRetriedAndSaysSoWithoutInternals(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	if s := o.Steps[1]; s.State != order.Retrying && s.State != order.Done || s.State == order.Retrying && s.LastError != order.PublicError("x") {
+	if s := o.Steps[1]; s.State != order.Retrying && s.State != order.Done || s.State == order.Retrying && s.LastError != order.PublicError(order.Internal) {
 		t.Errorf("points: %+v", s)
 	}
 
@@ -188,13 +219,52 @@ func TestAJobWithoutAnOrderIsCancelled(t *testing.T) {
 	b := setup(t)
 	b.start()
 
-	for _, args := range jobs.ForNewOrder(uuid.Must(uuid.NewV7()), string(order.NoticeCreated), nil) {
-		if _, err := b.queue.Insert(t.Context(), args.Args, nil); err != nil {
-			t.Fatal(err)
-		}
-	}
+	b.enqueueSteps(uuid.Must(uuid.NewV7()))
 
 	b.eventually(3, `SELECT count(*) FROM river_job WHERE state = 'cancelled' AND errors[1]->>'error' LIKE '%not-found:%'`)
+}
+
+// A program that does not know a template must not send another one in its place.
+func TestAStepWithAnUnknownTemplateFails(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	id := b.order(1)
+	args := fmt.Sprintf(`{"order_id": %q, "template": "newer"}`, id)
+
+	if _, err := b.queue.Insert(t.Context(), jobs.Again(string(order.Notification), json.RawMessage(args)), nil); err != nil {
+		t.Fatal(err)
+	}
+
+	b.start()
+	b.eventually(1, `
+		SELECT count(*)
+		FROM river_job
+		WHERE args->>'template' = 'newer' AND errors[1]->>'error' LIKE '%template "newer"%'
+			AND metadata->'orders:failures'->'1' = '{"code": "internal", "class": "unknown"}'`)
+	b.eventually(1, `SELECT count(*) FROM notifications`) // of the order's own job
+}
+
+// A row of the job table without a handler, or on a queue without concurrency, waits for ever.
+func TestEveryKindIsWorkedByDefault(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	unused := jobs.Concurrency()
+
+	for _, p := range jobs.Policies() {
+		b.exec(`
+			INSERT INTO river_job (kind, queue, args, max_attempts, state)
+			VALUES ($1, $2, jsonb_build_object('order_id', gen_random_uuid()), 10, 'available')`, p.Kind, p.Queue)
+		delete(unused, p.Queue)
+	}
+
+	if len(unused) > 0 {
+		t.Errorf("no kind has the queues %v", unused)
+	}
+
+	b.startOn(jobs.Concurrency(), jobs.Defaults())
+	b.eventually(len(jobs.Policies()), `SELECT count(DISTINCT kind) FROM river_job WHERE attempted_at IS NOT NULL`)
 }
 
 func TestStopFinishesWhatRuns(t *testing.T) {
@@ -221,7 +291,7 @@ func TestStopFinishesWhatRuns(t *testing.T) {
 		t.Errorf("%d jobs have been charged an error for the stop", n)
 	}
 
-	b.start() // another process goes on where this one stopped
+	b.start() // another process takes over
 	b.eventually(20, `SELECT count(*) FROM orders WHERE status = 'confirmed'`)
 }
 

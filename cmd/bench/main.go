@@ -5,18 +5,28 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"os/signal"
+	"path/filepath"
+	"strings"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
+
+	"orders/cmd/bench/baseline"
+	"orders/cmd/bench/report"
+	"orders/cmd/bench/scenario"
+	"orders/cmd/bench/server"
 )
 
 func main() {
-	// The first signal ends the runs and tidies up, which takes a second; further ones change nothing, as they would
-	// leave servers behind that nobody stops.
+	// The first signal ends the runs and tidies up, which takes a second. Further signals change nothing: they would
+	// leave servers behind.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 
@@ -26,60 +36,139 @@ func main() {
 // Exit codes.
 const (
 	exitOK    = 0
-	exitError = 1 // a run failed, a proof or a checked target
-	exitUsage = 2 // it was not asked right
+	exitError = 1 // a run, a check of its work or a checked target failed
+	exitUsage = 2
 )
 
 // cli is the command line.
 type cli struct {
 	Bench    benchCmd    `cmd:"" default:"withargs" help:"Measure, and print the table."`
-	Textbook textbookCmd `cmd:"" hidden:"" help:"The service as River's documentation has it, for comparison."`
+	Textbook textbookCmd `cmd:"" hidden:"" help:"The service as in River's documentation, for comparison."`
 }
 
-// output is where a command prints.
-type output struct {
-	stdout io.Writer // the table
-	stderr io.Writer // progress, for whoever waits
+// textbookCmd is the process that the scenario textbook measures.
+type textbookCmd struct {
+	DatabaseURL string `required:"" env:"DATABASE_URL" help:"Migrated database; its indexes on river_job are made River's own."`
+	Listen      string `required:"" env:"ORDERS_LISTEN" help:"Address of its API."`
+}
+
+// Run serves and works until ctx ends.
+func (c textbookCmd) Run(ctx context.Context) error {
+	return baseline.Textbook(ctx, c.DatabaseURL, c.Listen)
 }
 
 // run is the program without the process around it. It returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	var c cli
-
-	exited := -1
-
-	parser, err := kong.New(&c,
+	parser := kong.Must(new(cli),
 		kong.Name("bench"),
 		kong.Description("How fast orders are placed and settled, on this machine and a durable Postgres of its own."),
 		kong.Writers(stdout, stderr),
-		kong.Exit(func(code int) { exited = code }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 	)
-	if err != nil {
-		panic(err) //nolint:forbidigo // a mistake in the struct above
-	}
 
 	if len(args) == 1 && (args[0] == "--help" || args[0] == "-h") {
-		args = []string{"bench", "--help"} // the one command there is to know
+		args = []string{"bench", "--help"} // the flags are those of this command
 	}
 
 	command, err := parser.Parse(args)
-	if exited >= 0 {
-		return exited // --help
-	}
-
 	if err != nil {
 		fmt.Fprintf(stderr, "bench: %v\nTry `bench --help`.\n", err)
 
 		return exitUsage
 	}
 
-	if err := command.Run(output{stdout: stdout, stderr: stderr}); err != nil {
+	if err := command.Run(); err != nil {
 		fmt.Fprintf(stderr, "bench: %v\n", err)
 
 		return exitError
 	}
 
 	return exitOK
+}
+
+// benchCmd is the command line of the bench.
+type benchCmd struct {
+	Orders       string        `default:"bin/orders" help:"The program to measure."`
+	Dir          string        `placeholder:"DIR" help:"Where the databases and logs are; by default a temporary directory."`
+	Keep         bool          `help:"Do not remove them at the end."`
+	PostgresBin  string        `env:"ORDERS_POSTGRES_BIN" placeholder:"DIR" help:"Where initdb and postgres are; by default in PATH and the usual places."`
+	Scenario     []string      `placeholder:"NAME" help:"Only these scenarios: textbook, ceiling, floor, spread, hot, 2 processes, 4 processes, latency, overload, mixed, slow, backlog, history."`
+	OrdersPerRun int           `default:"20000" help:"Orders of a run."`
+	Repeat       int           `default:"3" help:"Runs of each scenario; the table has their medians."`
+	Connections  int           `default:"256" help:"Connections that place orders in the closed model."`
+	Short        bool          `help:"Baselines, spread and hot only, with few orders."`
+	Check        bool          `help:"Exit 1 when a ratio is below half of its target."`
+	Soak         time.Duration `placeholder:"DURATION" help:"Instead: place at 80 % of capacity for so long, and sample the queue."`
+	JSON         string        `name:"json" placeholder:"FILE" help:"Write everything as one JSON object; - for standard output, without the table."`
+
+	chosen []scenario.Scenario
+}
+
+// Validate refuses what would measure nothing, and chooses the scenarios.
+func (c *benchCmd) Validate() (err error) {
+	if c.Repeat < 1 || c.OrdersPerRun < 1 || c.Connections < 1 || c.Soak < 0 {
+		return errors.New("--repeat, --orders-per-run and --connections are 1 or more, and --soak is not negative")
+	}
+
+	if c.Short { // which is enough to see that a ratio has halved
+		c.OrdersPerRun, c.Repeat = min(c.OrdersPerRun, 8000), min(c.Repeat, 2)
+
+		if len(c.Scenario) == 0 {
+			c.Scenario = []string{"textbook", "ceiling", "floor", "spread", "hot"}
+		}
+	}
+
+	c.chosen, err = scenario.Choose(c.Scenario, c.Soak)
+
+	return err
+}
+
+// Run measures. It fails if a run or a check of its work fails, and with --check
+// if a ratio is far below its target.
+func (c *benchCmd) Run(ctx context.Context, k *kong.Context) (err error) {
+	if c.Dir == "" {
+		if c.Dir, err = os.MkdirTemp("", "orders-bench-"); err != nil {
+			return fmt.Errorf("make a directory: %w", err)
+		}
+
+		if !c.Keep {
+			defer os.RemoveAll(c.Dir)
+		}
+	}
+
+	postgres, err := server.StartPostgres(ctx, filepath.Join(c.Dir, "postgres"), c.PostgresBin, nil)
+	if err != nil {
+		return err
+	}
+
+	defer func() { err = errors.Join(err, postgres.Close(context.WithoutCancel(ctx))) }()
+
+	r, err := c.measure(ctx, postgres, report.NewProgress(k.Stderr))
+	if err != nil {
+		return err
+	}
+
+	r.Evaluate()
+
+	if err := r.Write(k.Stdout, c.JSON); err != nil || !c.Check {
+		return err
+	}
+
+	return r.Check()
+}
+
+func (c *benchCmd) measure(ctx context.Context, postgres *server.Postgres, progress *report.Progress) (*report.Report, error) {
+	version, err := exec.CommandContext(ctx, c.Orders, "version").Output() //nolint:gosec // the program that is measured
+	if err != nil {
+		return nil, fmt.Errorf("run %s: %w", c.Orders, err)
+	}
+
+	r := report.New(strings.TrimSpace(string(version)), postgres.Version, c.OrdersPerRun, c.Repeat)
+	runner := scenario.Runner{
+		Program: c.Orders, LogDir: filepath.Join(c.Dir, "logs"), Orders: c.OrdersPerRun, Repeat: c.Repeat, Connections: c.Connections,
+		Keep: c.Keep, Postgres: postgres, Progress: progress, Report: r,
+	}
+
+	return r, runner.Run(ctx, c.chosen)
 }

@@ -11,6 +11,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"orders/db"
+	"orders/db/audit"
+	"orders/db/report"
 )
 
 // errBroken makes the exit code of an audit that found something.
@@ -18,23 +20,29 @@ var errBroken = errors.New("the data breaks its invariants")
 
 type auditCmd struct {
 	JSON  bool          `name:"json" help:"Print the result as JSON."`
-	Grace time.Duration `default:"5m" help:"How long an order may take to settle; younger ones are not asked whether they have."`
+	Grace time.Duration `default:"5m" help:"How long an order may take to settle; whether a younger one has settled is not checked."`
 }
 
-// auditResult is what an audit came to, as JSON.
+// auditResult is the result of an audit, as JSON.
 type auditResult struct {
 	OK         bool           `json:"ok"`
 	Invariants []auditOutcome `json:"invariants"`
 }
 
 type auditOutcome struct {
-	Name       string         `json:"name"`
-	Sentence   string         `json:"sentence"`
-	Violations []db.Violation `json:"violations"`
+	Name       string      `json:"name"`
+	Sentence   string      `json:"sentence"`
+	Violations []violation `json:"violations"`
 }
 
-// Run proves the invariants on the whole database, also while it is at work, and
-// records what it finds: GET /audit shows it.
+type violation struct {
+	Invariant string `json:"invariant"`
+	Subject   string `json:"subject"`
+	Detail    string `json:"detail"`
+}
+
+// Run checks the invariants on all data, also while the system works, and records what
+// it finds: GET /audit shows it.
 func (c auditCmd) Run(p *program) error {
 	pool, err := openChecked(p)
 	if err != nil {
@@ -46,20 +54,23 @@ func (c auditCmd) Run(p *program) error {
 	result := auditResult{OK: true}
 	violations, orders := 0, 0
 
-	for _, invariant := range db.Invariants() {
-		found, n, err := c.prove(p, pool, invariant)
+	for _, invariant := range audit.Invariants() {
+		found, n, err := c.check(p, pool, invariant)
 		if err != nil {
 			return err
 		}
 
-		result.Invariants = append(result.Invariants, auditOutcome{invariant.Name, invariant.Sentence, found})
+		result.Invariants = append(result.Invariants, auditOutcome{
+			Name: invariant.Name, Sentence: invariant.Sentence,
+			Violations: each(found, func(v audit.Violation) violation { return violation(v) }),
+		})
 		result.OK = result.OK && len(found) == 0
 		violations += len(found)
 		orders = max(orders, n)
 	}
 
 	err = db.InTx(p.ctx, pool, func(tx pgx.Tx) error {
-		return db.RecordAuditRun(p.ctx, tx, db.AuditWhole, time.Since(begun), orders, violations)
+		return audit.RecordRun(p.ctx, tx, audit.Full, time.Since(begun), orders, violations)
 	})
 	if err != nil {
 		return err
@@ -76,9 +87,9 @@ func (c auditCmd) Run(p *program) error {
 	return nil
 }
 
-// prove proves one invariant and records what it finds. It returns, too, how many
-// orders it went through.
-func (c auditCmd) prove(p *program, pool *pgxpool.Pool, invariant db.Invariant) (found []db.Violation, orders int, err error) {
+// check checks one invariant and records what it finds. It also returns how many orders
+// it went through.
+func (c auditCmd) check(p *program, pool *pgxpool.Pool, invariant audit.Invariant) (found []audit.Violation, orders int, err error) {
 	fmt.Fprintf(p.stderr, "%s …", invariant.Name)
 
 	defer func() {
@@ -93,22 +104,22 @@ func (c auditCmd) prove(p *program, pool *pgxpool.Pool, invariant db.Invariant) 
 	}
 
 	err = db.InTx(p.ctx, pool, func(tx pgx.Tx) error {
-		// All there is may take longer than a request may.
-		if _, err := tx.Exec(p.ctx, `SET LOCAL statement_timeout = 0`); err != nil {
-			return fmt.Errorf("lift statement timeout: %w", err)
-		}
-
-		if found, err = invariant.Prove(p.ctx, tx, c.Grace, progress); err != nil {
+		// Checking all data may take longer than a request may.
+		if err := db.LiftStatementTimeout(p.ctx, tx); err != nil {
 			return err
 		}
 
-		if invariant.Scope == db.ScopeSums {
-			if err := db.SumUpStock(p.ctx, tx); err != nil {
+		if found, err = invariant.Check(p.ctx, tx, c.Grace, progress); err != nil {
+			return err
+		}
+
+		if invariant.Scope == audit.ScopeSums {
+			if err := audit.RebuildSums(p.ctx, tx); err != nil {
 				return err
 			}
 		}
 
-		return db.RecordProof(p.ctx, tx, invariant.Name, found)
+		return audit.RecordCheck(p.ctx, tx, invariant.Name, found)
 	})
 	if err != nil {
 		return nil, 0, err
@@ -134,7 +145,7 @@ func (r auditResult) write(w io.Writer, asJSON bool) error {
 		return encoder.Encode(r)
 	}
 
-	table := db.Table{Columns: []string{"invariant", "subject", "detail"}}
+	table := report.Table{Columns: []string{"invariant", "subject", "detail"}}
 
 	for _, o := range r.Invariants {
 		for n, v := range o.Violations {

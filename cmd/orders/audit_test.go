@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"orders/db"
+	"orders/db/audit"
 	"orders/db/dbtest"
 )
 
@@ -21,7 +22,7 @@ func TestAuditCommand(t *testing.T) {
 	}
 	defer pool.Close()
 
-	audit := func(args ...string) (code int, stdout, stderr string) {
+	check := func(args ...string) (code int, stdout, stderr string) {
 		t.Helper()
 
 		var out, progress strings.Builder
@@ -51,7 +52,7 @@ func TestAuditCommand(t *testing.T) {
 		t.Errorf("of broken data: %s", p.output)
 	}
 
-	code, stdout, stderr := audit()
+	code, stdout, stderr := check()
 	if code != exitError || !strings.Contains(stdout, "stock-balance     tea") || !strings.Contains(stdout, "and 50 more") {
 		t.Errorf("exit code %d:\n%s", code, stdout)
 	}
@@ -60,7 +61,7 @@ func TestAuditCommand(t *testing.T) {
 		t.Errorf("progress:\n%s", stderr)
 	}
 
-	code, stdout, _ = audit("--json")
+	code, stdout, _ = check("--json")
 
 	var result auditResult
 	if err := json.Unmarshal([]byte(stdout), &result); err != nil || code != exitError || result.OK || len(result.Invariants) != 9 {
@@ -73,12 +74,12 @@ func TestAuditCommand(t *testing.T) {
 		}
 	}
 
-	open, err := db.OpenFindings(t.Context(), pool)
+	open, err := audit.OpenFindings(t.Context(), pool)
 	if err != nil || open["stock-balance"] != 1 || open["ends-net-to-zero"] != 150 {
 		t.Errorf("recorded: %v, %v", open, err)
 	}
 
-	if code, _, stderr := audit("--database-url", "postgres://nobody@localhost:1/nothing"); code != exitError || !strings.Contains(stderr, "orders: ") {
+	if code, _, stderr := check("--database-url", "postgres://nobody@localhost:1/nothing"); code != exitError || !strings.Contains(stderr, "orders: ") {
 		t.Errorf("without a database: exit code %d, %s", code, stderr)
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// dom is what a real browser makes of a page, scripts and all.
+// dom is the page as a real browser renders it, after its scripts have run.
 func dom(t *testing.T, url string) string {
 	t.Helper()
 
@@ -40,7 +40,7 @@ func dom(t *testing.T, url string) string {
 	return string(out)
 }
 
-// A newcomer opens what `dev` prints: the documentation, and the jobs of an order.
+// A new user opens the addresses that `dev` prints: the documentation, and the jobs of an order.
 func TestBrowserPages(t *testing.T) {
 	t.Parallel()
 

@@ -12,7 +12,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 )
 
-// The deployment is read with the library docker compose itself uses, so that it is checked where there is no Docker.
+// The deployment is read with the library that docker compose uses, so that it is checked without Docker.
 
 func TestComposeServices(t *testing.T) {
 	t.Parallel()
@@ -85,7 +85,7 @@ func TestComposeRunsOneLockedDownImage(t *testing.T) {
 	}
 }
 
-// serve runs without a token here, and Postgres with a known password: neither may be reached from elsewhere.
+// serve has no authentication, and Postgres a known password: neither may be reached from other hosts.
 func TestComposePublishesOnLoopbackOnly(t *testing.T) {
 	t.Parallel()
 

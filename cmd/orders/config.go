@@ -9,37 +9,37 @@ import (
 	"net"
 	"net/url"
 	"reflect"
+	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
+	"github.com/alecthomas/kong"
+
 	"orders/jobs"
-	"orders/order/flow"
+	"orders/order/repair"
 )
 
-// config is every setting: environment first, a flag for each. --help and
+// config holds every setting: an environment variable and a flag for each. --help and
 // README's table come from these tags.
 type config struct {
 	DatabaseURL string `name:"database-url" env:"DATABASE_URL" placeholder:"URL" help:"Postgres to use, as postgres://user:password@host/database. Without it, dev runs one of its own."`
 	Listen      string `env:"ORDERS_LISTEN" default:"127.0.0.1:8080" help:"Address of the API."`
-	WorkListen  string `env:"ORDERS_WORK_LISTEN" placeholder:"ADDRESS" help:"Address of work's /healthz and /readyz; empty for none."`
-	Insecure    bool   `env:"ORDERS_INSECURE" help:"Listen on addresses other than loopback although nobody is asked who they are."`
-	DataDir     string `env:"ORDERS_DATA_DIR" default:".local" help:"Where dev keeps its Postgres."`
+	WorkListen  string `env:"ORDERS_WORK_LISTEN" placeholder:"ADDRESS" help:"Address of /healthz and /readyz of a worker; empty for none."`
+	Insecure    bool   `env:"ORDERS_INSECURE" help:"Listen on addresses other than loopback although the API has no authentication."`
+	DataDir     string `env:"ORDERS_DATA_DIR" default:".local" help:"Directory of the Postgres that dev runs."`
 
-	PostgresBin string `env:"ORDERS_POSTGRES_BIN" placeholder:"DIR" help:"Where dev finds initdb and postgres; by default in PATH and the usual places."`
+	PostgresBin string `env:"ORDERS_POSTGRES_BIN" placeholder:"DIR" help:"Directory of initdb and postgres for dev; by default it searches PATH and the usual directories."`
 
-	InventoryWorkers    int `env:"ORDERS_INVENTORY_WORKERS" default:"500" help:"Inventory jobs at once in a process; 0 leaves the queue to others."`
-	PointsWorkers       int `env:"ORDERS_POINTS_WORKERS" default:"500" help:"Points jobs at once in a process; 0 leaves the queue to others."`
-	NotificationWorkers int `env:"ORDERS_NOTIFICATION_WORKERS" default:"500" help:"Notification jobs at once in a process; 0 leaves the queue to others."`
-	LifecycleWorkers    int `env:"ORDERS_LIFECYCLE_WORKERS" default:"50" help:"Expire jobs at once in a process; 0 leaves the queue to others."`
-	MaintenanceWorkers  int `env:"ORDERS_MAINTENANCE_WORKERS" default:"2" help:"Maintenance jobs at once in a process; 0 leaves the queue to others."`
+	Concurrency concurrency `env:"ORDERS_CONCURRENCY" default:"${concurrency}" help:"Jobs that a process runs at once, by queue. A queue that is not named keeps its default; 0 leaves it to other processes."`
 
-	Attempts        int             `env:"ORDERS_ATTEMPTS" default:"10" help:"Runs of a step's job before it is a dead letter."`
-	CompensateEvery time.Duration   `env:"ORDERS_COMPENSATE_EVERY" default:"30s" help:"How often dead letters, overdue orders and orphans are swept up."`
-	PendingDeadline time.Duration   `env:"ORDERS_PENDING_DEADLINE" default:"15m" help:"How long an order may stay pending before it expires."`
-	KeepCompleted   time.Duration   `env:"ORDERS_KEEP_COMPLETED" default:"5m" help:"How long completed jobs stay for River UI; what they did is told by the ledgers. 0 deletes them at once, which is a twentieth faster."`
-	RedriveAfter    []time.Duration `env:"ORDERS_REDRIVE_AFTER" default:"1m,5m,15m" help:"When a dead letter that looks transient is redriven, counted from each death; then people are asked."`
+	Attempts        int             `env:"ORDERS_ATTEMPTS" default:"${attempts}" help:"Attempts of an order's job before it becomes a dead letter."`
+	CompensateEvery time.Duration   `env:"ORDERS_COMPENSATE_EVERY" default:"${compensate_every}" help:"How often dead letters, overdue orders and steps without a job are repaired."`
+	PendingDeadline time.Duration   `env:"ORDERS_PENDING_DEADLINE" default:"${pending_deadline}" help:"How long an order may stay pending before it expires."`
+	KeepCompleted   time.Duration   `env:"ORDERS_KEEP_COMPLETED" default:"${keep_completed}" help:"How long completed jobs stay in River UI; the ledgers keep their effects. 0 deletes them at once, which is 5 % faster."`
+	RedriveAfter    []time.Duration `env:"ORDERS_REDRIVE_AFTER" default:"${redrive_after}" help:"Delays before each automatic redrive of a dead letter that looks transient; after the last one an operator decides."`
 
-	MaxWait time.Duration `env:"ORDERS_MAX_WAIT" default:"30s" help:"How long work may wait; beyond that orders are refused with 503 and Retry-After. 0 never refuses."`
+	MaxWait time.Duration `env:"ORDERS_MAX_WAIT" default:"30s" help:"Longest wait of new work. Above it, orders are refused with 503 and Retry-After; 0 never refuses."`
 
 	LogLevel  slog.Level `env:"ORDERS_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
 	LogFormat string     `env:"ORDERS_LOG_FORMAT" default:"text" enum:"text,json" help:"text or json."`
@@ -51,26 +51,10 @@ func (c *config) Validate() error {
 
 	mistake := func(format string, args ...any) { mistakes = append(mistakes, fmt.Errorf(format, args...)) }
 
-	for name, address := range map[string]string{"ORDERS_LISTEN": c.Listen, "ORDERS_WORK_LISTEN": c.WorkListen} {
-		if address == "" && name == "ORDERS_WORK_LISTEN" {
-			continue
-		}
+	mistakes = append(mistakes, c.checkAddress("ORDERS_LISTEN", c.Listen))
 
-		host, _, err := net.SplitHostPort(address)
-
-		switch {
-		case err != nil:
-			mistake("%s: %q is no address; write host:port, such as 127.0.0.1:8080", name, address)
-		case !c.Insecure && !loopback(host):
-			mistake("%s: %q is not loopback, and whoever reaches it may do everything; "+
-				"add --insecure if something in front of it asks who they are", name, address)
-		}
-	}
-
-	for queue, n := range c.concurrency() {
-		if n < 0 {
-			mistake("workers of queue %s: %d is negative; 0 leaves the queue to other processes", queue, n)
-		}
+	if c.WorkListen != "" {
+		mistakes = append(mistakes, c.checkAddress("ORDERS_WORK_LISTEN", c.WorkListen))
 	}
 
 	if c.Attempts < 1 || c.Attempts > math.MaxInt16 {
@@ -78,22 +62,36 @@ func (c *config) Validate() error {
 	}
 
 	if c.CompensateEvery < time.Second || c.PendingDeadline < time.Second {
-		mistake("ORDERS_COMPENSATE_EVERY and ORDERS_PENDING_DEADLINE: write a second or more, such as 30s")
+		mistake("ORDERS_COMPENSATE_EVERY and ORDERS_PENDING_DEADLINE: write one second or more, for example 30s")
 	}
 
 	if c.MaxWait < 0 || c.MaxWait > 0 && c.MaxWait < time.Second {
-		mistake("ORDERS_MAX_WAIT: %s; write a second or more, such as 30s, or 0 never to refuse", c.MaxWait)
+		mistake("ORDERS_MAX_WAIT: %s; write one second or more, for example 30s; 0 never refuses", c.MaxWait)
 	}
 
 	if c.KeepCompleted < 0 {
-		mistake("ORDERS_KEEP_COMPLETED: %s is negative; 0 deletes jobs as they are completed", c.KeepCompleted)
+		mistake("ORDERS_KEEP_COMPLETED: %s is negative; write 0 to delete jobs when they are completed", c.KeepCompleted)
 	}
 
 	if _, err := url.Parse(c.DatabaseURL); err != nil {
-		mistake("DATABASE_URL: it is no URL; write postgres://user:password@host:5432/database")
+		mistake("DATABASE_URL is not a URL; write postgres://user:password@host:5432/database")
 	}
 
 	return errors.Join(mistakes...)
+}
+
+func (c *config) checkAddress(name, address string) error {
+	host, _, err := net.SplitHostPort(address)
+
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s: %q is not an address; write host:port, for example 127.0.0.1:8080", name, address)
+	case !c.Insecure && !loopback(host):
+		return fmt.Errorf("%s: %q is not loopback, and the API has no authentication; "+
+			"add --insecure if a proxy in front of it authenticates clients", name, address)
+	}
+
+	return nil
 }
 
 func loopback(host string) bool {
@@ -102,26 +100,50 @@ func loopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-func (c *config) concurrency() map[string]int {
-	return map[string]int{
-		jobs.QueueInventory:    c.InventoryWorkers,
-		jobs.QueuePoints:       c.PointsWorkers,
-		jobs.QueueNotification: c.NotificationWorkers,
-		jobs.QueueLifecycle:    c.LifecycleWorkers,
-		jobs.QueueMaintenance:  c.MaintenanceWorkers,
+// defaults are the defaults that other packages define, as variables of the tags above.
+func defaults() kong.Vars {
+	queue, rules := jobs.Defaults(), repair.DefaultRules()
+
+	redriveAfter := make([]string, len(rules.RedriveAfter))
+	for i, delay := range rules.RedriveAfter {
+		redriveAfter[i] = short(delay)
 	}
+
+	return kong.Vars{
+		"concurrency":      concurrency(jobs.Concurrency()).String(),
+		"attempts":         strconv.Itoa(queue.Attempts),
+		"compensate_every": short(queue.CompensateEvery),
+		"keep_completed":   short(queue.KeepCompleted),
+		"letter_reasons":   letterReasons(),
+		"pending_deadline": short(rules.PendingDeadline),
+		"redrive_after":    strings.Join(redriveAfter, ","),
+	}
+}
+
+// short writes a duration without its zero parts: 5m, not 5m0s.
+func short(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+
+	return text
 }
 
 func (c *config) jobs() jobs.Settings {
 	return jobs.Settings{Attempts: c.Attempts, CompensateEvery: c.CompensateEvery, KeepCompleted: c.KeepCompleted}
 }
 
-func (c *config) compensation() flow.Compensation {
-	return flow.Compensation{PendingDeadline: c.PendingDeadline, RedriveAfter: c.RedriveAfter}
+func (c *config) rules() repair.Rules {
+	return repair.Rules{PendingDeadline: c.PendingDeadline, RedriveAfter: c.RedriveAfter}
 }
 
-// loggers makes the program's logger, and one for libraries, which say at info
-// what is of interest to their authors.
+// loggers makes the program's logger, and one for libraries. At info, libraries log
+// what interests their authors only.
 func (c *config) loggers(w io.Writer) (ours, quiet *slog.Logger) {
 	library := c.LogLevel
 	if library == slog.LevelInfo {
@@ -140,21 +162,21 @@ func (c *config) loggers(w io.Writer) (ours, quiet *slog.Logger) {
 	return logger(c.LogLevel), logger(library)
 }
 
-// needDatabase is the error of commands that cannot do without DATABASE_URL.
+// needDatabase returns an error if DATABASE_URL is not set.
 func (c *config) needDatabase() error {
 	if c.DatabaseURL == "" {
 		return errors.New("DATABASE_URL is not set; write postgres://user:password@host:5432/database " +
-			"(`orders dev` needs none: it runs a Postgres of its own)")
+			"(`orders dev` does not need it: it runs a Postgres of its own)")
 	}
 
 	return nil
 }
 
-// redacted is a database's address without its password, wherever it stands there.
+// redacted removes the password from a database's address, wherever it stands there.
 func redacted(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme == "" && address != "" {
-		return "(set, and not shown: it is no URL)"
+		return "(set, but not shown: it is not a URL)"
 	}
 
 	if query := u.Query(); query.Has("password") || query.Has("sslpassword") {
@@ -168,7 +190,7 @@ func redacted(address string) string {
 
 type configCmd struct{}
 
-// Run prints each setting as the environment variable that would set it.
+// Run prints each setting with its environment variable.
 func (configCmd) Run(p *program) error {
 	shown := p.config
 

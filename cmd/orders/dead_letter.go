@@ -4,37 +4,81 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"orders/api/operator"
 	"orders/db"
+	"orders/db/deadletter"
+	"orders/db/report"
+	"orders/order/repair"
 )
 
 type showLetterCmd struct {
-	JobID int64 `arg:"" help:"The letter's job."`
+	JobID int64 `arg:"" help:"The dead letter's job."`
 	JSON  bool  `name:"json" help:"For scripts: an object, as GET /dead-letters/{job_id} has it."`
 }
 
 func (c showLetterCmd) Run(p *program) error {
 	return withPool(p, func(pool *pgxpool.Pool) error {
-		letter, err := db.ReadDeadLetter(p.ctx, pool, c.JobID)
+		letter, err := deadletter.Read(p.ctx, pool, c.JobID)
 		if err != nil {
-			return spoken(err)
+			return messageOnly(err)
 		}
 
-		if c.JSON {
-			return printJSON(p, letter)
-		}
-
-		return showLetter(p, letter)
+		return showLetter(p, letter, c.JSON)
 	})
 }
 
-// showLetter prints three tables: the letter, a field a row; its errors; its redrives.
-func showLetter(p *program, l db.DeadLetterWhole) error {
-	fields := db.Table{Columns: []string{"field", "value"}}
+type resolveLetterCmd struct {
+	JobID  int64  `arg:"" help:"The dead letter's job."`
+	Reason string `required:"" help:"Why nothing is to be done."`
+	JSON   bool   `name:"json" help:"For scripts: an object, as GET /dead-letters/{job_id} has it."`
+}
+
+func (c resolveLetterCmd) Run(p *program) error {
+	return withPool(p, func(pool *pgxpool.Pool) error {
+		var letter deadletter.Detail
+
+		err := db.InTx(p.ctx, pool, func(tx pgx.Tx) (err error) {
+			letter, err = repair.ResolveLetter(p.ctx, tx, c.JobID, shellActor(), c.Reason)
+
+			return err
+		})
+		if err != nil {
+			return messageOnly(err)
+		}
+
+		return showLetter(p, letter, c.JSON)
+	})
+}
+
+// showLetter prints JSON, or three tables: the letter, one field a row; its errors; its redrives.
+func showLetter(p *program, l deadletter.Detail, asJSON bool) error {
+	if asJSON {
+		return printJSON(p, operator.DeadLetterDetailOf(l))
+	}
+
+	for _, t := range []report.Table{fieldsTable(l), attemptsTable(l), redrivesTable(l)} {
+		if len(t.Rows) == 0 {
+			continue
+		}
+
+		if err := writeTable(p.stdout, t, "table"); err != nil {
+			return err
+		}
+
+		fmt.Fprintln(p.stdout)
+	}
+
+	return nil
+}
+
+func fieldsTable(l deadletter.Detail) report.Table {
+	fields := report.Table{Columns: []string{"field", "value"}}
 	field := func(name string, value any) { fields.Rows = append(fields.Rows, []any{name, value}) }
 
-	one := lettersTable([]db.DeadLetter{l.DeadLetter})
+	one := lettersTable([]deadletter.Letter{l.Letter})
 	for i, name := range one.Columns[:len(one.Columns)-1] {
 		field(name, one.Rows[0][i])
 	}
@@ -52,32 +96,23 @@ func showLetter(p *program, l db.DeadLetterWhole) error {
 		field("note", l.Note)
 	}
 
-	runs := db.Table{Columns: []string{"attempt", "at", "error"}}
+	return fields
+}
+
+func attemptsTable(l deadletter.Detail) report.Table {
+	t := report.Table{Columns: []string{"attempt", "at", "error"}}
 	for _, e := range l.Errors {
-		runs.Rows = append(runs.Rows, []any{int64(e.Attempt), e.At, e.Error})
+		t.Rows = append(t.Rows, []any{int64(e.Attempt), e.At, e.Error})
 	}
 
-	redrives := db.Table{Columns: []string{"redriven_at", "actor", "outcome", "new_job_id", "note"}}
+	return t
+}
+
+func redrivesTable(l deadletter.Detail) report.Table {
+	t := report.Table{Columns: []string{"redriven_at", "actor", "outcome", "new_job_id", "note"}}
 	for _, r := range l.RedriveHistory {
-		var newJob any
-		if r.NewJobID != nil {
-			newJob = *r.NewJobID
-		}
-
-		redrives.Rows = append(redrives.Rows, []any{r.At.UTC().Format(time.RFC3339), r.Actor, r.Outcome, newJob, r.Note})
+		t.Rows = append(t.Rows, []any{r.At.UTC().Format(time.RFC3339), r.Actor, r.Outcome, valueOf(r.NewJobID), r.Note})
 	}
 
-	for _, t := range []db.Table{fields, runs, redrives} {
-		if len(t.Rows) == 0 {
-			continue
-		}
-
-		if err := writeTable(p.stdout, t, "table"); err != nil {
-			return err
-		}
-
-		fmt.Fprintln(p.stdout)
-	}
-
-	return nil
+	return t
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os/user"
 	"strings"
@@ -9,32 +10,46 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"orders/db"
+	"orders/api/operator"
+	"orders/db/deadletter"
+	"orders/db/report"
+	"orders/order"
 )
 
 type deadLettersCmd struct {
-	List    listLettersCmd   `cmd:"" help:"List dead letters, those that died last first."`
-	Groups  letterGroupsCmd  `cmd:"" help:"Group the open ones by what they died of."`
-	Show    showLetterCmd    `cmd:"" help:"Show one with its args, the errors of all runs, and its redrives."`
+	List    listLettersCmd   `cmd:"" help:"List dead letters, the last one first."`
+	Groups  letterGroupsCmd  `cmd:"" help:"Group the open dead letters by cause."`
+	Show    showLetterCmd    `cmd:"" help:"Show a dead letter with its arguments, the errors of all attempts, and its redrives."`
 	Redrive redriveCmd       `cmd:"" help:"Do the work of dead letters again, by job id or by filter."`
-	Resolve resolveLetterCmd `cmd:"" help:"Close one: nothing is to be done about it."`
+	Resolve resolveLetterCmd `cmd:"" help:"Resolve a dead letter: nothing is to be done."`
+}
+
+// kindFlags narrow dead letters and their groups.
+type kindFlags struct {
+	Kind   string            `help:"Only jobs of this kind."`
+	Reason deadletter.Reason `enum:",${letter_reasons}" default:"" help:"Only dead letters with this reason: ${letter_reasons}."`
+}
+
+// letterReasons is the list of reasons, for --help and to check the flag.
+func letterReasons() string {
+	return strings.Join(each(deadletter.Reasons(), func(r deadletter.Reason) string { return string(r) }), ",")
 }
 
 // letterFlags narrow dead letters.
 type letterFlags struct {
-	Kind      string `help:"Only jobs of this kind."`
-	Reason    string `enum:",transient,permanent,poison,cancelled,unknown" default:"" help:"Only letters that died so: transient, permanent, poison, cancelled or unknown."`
-	Signature string `help:"Only letters of this signature, as groups has it."`
-	Order     string `placeholder:"ID" help:"Only letters of this order."`
+	kindFlags
+
+	Signature string `help:"Only dead letters with this signature, as groups prints it."`
+	Order     string `placeholder:"ID" help:"Only dead letters of this order."`
 }
 
-func (f letterFlags) filter() (db.LetterFilter, error) {
-	filter := db.LetterFilter{Kind: f.Kind, Reason: db.Reason(f.Reason), Signature: f.Signature}
+func (f letterFlags) filter() (deadletter.Filter, error) {
+	filter := deadletter.Filter{Kind: f.Kind, Reason: f.Reason, Signature: f.Signature}
 
 	if f.Order != "" {
 		id, err := uuid.Parse(f.Order)
 		if err != nil {
-			return filter, fmt.Errorf("--order: %q is no id of an order", f.Order)
+			return filter, fmt.Errorf("--order: %q is not the id of an order", f.Order)
 		}
 
 		filter.OrderID = id
@@ -43,7 +58,94 @@ func (f letterFlags) filter() (db.LetterFilter, error) {
 	return filter, nil
 }
 
-// shellActor is who acts from the shell.
+type listLettersCmd struct {
+	letterFlags
+
+	State string `enum:"open,resolved,all" default:"open" help:"open, resolved or all."`
+	Limit int    `default:"50" help:"The largest number of dead letters to list."`
+	JSON  bool   `name:"json" help:"For scripts: an array, as GET /dead-letters has it."`
+}
+
+func (c listLettersCmd) Run(p *program) error {
+	filter, err := c.filter()
+	if err != nil {
+		return err
+	}
+
+	return withPool(p, func(pool *pgxpool.Pool) error {
+		letters, err := deadletter.List(p.ctx, pool, filter, deadletter.State(c.State), nil, max(c.Limit, 1))
+		if err != nil {
+			return err
+		}
+
+		if c.JSON {
+			return printJSON(p, each(letters, operator.DeadLetterOf))
+		}
+
+		return writeTable(p.stdout, lettersTable(letters), "table")
+	})
+}
+
+func lettersTable(letters []deadletter.Letter) report.Table {
+	t := report.Table{Columns: []string{"job_id", "dead_at", "kind", "order_id", "attempts", "redrives", "reason", "resolution", "error"}}
+
+	for _, l := range letters {
+		resolution := any(string(l.Resolution))
+		if l.Resolution == "" && l.AttentionAt != nil {
+			resolution = "needs attention"
+		} else if l.Resolution == "" {
+			resolution = "open"
+		}
+
+		t.Rows = append(t.Rows, []any{
+			l.JobID, l.DeadAt, l.Kind, valueOf(l.OrderID), int64(l.Attempts), int64(l.Redrives),
+			string(l.Reason), resolution, shortened(l.Error),
+		})
+	}
+
+	return t
+}
+
+// shortened is an error's text as it fits into a table; show prints all of it.
+func shortened(text string) string {
+	const width = 100
+
+	if runes := []rune(text); len(runes) > width {
+		return string(runes[:width]) + "…"
+	}
+
+	return text
+}
+
+type letterGroupsCmd struct {
+	kindFlags
+
+	Limit int  `default:"50" help:"The largest number of groups to list."`
+	JSON  bool `name:"json" help:"For scripts: an array, as GET /dead-letters/groups has it."`
+}
+
+func (c letterGroupsCmd) Run(p *program) error {
+	return withPool(p, func(pool *pgxpool.Pool) error {
+		groups, err := deadletter.Groups(p.ctx, pool, deadletter.Filter{Kind: c.Kind, Reason: c.Reason}, max(c.Limit, 1))
+		if err != nil {
+			return err
+		}
+
+		if c.JSON {
+			return printJSON(p, each(groups, operator.DeadLetterGroupOf))
+		}
+
+		t := report.Table{Columns: []string{"count", "attention", "first_at", "last_at", "samples", "signature"}}
+		for _, g := range groups {
+			samples := strings.Trim(fmt.Sprint(g.Samples), "[]")
+			t.Rows = append(t.Rows, []any{g.Count, g.Attention, g.FirstAt, g.LastAt, samples, g.Signature})
+		}
+
+		return writeTable(p.stdout, t, "table")
+	})
+}
+
+// shellActor is the actor of acts from the shell.
 func shellActor() string {
 	if u, err := user.Current(); err == nil {
 		return "cli:" + u.Username
@@ -52,7 +154,7 @@ func shellActor() string {
 	return "cli"
 }
 
-// withPool opens the database for a command that is not there for long.
+// withPool opens the database for one command.
 func withPool(p *program, do func(pool *pgxpool.Pool) error) error {
 	pool, err := openChecked(p)
 	if err != nil {
@@ -71,93 +173,30 @@ func printJSON(p *program, value any) error {
 	return encoder.Encode(value)
 }
 
-type listLettersCmd struct {
-	letterFlags
-
-	State string `enum:"open,resolved,all" default:"open" help:"open, resolved or all."`
-	Limit int    `default:"50" help:"The most to list."`
-	JSON  bool   `name:"json" help:"For scripts: an array, as GET /dead-letters has it."`
-}
-
-func (c listLettersCmd) Run(p *program) error {
-	filter, err := c.filter()
-	if err != nil {
-		return err
+// each converts values. It never returns nil, which JSON would show as null.
+func each[From, To any](values []From, convert func(From) To) []To {
+	converted := make([]To, len(values))
+	for i, value := range values {
+		converted[i] = convert(value)
 	}
 
-	return withPool(p, func(pool *pgxpool.Pool) error {
-		letters, err := db.DeadLetters(p.ctx, pool, filter, db.LetterState(c.State), nil, max(c.Limit, 1))
-		if err != nil {
-			return err
-		}
-
-		if c.JSON {
-			return printJSON(p, letters)
-		}
-
-		return writeTable(p.stdout, lettersTable(letters), "table")
-	})
+	return converted
 }
 
-func lettersTable(letters []db.DeadLetter) db.Table {
-	t := db.Table{Columns: []string{"job_id", "dead_at", "kind", "order_id", "attempts", "redrives", "reason", "resolution", "error"}}
-
-	for _, l := range letters {
-		var orderID any
-		if l.OrderID != nil {
-			orderID = *l.OrderID
-		}
-
-		state := any(string(l.Resolution))
-		if l.Resolution == "" && l.AttentionAt != nil {
-			state = "needs attention"
-		} else if l.Resolution == "" {
-			state = "open"
-		}
-
-		t.Rows = append(t.Rows, []any{
-			l.JobID, l.DeadAt, l.Kind, orderID, int64(l.Attempts), int64(l.Redrives), string(l.Reason), state, shortened(l.Error),
-		})
+// valueOf is what a pointer points to, for a table; nil for no value.
+func valueOf[T any](pointer *T) any {
+	if pointer == nil {
+		return nil
 	}
 
-	return t
+	return *pointer
 }
 
-// shortened is an error's text as it fits into a table; show has the whole.
-func shortened(text string) string {
-	const width = 100
-
-	if runes := []rune(text); len(runes) > width {
-		return string(runes[:width]) + "…"
+// messageOnly is a refusal without its code.
+func messageOnly(err error) error {
+	if refusal, ok := errors.AsType[*order.Error](err); ok {
+		return errors.New(refusal.Message)
 	}
 
-	return text
-}
-
-type letterGroupsCmd struct {
-	Kind   string `help:"Only jobs of this kind."`
-	Reason string `enum:",transient,permanent,poison,cancelled,unknown" default:"" help:"Only letters that died so: transient, permanent, poison, cancelled or unknown."`
-	Limit  int    `default:"50" help:"The most to list."`
-	JSON   bool   `name:"json" help:"For scripts: an array, as GET /dead-letters/groups has it."`
-}
-
-func (c letterGroupsCmd) Run(p *program) error {
-	return withPool(p, func(pool *pgxpool.Pool) error {
-		groups, err := db.LetterGroups(p.ctx, pool, db.LetterFilter{Kind: c.Kind, Reason: db.Reason(c.Reason)}, max(c.Limit, 1))
-		if err != nil {
-			return err
-		}
-
-		if c.JSON {
-			return printJSON(p, groups)
-		}
-
-		t := db.Table{Columns: []string{"count", "attention", "first_at", "last_at", "samples", "signature"}}
-		for _, g := range groups {
-			samples := strings.Trim(fmt.Sprint(g.Samples), "[]")
-			t.Rows = append(t.Rows, []any{g.Count, g.Attention, g.FirstAt, g.LastAt, samples, g.Signature})
-		}
-
-		return writeTable(p.stdout, t, "table")
-	})
+	return err
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"orders/db"
+	"orders/api/operator"
 	"orders/db/dbtest"
 )
 
@@ -45,9 +45,10 @@ func deadLetters(t *testing.T, url string, n int) (jobIDs []int64) {
 			WITH placed AS (
 				INSERT INTO orders (id, user_id, status, currency, total) VALUES ($1, 'u-1', 'confirmed', 'EUR', 1) RETURNING id
 			)
-			INSERT INTO river_job (kind, queue, args, max_attempts, attempt, state, errors)
-			SELECT 'points', 'points', jsonb_build_object('order_id', id), 10, 10, 'running', ARRAY[jsonb_build_object(
-				'at', now(), 'attempt', 10, 'trace', '', 'error', 'unavailable: no route to 10.0.0.1, said <it>')]
+			INSERT INTO river_job (kind, queue, args, max_attempts, attempt, state, metadata, errors)
+			SELECT 'points', 'points', jsonb_build_object('order_id', id), 10, 10, 'running',
+				'{"orders:failures":{"10":{"code":"unavailable","class":"transient"}}}', ARRAY[jsonb_build_object(
+					'at', now(), 'attempt', 10, 'trace', '', 'error', 'unavailable: no route to 10.0.0.1, said <it>')]
 			FROM placed
 			RETURNING id`, id).Scan(&jobID)
 		if err != nil {
@@ -86,7 +87,7 @@ func TestDeadLettersFromTheShell(t *testing.T) {
 		{args: "redrive --kind points --limit 2 --operation " + operation, says: []string{first, second, "redriven"}}, // again: the same two
 		{args: "list --state resolved", says: []string{first, second, "redriven"}},
 		{args: "show " + first, says: []string{"cli:", "mended", "new_job_id", "redriven"}},
-		{args: fmt.Sprint("redrive ", jobIDs[2], " ", jobIDs[2], " ", first, " 999999"), says: []string{"redriven", "already resolved", "not found"}},
+		{args: fmt.Sprint("redrive ", jobIDs[2], " ", jobIDs[2], " ", first, " 999999"), says: []string{"redriven", "already_resolved", "not_found"}},
 		{args: fmt.Sprint("resolve ", jobIDs[3], " --reason given"), says: []string{"dismissed", "given", "cli:"}},
 		{args: fmt.Sprint("resolve ", jobIDs[3], " --reason other"), code: exitError, says: []string{"resolved already: dismissed by cli:"}},
 		{args: "resolve " + second, code: exitUsage, says: []string{"--reason"}},
@@ -132,7 +133,7 @@ func TestDeadLettersForScripts(t *testing.T) {
 		}
 	}
 
-	var none, letters []db.DeadLetter
+	var none, letters []operator.DeadLetter
 	if ask(&none, "list", "--kind", "inventory"); none == nil || len(none) != 0 {
 		t.Errorf("none: %v", none)
 	}
@@ -141,22 +142,22 @@ func TestDeadLettersForScripts(t *testing.T) {
 		t.Errorf("%+v", letters)
 	}
 
-	var groups []db.LetterGroup
+	var groups []operator.DeadLetterGroup
 	if ask(&groups, "groups"); len(groups) != 1 || groups[0].Count != 3 {
 		t.Errorf("%+v", groups)
 	}
 
-	var result redriveResult
+	var result operator.BulkRedriveResult
 	if ask(&result, "redrive", "--reason", "transient", "--limit", "2"); result.Outcomes["redriven"] != 2 || len(result.Letters) != 2 || result.OperationID == uuid.Nil {
 		t.Errorf("%+v", result)
 	}
 
-	var letter db.DeadLetterWhole
-	if ask(&letter, "show", first); letter.Resolution != db.ResolvedRedriven || len(letter.RedriveHistory) != 1 {
+	var letter operator.DeadLetterDetail
+	if ask(&letter, "show", first); letter.Resolution != "redriven" || len(letter.RedriveHistory) != 1 {
 		t.Errorf("%+v", letter)
 	}
 
-	if ask(&letter, "resolve", strconv.FormatInt(jobIDs[2], 10), "--reason", "given"); letter.Resolution != db.ResolvedDismissed {
+	if ask(&letter, "resolve", strconv.FormatInt(jobIDs[2], 10), "--reason", "given"); letter.Resolution != "dismissed" {
 		t.Errorf("%+v", letter)
 	}
 }

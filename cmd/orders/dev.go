@@ -10,11 +10,12 @@ import (
 
 	"orders/db"
 	"orders/db/local"
+	"orders/db/schema"
 )
 
 type devCmd struct{}
 
-// Run runs everything in this process until it is told to end.
+// Run runs everything in this process until a signal ends it.
 func (devCmd) Run(p *program) (err error) {
 	listener, err := listen(p.ctx, p.Listen, "ORDERS_LISTEN")
 	if err != nil {
@@ -39,22 +40,21 @@ func (devCmd) Run(p *program) (err error) {
 
 		defer func() {
 			if errors.Is(context.Cause(ctx), errPostgresEnded) {
-				err = fmt.Errorf("%w; %s/server.log says why; start again, nothing that was accepted is lost",
+				err = fmt.Errorf("%w; %s/server.log says why; start dev again, no accepted order is lost",
 					errPostgresEnded, postgres.Dir())
 			}
 		}()
 	}
 
-	if err := db.MigrateUp(p.ctx, p.DatabaseURL); err != nil {
+	if err := schema.Up(p.ctx, p.DatabaseURL); err != nil {
 		return err
 	}
 
 	return runAll(p, listener)
 }
 
-// runAll runs API and workers on a database that is ready for them. They end in
-// the order of the work's way: requests first, then the commits they wait for,
-// then the jobs.
+// runAll runs the API and a worker on a migrated database. It stops them in the order
+// in which work flows: requests, then the commits that these wait for, then jobs.
 func runAll(p *program, listener net.Listener) error {
 	pool, err := db.Open(p.ctx, p.DatabaseURL)
 	if err != nil {
@@ -107,7 +107,7 @@ func startPostgres(p *program) (*local.Server, error) {
 
 var errPostgresEnded = errors.New("the private Postgres has ended")
 
-// watch ends the program when its Postgres is gone: nothing would bring it back.
+// watch ends the program when its Postgres has ended: nothing would restart that.
 func watch(ctx context.Context, postgres *local.Server, end context.CancelCauseFunc) {
 	for postgres.Alive() {
 		select {
@@ -139,13 +139,13 @@ Orders is running.
   jobs     %[1]s/riverui/
   database psql '%[2]s'
 
-Place an order, and see it settle:
+Place an order and see it settle:
 
   curl -i %[1]s/orders -H 'Content-Type: application/json' -H 'Idempotency-Key: first' \
     -d '{"user_id":"u-1","lines":[{"sku":"tea","quantity":2}]}'
   curl '%[1]s/orders?user_id=u-1'
 
-Ctrl-C stops it; what was accepted is kept in %[3]s.
+Ctrl-C stops it. Its data stays in %[3]s.
 
 `, url, p.DatabaseURL, p.DataDir)
 

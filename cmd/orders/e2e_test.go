@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// The promise, fought for: 32 clients place 1,000 orders, and try again under the
-// same keys for as long as they have no answer, while the whole program is killed
-// three times. Afterwards everything accepted is there, once, and settled exactly:
-// the demo catalogue has just the mugs for it.
+// 32 clients place 1,000 orders, and repeat each request under the same key until it
+// has a response, while the whole program is killed three times. Afterwards every
+// accepted order is there once and settled exactly: the demo catalogue has just as
+// many mugs.
 func TestNothingIsLostByKillingIt(t *testing.T) {
 	t.Parallel()
 
@@ -22,14 +22,14 @@ func TestNothingIsLostByKillingIt(t *testing.T) {
 
 	settings := devSettings(t)
 	first := start(t, settings, "dev").ready()
-	current := first // those that follow are at the same address
+	current := first // its successors use the same address
 
 	var (
 		work     = make(chan int)
 		accepted atomic.Int64
 		senders  sync.WaitGroup
 		mu       sync.Mutex
-		ids      = map[string]string{} // order by key, as answered
+		ids      = map[string]string{} // order by key, as the responses said
 	)
 
 	for range clients {
@@ -40,7 +40,7 @@ func TestNothingIsLostByKillingIt(t *testing.T) {
 
 				mu.Lock()
 
-				if earlier, answered := ids[key]; answered && earlier != id {
+				if earlier, known := ids[key]; known && earlier != id {
 					t.Errorf("%s is order %s and order %s", key, earlier, id)
 				}
 
@@ -55,7 +55,7 @@ func TestNothingIsLostByKillingIt(t *testing.T) {
 		for n := range orders {
 			work <- n
 
-			if n%7 == 0 { // a client that has not seen its answer sends it again
+			if n%7 == 0 { // a client that has not received the response repeats the request
 				work <- n
 			}
 		}
@@ -76,7 +76,7 @@ func TestNothingIsLostByKillingIt(t *testing.T) {
 
 	pool := devPool(t, settings)
 	eventually(t, pool, 0, `SELECT count(*) FROM river_job WHERE state NOT IN ('completed', 'cancelled') AND queue <> 'maintenance'`)
-	eventually(t, pool, 0, `SELECT count(*) FROM dead_letters WHERE resolved_at IS NULL`) // whoever was alone at a kill is redriven
+	eventually(t, pool, 0, `SELECT count(*) FROM dead_letters WHERE resolved_at IS NULL`) // a job that ran alone at a kill is redriven
 
 	for sql, want := range map[string]int{
 		`SELECT count(*) FROM orders`:                             orders,
@@ -103,7 +103,7 @@ func TestNothingIsLostByKillingIt(t *testing.T) {
 	for key, id := range ids {
 		var found string
 		if err := pool.QueryRow(t.Context(), `SELECT order_id FROM idempotency_keys WHERE key = $1`, key).Scan(&found); err != nil || found != id {
-			t.Errorf("%s was answered with %s, the database has %s (%v)", key, id, found, err)
+			t.Errorf("the response to %s says order %s, the database has %s (%v)", key, id, found, err)
 		}
 	}
 
@@ -114,11 +114,11 @@ func TestNothingIsLostByKillingIt(t *testing.T) {
 	}
 }
 
-// insist sends an order until it is answered.
+// insist repeats a request until it has a response.
 func insist(p *process, key, body string) string {
 	for {
 		if o, status, err := p.place(key, body); err == nil && status == http.StatusCreated {
-			return o.ID.String()
+			return o.ID
 		} else if err == nil && status < http.StatusInternalServerError {
 			p.t.Errorf("%s: %d", key, status)
 

@@ -21,7 +21,7 @@ func (p *process) stream(id string) (rest io.Reader) {
 		p.t.Fatal(err)
 	}
 
-	response, err := http.DefaultClient.Do(request) // not our client: its timeout is for answers that end
+	response, err := http.DefaultClient.Do(request) // not our client: its timeout would end the stream
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -37,7 +37,7 @@ func (p *process) stream(id string) (rest io.Reader) {
 	return body
 }
 
-// An API hears what workers elsewhere do to an order that it streams.
+// The API is notified of what a worker in another process does to an order that it streams.
 func TestEventsOfAnOrderThatAnotherProcessWorks(t *testing.T) {
 	t.Parallel()
 
@@ -45,12 +45,12 @@ func TestEventsOfAnOrderThatAnotherProcessWorks(t *testing.T) {
 	start(t, map[string]string{"DATABASE_URL": url}, "seed").ended()
 	serving := start(t, map[string]string{"DATABASE_URL": url, "ORDERS_LISTEN": address(t)}, "serve").ready()
 
-	placed, status, err := serving.place("", `{"user_id":"u-1","lines":[{"sku":"tea","quantity":1}]}`)
+	o, status, err := serving.place("", `{"user_id":"u-1","lines":[{"sku":"tea","quantity":1}]}`)
 	if status != http.StatusCreated {
 		t.Fatal(status, err)
 	}
 
-	stream := serving.stream(placed.ID.String())
+	stream := serving.stream(o.ID)
 	working := start(t, map[string]string{"DATABASE_URL": url}, "work")
 
 	text, err := io.ReadAll(stream)
@@ -61,7 +61,7 @@ func TestEventsOfAnOrderThatAnotherProcessWorks(t *testing.T) {
 	working.stop(syscall.SIGTERM)
 }
 
-// Draining waits for requests, but not for streams, which would last for minutes.
+// Draining waits for requests but not for streams, which last for minutes.
 func TestServeEndsItsStreams(t *testing.T) {
 	t.Parallel()
 
@@ -69,12 +69,12 @@ func TestServeEndsItsStreams(t *testing.T) {
 	start(t, map[string]string{"DATABASE_URL": url}, "seed").ended()
 	serving := start(t, map[string]string{"DATABASE_URL": url, "ORDERS_LISTEN": address(t)}, "serve").ready()
 
-	placed, status, err := serving.place("", `{"user_id":"u-1","lines":[{"sku":"tea","quantity":1}]}`)
+	o, status, err := serving.place("", `{"user_id":"u-1","lines":[{"sku":"tea","quantity":1}]}`)
 	if status != http.StatusCreated {
 		t.Fatal(status, err)
 	}
 
-	stream := serving.stream(placed.ID.String())
+	stream := serving.stream(o.ID)
 	began := time.Now()
 
 	if code := serving.stop(syscall.SIGTERM); code != 0 {

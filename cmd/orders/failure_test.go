@@ -17,8 +17,8 @@ import (
 	"orders/db/dbtest"
 )
 
-// system is an API and two workers, as processes, on a database of their own.
-// Steps give up after two runs, and the sweep comes every second.
+// system is an API and two workers, as processes, on a database of their own. A
+// step's job is dead after two attempts, and repairs run every second.
 func system(t *testing.T) (api *process, pool *pgxpool.Pool, url string) {
 	t.Helper()
 
@@ -44,7 +44,7 @@ func system(t *testing.T) (api *process, pool *pgxpool.Pool, url string) {
 	return api.ready(), pool, url
 }
 
-// send sends a request with a JSON body, and decodes the answer into out.
+// send sends a request with a JSON body, and decodes the response into out.
 func (p *process) send(method, path, body string, out any) int {
 	p.t.Helper()
 
@@ -91,7 +91,7 @@ func (p *process) stock(sku string, quantity int) {
 	}
 }
 
-// audited proves the invariants with the program's own audit.
+// audited checks the invariants with the program's own audit.
 func audited(t *testing.T, url string) {
 	t.Helper()
 
@@ -108,9 +108,10 @@ type letterGroups struct {
 	}
 }
 
-// The table of points fails under load: orders stand, their letters are one
-// group, somebody is asked; mended and redriven, everything settles.
-func TestPointsBreakAndAreMended(t *testing.T) {
+// The table of points fails under load. The orders stand, their dead letters are one
+// group, and they need an operator's attention. Once repaired and redriven, everything
+// settles.
+func TestPointsBreakAndAreRepaired(t *testing.T) {
 	t.Parallel()
 
 	const orders = 60
@@ -141,19 +142,19 @@ func TestPointsBreakAndAreMended(t *testing.T) {
 
 	for _, o := range list.Orders {
 		if o.Status != "confirmed" || !o.Attention || o.Steps[1].State != "dead" {
-			t.Fatalf("order %+v, want it to stand and to ask for attention", o)
+			t.Fatalf("order %+v, want it confirmed and in need of attention", o)
 		}
 	}
 
 	redrive := func(dryRun bool) map[string]int {
-		var answer struct{ Outcomes map[string]int }
+		var response struct{ Outcomes map[string]int }
 
 		body := fmt.Sprintf(`{"kind":"points","signature":%q,"dry_run":%t,"limit":1000}`, groups.Groups[0].Signature, dryRun)
-		if status := api.send("POST", "/dead-letters/redrive", body, &answer); status != http.StatusOK {
+		if status := api.send("POST", "/dead-letters/redrive", body, &response); status != http.StatusOK {
 			t.Fatalf("redrive: %d", status)
 		}
 
-		return answer.Outcomes
+		return response.Outcomes
 	}
 
 	if got := redrive(true); got["eligible"] != orders {
@@ -169,7 +170,7 @@ func TestPointsBreakAndAreMended(t *testing.T) {
 	audited(t, url)
 }
 
-// Inventory fails under load: the orders fail, and net to zero.
+// The table of stock fails under load: the orders fail and net to zero.
 func TestInventoryBreaksAndOrdersFail(t *testing.T) {
 	t.Parallel()
 
@@ -193,7 +194,7 @@ func TestInventoryBreaksAndOrdersFail(t *testing.T) {
 	audited(t, url)
 }
 
-// 500 orders race for 100 items, and half of them are cancelled at random moments.
+// 500 orders compete for 100 items, and half of them are cancelled at random moments.
 func TestARaceForStockWithCancellations(t *testing.T) {
 	t.Parallel()
 
@@ -223,7 +224,7 @@ func TestARaceForStockWithCancellations(t *testing.T) {
 				clients.Go(func() {
 					time.Sleep(rand.N(300 * time.Millisecond))
 
-					if status := api.send("POST", "/orders/"+o.ID.String()+"/cancel", `{"reason":"changed my mind"}`, nil); status != http.StatusOK && status != http.StatusConflict {
+					if status := api.send("POST", "/orders/"+o.ID+"/cancel", `{"reason":"changed my mind"}`, nil); status != http.StatusOK && status != http.StatusConflict {
 						t.Errorf("cancel %d: %d", n, status)
 					}
 				})

@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -18,7 +17,7 @@ import (
 
 var update = flag.Bool("update", false, "write the generated files")
 
-// openapi.yaml and README's tables are made from the program.
+// openapi.yaml and README's tables are generated from the program.
 func TestGeneratedFilesAreUpToDate(t *testing.T) {
 	t.Parallel()
 
@@ -50,11 +49,11 @@ func TestGeneratedFilesAreUpToDate(t *testing.T) {
 	}
 
 	if n := strings.Count(text, "\n"); n > 150 {
-		t.Errorf("README has %d lines; it is to be read in one go, so 150 at most", n)
+		t.Errorf("README has %d lines; a reader reads at most 150 at once", n)
 	}
 }
 
-// section replaces what stands between the section's two marks.
+// section replaces the text between the section's two marks.
 func section(t *testing.T, text, name, content string) string {
 	t.Helper()
 
@@ -66,18 +65,21 @@ func section(t *testing.T, text, name, content string) string {
 	return marks.ReplaceAllString(text, "${1}"+strings.ReplaceAll(content, "$", "$$")+"${2}")
 }
 
+// settingsTable lists the settings as --help does, with the defaults that other packages define.
 func settingsTable() string {
 	var table strings.Builder
 
 	table.WriteString("| variable | default | |\n|---|---|---|\n")
 
-	for field := range reflect.TypeFor[config]().Fields() {
-		fallback := field.Tag.Get("default")
-		if fallback != "" {
-			fallback = "`" + fallback + "`"
-		}
+	for _, flag := range newParser(&cli{}).Model.Flags {
+		for _, variable := range flag.Envs {
+			fallback := flag.Default
+			if fallback != "" {
+				fallback = "`" + fallback + "`"
+			}
 
-		fmt.Fprintf(&table, "| `%s` | %s | %s |\n", field.Tag.Get("env"), fallback, field.Tag.Get("help"))
+			fmt.Fprintf(&table, "| `%s` | %s | %s |\n", variable, fallback, flag.Help)
+		}
 	}
 
 	return table.String()
@@ -88,17 +90,8 @@ func jobsTable() string {
 
 	table.WriteString("| kind | queue | attempts | does |\n|---|---|---|---|\n")
 
-	for _, kind := range []struct{ name, does string }{
-		{jobs.Inventory{}.Kind(), "takes the stock of all lines or none: confirms the order, or rejects it and undoes the rest"},
-		{jobs.Points{}.Kind(), "+10 points for the customer"},
-		{jobs.Notification{}.Kind(), "a message in the customer's inbox"},
-		{jobs.Expire{}.Kind(), "at a held order's deadline: ends it if it is not paid"},
-		{jobs.Compensate{}.Kind(), "every 30 s: redrives dead letters or undoes their orders, expires overdue orders, adopts orphans"},
-		{jobs.Audit{}.Kind(), "every 5 min: proves the invariants on what is new"},
-		{jobs.Prune{}.Kind(), "every minute: deletes Idempotency-Keys past 24 hours, and completed jobs past 5 minutes"},
-	} {
-		p := jobs.PolicyOf(kind.name)
-		fmt.Fprintf(&table, "| `%s` | %s | %d | %s |\n", kind.name, p.Queue, cmp.Or(p.MaxAttempts, jobs.Defaults().Attempts), kind.does)
+	for _, p := range jobs.Policies() {
+		fmt.Fprintf(&table, "| `%s` | %s | %d | %s |\n", p.Kind, p.Queue, cmp.Or(p.MaxAttempts, jobs.Defaults().Attempts), p.Does)
 	}
 
 	return table.String()

@@ -80,8 +80,8 @@ func (f *fleet) place(n int) {
 	f.placed += n
 }
 
-// busy places orders whose points cannot be given until release, and waits until
-// the worker is running some of the jobs. It returns its id.
+// busy places orders whose points cannot be given until release, and waits until the
+// worker runs some of their jobs. It returns the worker's id.
 func (f *fleet) busy(p *process) (worker string, release func()) {
 	f.t.Helper()
 
@@ -132,22 +132,22 @@ func (f *fleet) settled() time.Duration {
 	return time.Since(begin)
 }
 
-// exact checks that everything is there, and once, and that River's rescuer had no part in it.
+// exact checks that every effect is there, once, and that River's rescuer had no part in it.
 func (f *fleet) exact() {
 	f.t.Helper()
 
 	for sql, want := range map[string]int{
-		`SELECT count(*) FROM orders WHERE status = 'confirmed'`:                             f.placed,
-		`SELECT count(*) FROM stock_movements WHERE kind = 'deduct' AND quantity = 1`:        f.placed,
-		`SELECT count(*) FROM stock_movements`:                                               f.placed,
-		`SELECT 10000 - available FROM products WHERE sku = 'tea'`:                           f.placed,
-		`SELECT count(*) FROM points_entries WHERE kind = 'earn' AND points = 10`:            f.placed,
-		`SELECT count(*) FROM points_entries`:                                                f.placed,
-		`SELECT sum(balance)::int FROM points_balances`:                                      f.placed * 10,
-		`SELECT count(*) FROM notifications`:                                                 f.placed,
-		`SELECT count(*) FROM dead_letters`:                                                  0,
-		`SELECT count(*) FROM river_job WHERE metadata ? 'river:rescue_count'`:               0,
-		`SELECT count(*) FROM river_job WHERE (metadata->>'orders:returned')::int > attempt`: 0, // none was returned twice
+		`SELECT count(*) FROM orders WHERE status = 'confirmed'`:                            f.placed,
+		`SELECT count(*) FROM stock_movements WHERE kind = 'deduct' AND quantity = 1`:       f.placed,
+		`SELECT count(*) FROM stock_movements`:                                              f.placed,
+		`SELECT 10000 - available FROM products WHERE sku = 'tea'`:                          f.placed,
+		`SELECT count(*) FROM points_entries WHERE kind = 'earn' AND points = 10`:           f.placed,
+		`SELECT count(*) FROM points_entries`:                                               f.placed,
+		`SELECT sum(balance)::int FROM points_balances`:                                     f.placed * 10,
+		`SELECT count(*) FROM notifications`:                                                f.placed,
+		`SELECT count(*) FROM dead_letters`:                                                 0,
+		`SELECT count(*) FROM river_job WHERE metadata ? 'river:rescue_count'`:              0,
+		`SELECT count(*) FROM river_job WHERE (metadata->>'orders:rescued')::int > attempt`: 0, // none was rescued twice
 	} {
 		var got int
 		if err := f.pool.QueryRow(f.t.Context(), sql).Scan(&got); err != nil || got != want {
@@ -159,8 +159,8 @@ func (f *fleet) exact() {
 // kills is how many workers the test below kills, one after the other.
 const kills = 3
 
-// A worker is killed in the middle of its work: what it was doing goes on at once
-// elsewhere, long before River's rescuer looks (after 20 to 50 s), and happens once.
+// A worker is killed in the middle of its work. Another one takes over its jobs at
+// once, long before River's rescuer looks (after 20 to 50 s). Each effect happens once.
 func TestAKilledWorkerIsNoticedAtOnce(t *testing.T) {
 	t.Parallel()
 
@@ -186,13 +186,13 @@ func TestAKilledWorkerIsNoticedAtOnce(t *testing.T) {
 		eventually(t, f.pool, 0, fmt.Sprintf(`SELECT count(*) FROM river_leader WHERE leader_id = '%s' OR expires_at < now()`, worker))
 		t.Logf("and a leader after %v", time.Since(begin).Round(time.Millisecond))
 
-		if n := 0; f.pool.QueryRow(t.Context(), `SELECT returned FROM workers WHERE id = $1 AND ended_at IS NOT NULL`, worker).Scan(&n) != nil || n == 0 {
-			t.Errorf("no job was returned for %s", worker)
+		if n := 0; f.pool.QueryRow(t.Context(), `SELECT rescued FROM workers WHERE id = $1 AND ended_at IS NOT NULL`, worker).Scan(&n) != nil || n == 0 {
+			t.Errorf("no job of %s was rescued", worker)
 		}
 	}
 
 	f.exact()
-	eventually(t, f.pool, 0, `SELECT count(*) FROM river_job WHERE queue <> 'maintenance' AND attempt > 1`) // it cost no attempt
+	eventually(t, f.pool, 0, `SELECT count(*) FROM river_job WHERE queue <> 'maintenance' AND attempt > 1`) // a rescue costs no attempt
 
 	list := start(t, map[string]string{"DATABASE_URL": f.url}, "workers")
 	if code := list.ended(); code != exitOK || strings.Count(list.output.String(), " false ") != kills || strings.Count(list.output.String(), " true ") != 1 {
@@ -200,9 +200,9 @@ func TestAKilledWorkerIsNoticedAtOnce(t *testing.T) {
 	}
 }
 
-// A process that is stopped, not dead, keeps its lock and its open transactions;
-// its silence betrays it. When it goes on, it does nothing twice, although its
-// connections are gone and runs of it fail.
+// A process that is stopped, not dead, keeps its lock and its open transactions. Its
+// missing heartbeats show it. When it goes on, its connections are gone and attempts
+// fail, but no effect happens twice.
 func TestAStoppedWorkerIsNoticedAndMayComeBack(t *testing.T) {
 	t.Parallel()
 
@@ -216,7 +216,7 @@ func TestAStoppedWorkerIsNoticedAndMayComeBack(t *testing.T) {
 
 	begin := time.Now()
 
-	release() // its statement goes through: a transaction that nobody will end
+	release() // its statement goes through, in a transaction that the process cannot end
 
 	f.settled()
 	t.Logf("settled %v after the stop", time.Since(begin).Round(time.Millisecond))
@@ -230,7 +230,7 @@ func TestAStoppedWorkerIsNoticedAndMayComeBack(t *testing.T) {
 	f.settled()
 	f.exact()
 
-	eventually(t, f.pool, 1, fmt.Sprintf(`SELECT count(*) FROM workers WHERE id = '%s' AND returned > 0`, worker))
+	eventually(t, f.pool, 1, fmt.Sprintf(`SELECT count(*) FROM workers WHERE id = '%s' AND rescued > 0`, worker))
 
 	for _, p := range f.workers {
 		if code := p.stop(syscall.SIGTERM); code != 0 {

@@ -1,5 +1,5 @@
-// Command orders is the order service: the API, the workers, and what it takes
-// to run them. See `orders --help`.
+// Command orders is the order service: the API, the workers, and the commands to
+// operate them. See `orders --help`.
 package main
 
 import (
@@ -15,13 +15,13 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// version is set by the linker, which reaches variables only.
+// version is set by the linker, which can set only variables.
 var version = "dev"
 
-// How the collector works, unless GOGC and GOMEMLIMIT say otherwise. What lives is
-// little, and what is thrown away is much: collecting when the heap has grown
-// fivefold instead of twofold saves a fifth of both processes' CPU, for some 50 MiB.
-// Beyond the limit, which is soft, it works as hard as it must.
+// Settings of the garbage collector, unless GOGC and GOMEMLIMIT are set. Few objects
+// stay alive and many are discarded: collecting at five times the live heap instead
+// of twice saves a fifth of the CPU, API and worker alike, and costs some 50 MiB.
+// Above the limit, which is soft, the collector runs as often as it must.
 const (
 	collectAt   = 400       // percent
 	memoryLimit = 160 << 20 // bytes; containers of 256 MiB are common
@@ -36,7 +36,7 @@ func main() {
 		debug.SetMemoryLimit(memoryLimit)
 	}
 
-	// The first signal drains; a second one kills, as the handler is gone by then.
+	// The first signal drains the process. A second one kills it, as the handler is removed by then.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 
@@ -46,37 +46,26 @@ func main() {
 // Exit codes.
 const (
 	exitOK    = 0
-	exitError = 1 // it did not work
-	exitUsage = 2 // it was not asked right
+	exitError = 1 // the command failed
+	exitUsage = 2 // the command line or a setting is wrong
 )
 
-// program is what commands run with.
+// program is what a command runs with.
 type program struct {
 	config
 	ctx    context.Context //nolint:containedctx // the program's own, bound to its commands by kong
 	stdout io.Writer
-	stderr io.Writer // progress, for whoever waits
+	stderr io.Writer // logs and progress
 	log    *slog.Logger
 	quiet  *slog.Logger // for libraries: warnings and worse
 }
 
-// run is the program without the process around it. It returns the exit code.
+// run is the program without its process. It returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var c cli
 
 	exited := -1
-
-	parser, err := kong.New(&c,
-		kong.Name("orders"),
-		kong.Description("An order service whose asynchronous work runs on Postgres itself."),
-		kong.Writers(stdout, stderr),
-		kong.Exit(func(code int) { exited = code }),
-		kong.UsageOnError(),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
-	)
-	if err != nil {
-		panic(err) //nolint:forbidigo // a mistake in the struct below
-	}
+	parser := newParser(&c, kong.Writers(stdout, stderr), kong.Exit(func(code int) { exited = code }))
 
 	if len(args) == 0 {
 		args = []string{"--help"}
@@ -105,21 +94,37 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exitOK
 }
 
+// newParser makes the parser of the command line, which holds the texts of --help.
+func newParser(c *cli, options ...kong.Option) *kong.Kong {
+	parser, err := kong.New(c, append(options,
+		kong.Name("orders"),
+		kong.Description("An order service whose asynchronous work runs on Postgres itself."),
+		kong.UsageOnError(),
+		defaults(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+	)...)
+	if err != nil {
+		panic(err) //nolint:forbidigo // a mistake in the struct below
+	}
+
+	return parser
+}
+
 // cli is the command line: one field a command.
 type cli struct {
 	Config config `embed:""`
 
-	Dev     devCmd         `cmd:"" help:"Run everything in one process: a private Postgres, the API, the workers and River UI."`
-	Serve   serveCmd       `cmd:"" help:"Run the API against DATABASE_URL."`
-	Work    workCmd        `cmd:"" help:"Run the workers against DATABASE_URL."`
-	Migrate migrateCmd     `cmd:"" help:"Bring the database's schema up or down, or tell its version."`
-	Seed    seedCmd        `cmd:"" help:"Add a few demo products with stock."`
+	Dev     devCmd         `cmd:"" help:"Run everything in one process: a private Postgres, the API, a worker and River UI."`
+	Serve   serveCmd       `cmd:"" help:"Run the API on the database at DATABASE_URL."`
+	Work    workCmd        `cmd:"" help:"Run a worker on the database at DATABASE_URL."`
+	Migrate migrateCmd     `cmd:"" help:"Migrate the database's schema up or down, or print its version."`
+	Seed    seedCmd        `cmd:"" help:"Add demo products with stock."`
 	Report  reportCmd      `cmd:"" help:"Answer an operator's question with a named SQL query."`
-	Audit   auditCmd       `cmd:"" help:"Prove the invariants on all of the data; exit 1 when one is broken."`
-	Letters deadLettersCmd `cmd:"" name:"dead-letters" help:"See the jobs that were given up, and do their work again."`
-	Workers workersCmd     `cmd:"" help:"List the worker processes, and those found dead within the hour."`
-	Health  healthCmd      `cmd:"" help:"Ask the process at ORDERS_LISTEN whether it is ready; exit 1 when not."`
-	Show    configCmd      `cmd:"" name:"config" help:"Print the settings in force, secrets redacted."`
+	Audit   auditCmd       `cmd:"" help:"Check the invariants on all data; exit with code 1 if one is broken."`
+	Letters deadLettersCmd `cmd:"" name:"dead-letters" help:"List the jobs that were given up, redrive their work, or resolve them."`
+	Workers workersCmd     `cmd:"" help:"List the workers, and those found dead within the last hour."`
+	Health  healthCmd      `cmd:"" help:"Check whether the process at ORDERS_LISTEN is ready; exit with code 1 if it is not."`
+	Show    configCmd      `cmd:"" name:"config" help:"Print the settings in force, with secrets redacted."`
 	Version versionCmd     `cmd:"" help:"Print the program's version."`
 }
 

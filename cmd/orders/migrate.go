@@ -5,12 +5,13 @@ import (
 	"fmt"
 
 	"orders/db"
+	"orders/db/schema"
 )
 
 type migrateCmd struct {
-	Up      migrateUpCmd      `cmd:"" help:"Bring the schema to this program's version: River's line, then ours."`
-	Down    migrateDownCmd    `cmd:"" help:"Take back our newest migration."`
-	Version migrateVersionCmd `cmd:"" help:"Tell where the schema stands."`
+	Up      migrateUpCmd      `cmd:"" help:"Migrate the schema to this program's version: River's migrations first, then ours."`
+	Down    migrateDownCmd    `cmd:"" help:"Revert our newest migration."`
+	Version migrateVersionCmd `cmd:"" help:"Print the version of the schema and of this program."`
 }
 
 type migrateUpCmd struct{}
@@ -20,7 +21,7 @@ func (migrateUpCmd) Run(p *program) error {
 		return err
 	}
 
-	if err := db.MigrateUp(p.ctx, p.DatabaseURL); err != nil {
+	if err := schema.Up(p.ctx, p.DatabaseURL); err != nil {
 		return err
 	}
 
@@ -28,8 +29,8 @@ func (migrateUpCmd) Run(p *program) error {
 }
 
 type migrateDownCmd struct {
-	All bool `help:"Take back everything, River's tables, too: all data is lost. Wants --yes."`
-	Yes bool `help:"All data may be lost."`
+	All bool `help:"Revert all migrations, River's too: all data is lost. Needs --yes."`
+	Yes bool `help:"Confirm that all data may be lost."`
 }
 
 func (c migrateDownCmd) Run(p *program) error {
@@ -38,10 +39,10 @@ func (c migrateDownCmd) Run(p *program) error {
 	}
 
 	if c.All && !c.Yes {
-		return errors.New("migrate down --all loses all orders; add --yes if they may be lost")
+		return errors.New("migrate down --all deletes all orders; add --yes to confirm")
 	}
 
-	if err := db.MigrateDown(p.ctx, p.DatabaseURL, c.All); err != nil {
+	if err := schema.Down(p.ctx, p.DatabaseURL, c.All); err != nil {
 		return err
 	}
 
@@ -61,12 +62,12 @@ func (migrateVersionCmd) Run(p *program) error {
 	}
 	defer pool.Close()
 
-	at, err := db.SchemaVersion(p.ctx, pool)
+	at, err := schema.VersionOf(p.ctx, pool)
 	if err != nil {
 		return err
 	}
 
-	program, err := db.ProgramVersion(pool)
+	program, err := schema.ProgramVersion(pool)
 	if err != nil {
 		return err
 	}

@@ -12,8 +12,8 @@ import (
 
 const oneTea = `{"user_id":"u-1","lines":[{"sku":"tea","quantity":1}]}`
 
-// Without workers orders are accepted until their work waits too long, and again
-// when there are workers. Each that was accepted settles, and no other is there.
+// Without workers, orders are accepted until their work would wait too long. With
+// workers, they are accepted again. All accepted orders settle, and there are no others.
 func TestServeRefusesOrdersWhileWorkWaitsTooLong(t *testing.T) {
 	t.Parallel()
 
@@ -58,7 +58,7 @@ func TestServeRefusesOrdersWhileWorkWaitsTooLong(t *testing.T) {
 		t.Errorf("%d orders were accepted before the first was refused", accepted)
 	}
 
-	// Beyond half as much again, none is accepted, where it is to be refused at all.
+	// When work waits half as long again, no order is accepted, unless the process never refuses.
 	time.Sleep(3 * time.Second)
 
 	for range 20 {
@@ -68,7 +68,7 @@ func TestServeRefusesOrdersWhileWorkWaitsTooLong(t *testing.T) {
 	}
 
 	if _, status, err := patient.place("", oneTea); status != http.StatusCreated {
-		t.Errorf("of the one that never refuses: %d, %v", status, err)
+		t.Errorf("the process that never refuses: %d, %v", status, err)
 	}
 
 	accepted++
@@ -96,7 +96,7 @@ func TestServeRefusesOrdersWhileWorkWaitsTooLong(t *testing.T) {
 	eventually(t, pool, accepted, `SELECT count(*) FROM orders`)
 }
 
-func TestMaxWaitIsASecondOrMoreOrNone(t *testing.T) {
+func TestMaxWaitIsASecondOrMoreOrZero(t *testing.T) {
 	t.Parallel()
 
 	for _, wait := range []string{"-1s", "10ms"} {

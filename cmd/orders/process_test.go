@@ -22,19 +22,19 @@ import (
 	"orders/db"
 	"orders/db/dbtest"
 	"orders/db/local"
-	"orders/order"
+	"orders/db/schema"
 )
 
 var binDir string
 
 func TestMain(m *testing.M) {
-	code := dbtest.Run(m, db.MigrateUp)
+	code := dbtest.Run(m, schema.Up)
 
 	os.RemoveAll(binDir)
 	os.Exit(code)
 }
 
-// binary builds the program as users get it, once for all tests.
+// binary builds the program once for all tests.
 var binary = sync.OnceValues(func() (string, error) {
 	var err error
 	if binDir, err = os.MkdirTemp("", "orders-bin-"); err != nil {
@@ -59,7 +59,7 @@ type process struct {
 	url    string        // of its API
 }
 
-// start runs the program with the settings; they are all it sees of the environment.
+// start runs the program. Its environment holds the settings, PATH, HOME and the way to Postgres.
 func start(t *testing.T, settings map[string]string, args ...string) *process {
 	t.Helper()
 
@@ -112,7 +112,7 @@ func (p *process) ready() *process {
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		select {
 		case <-p.done:
-			p.t.Fatalf("it ended: %s", p.output)
+			p.t.Fatalf("it has ended: %s", p.output)
 		default:
 		}
 
@@ -143,7 +143,7 @@ func (p *process) ended() int {
 	select {
 	case <-p.done:
 	case <-time.After(time.Minute):
-		p.t.Fatalf("it is still there after a minute: %s", p.output)
+		p.t.Fatalf("it has not ended after a minute: %s", p.output)
 	}
 
 	return p.cmd.ProcessState.ExitCode()
@@ -160,11 +160,16 @@ func (p *process) stop(signal syscall.Signal) int {
 	return p.ended()
 }
 
+// placed is what the tests read of an order that the API returns.
+type placed struct {
+	ID string `json:"id"`
+}
+
 // place sends one POST /orders.
-func (p *process) place(key, body string) (order.Order, int, error) {
+func (p *process) place(key, body string) (o placed, status int, err error) {
 	request, err := http.NewRequestWithContext(p.t.Context(), http.MethodPost, p.url+"/orders", strings.NewReader(body))
 	if err != nil {
-		return order.Order{}, 0, err
+		return o, 0, err
 	}
 
 	request.Header.Set("Content-Type", "application/json")
@@ -175,18 +180,18 @@ func (p *process) place(key, body string) (order.Order, int, error) {
 
 	response, err := client.Do(request)
 	if err != nil {
-		return order.Order{}, 0, err
+		return o, 0, err
 	}
 	defer response.Body.Close()
 
 	data, err := io.ReadAll(response.Body)
 	if err != nil || response.StatusCode != http.StatusCreated {
-		return order.Order{}, response.StatusCode, err
+		return o, response.StatusCode, err
 	}
 
-	var o order.Order
+	err = json.Unmarshal(data, &o)
 
-	return o, response.StatusCode, json.Unmarshal(data, &o)
+	return o, response.StatusCode, err
 }
 
 var client = &http.Client{
@@ -207,8 +212,8 @@ func address(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-// devSettings are those of a `dev` of its own. Whatever becomes of it, its
-// Postgres does not outlive the test.
+// devSettings are the settings of a `dev` of its own. Its Postgres is stopped at the
+// end of the test, even if the program was killed.
 func devSettings(t *testing.T) map[string]string {
 	t.Helper()
 

@@ -8,32 +8,26 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/riverqueue/river"
 
+	"orders/api/operator"
 	"orders/db"
+	"orders/db/deadletter"
+	"orders/db/report"
 	"orders/jobs"
-	"orders/order"
 	"orders/order/flow"
+	"orders/order/repair"
 )
 
 type redriveCmd struct {
 	letterFlags
 
-	JobIDs    []int64 `arg:"" optional:"" name:"job-id" help:"The letters' jobs; without any, the filter picks."`
-	DryRun    bool    `help:"Write nothing, and say what would come of each."`
-	Limit     int     `default:"100" help:"The most letters that the filter picks, those that have waited longest first: 1 to 1000."`
-	Rate      float64 `placeholder:"N" help:"Jobs a second that may begin, of those that the filter picks; 0 for all at once."`
+	JobIDs    []int64 `arg:"" optional:"" name:"job-id" help:"The dead letters' jobs; without them, the filter selects."`
+	DryRun    bool    `help:"Write nothing, and print the outcome that each dead letter would have."`
+	Limit     int     `default:"100" help:"How many dead letters the filter selects at most, the longest waiting first: 1 to 1000."`
+	Rate      float64 `placeholder:"N" help:"How many of the selected jobs may begin a second; 0 for all at once."`
 	Note      string  `help:"Why, in words."`
-	Operation string  `placeholder:"UUID" help:"Names this act, so that repeating it does nothing twice; a new one by default."`
-	JSON      bool    `name:"json" help:"For scripts: an object, as POST /dead-letters/redrive answers."`
-}
-
-// redriveResult is what a redrive came to, as JSON.
-type redriveResult struct {
-	OperationID uuid.UUID            `json:"operation_id"`
-	DryRun      bool                 `json:"dry_run"`
-	Outcomes    map[flow.Outcome]int `json:"outcomes"`
-	Letters     []flow.Redriven      `json:"letters"`
+	Operation string  `placeholder:"UUID" help:"Names this act, so that repeating it does nothing twice; a new id by default."`
+	JSON      bool    `name:"json" help:"For scripts: an object, as POST /dead-letters/redrive returns it."`
 }
 
 func (c redriveCmd) Run(p *program) error {
@@ -42,11 +36,11 @@ func (c redriveCmd) Run(p *program) error {
 		return err
 	}
 
-	result := redriveResult{OperationID: uuid.New(), DryRun: c.DryRun, Outcomes: map[flow.Outcome]int{}, Letters: []flow.Redriven{}}
+	operation := uuid.New()
 
 	if c.Operation != "" {
-		if result.OperationID, err = uuid.Parse(c.Operation); err != nil {
-			return fmt.Errorf("--operation: %q is no UUID", c.Operation)
+		if operation, err = uuid.Parse(c.Operation); err != nil {
+			return fmt.Errorf("--operation: %q is not a UUID", c.Operation)
 		}
 	}
 
@@ -56,8 +50,10 @@ func (c redriveCmd) Run(p *program) error {
 			return err
 		}
 
+		var results []repair.RedriveResult
+
 		err = db.InTx(p.ctx, pool, func(tx pgx.Tx) (err error) {
-			result.Letters, err = c.redrive(p, tx, queue, filter, result.OperationID)
+			results, err = c.redrive(p, tx, queue, filter, operation)
 
 			return err
 		})
@@ -65,26 +61,22 @@ func (c redriveCmd) Run(p *program) error {
 			return err
 		}
 
-		for _, letter := range result.Letters {
-			result.Outcomes[letter.Outcome]++
-		}
-
-		return c.print(p, result)
+		return c.print(p, operation, results)
 	})
 }
 
-// check refuses what would redrive everything by a slip.
-func (c redriveCmd) check() (db.LetterFilter, error) {
+// check refuses what would redrive everything by mistake.
+func (c redriveCmd) check() (deadletter.Filter, error) {
 	filter, err := c.filter()
-	narrowed := filter != db.LetterFilter{}
+	filtered := filter != deadletter.Filter{}
 
 	switch {
 	case err != nil:
 		return filter, err
-	case narrowed && len(c.JobIDs) > 0:
+	case filtered && len(c.JobIDs) > 0:
 		return filter, errors.New("give job ids or a filter, not both")
-	case !narrowed && len(c.JobIDs) == 0:
-		return filter, errors.New("say which letters: job ids, or at least one of --kind, --signature, --order and --reason")
+	case !filtered && len(c.JobIDs) == 0:
+		return filter, errors.New("say which dead letters: job ids, or at least one of --kind, --signature, --order and --reason")
 	case c.Limit < 1 || c.Limit > 1_000:
 		return filter, fmt.Errorf("--limit: %d is not 1 to 1000", c.Limit)
 	case c.Rate != 0 && !(c.Rate >= 0.01 && c.Rate <= 10_000): // NaN is neither
@@ -95,81 +87,39 @@ func (c redriveCmd) check() (db.LetterFilter, error) {
 }
 
 func (c redriveCmd) redrive(
-	p *program, tx pgx.Tx, queue *river.Client[pgx.Tx], filter db.LetterFilter, operation uuid.UUID,
-) ([]flow.Redriven, error) {
+	p *program, tx pgx.Tx, queue *flow.Queue, filter deadletter.Filter, operation uuid.UUID,
+) ([]repair.RedriveResult, error) {
 	if len(c.JobIDs) == 0 {
-		return flow.RedriveMatching(p.ctx, tx, queue, flow.BulkRedrive{
+		return repair.RedriveMatching(p.ctx, tx, queue, repair.BulkRedrive{
 			Filter: filter, OperationID: operation, Actor: shellActor(), Note: c.Note, Limit: c.Limit, Rate: c.Rate,
 		}, c.DryRun)
 	}
 
 	slices.Sort(c.JobIDs)
 
-	var redrives []flow.Redrive
+	var requests []repair.RedriveRequest
 	for _, jobID := range slices.Compact(c.JobIDs) {
-		redrives = append(redrives, flow.Redrive{JobID: jobID, OperationID: operation, Actor: shellActor(), Note: c.Note})
+		requests = append(requests, repair.RedriveRequest{JobID: jobID, OperationID: operation, Actor: shellActor(), Note: c.Note})
 	}
 
-	return flow.RedriveAll(p.ctx, tx, queue, redrives, c.DryRun)
+	return repair.Redrive(p.ctx, tx, queue, requests, c.DryRun)
 }
 
-func (c redriveCmd) print(p *program, result redriveResult) error {
+func (c redriveCmd) print(p *program, operation uuid.UUID, results []repair.RedriveResult) error {
 	if c.JSON {
-		return printJSON(p, result)
+		return printJSON(p, operator.BulkRedriveResultOf(operation, c.DryRun, results))
 	}
 
-	t := db.Table{Columns: []string{"job_id", "outcome", "new_job_id"}}
-
-	for _, letter := range result.Letters {
-		var newJob any
-		if letter.NewJobID != nil {
-			newJob = *letter.NewJobID
-		}
-
-		t.Rows = append(t.Rows, []any{letter.JobID, string(letter.Outcome), newJob})
+	t := report.Table{Columns: []string{"job_id", "outcome", "new_job_id"}}
+	for _, r := range results {
+		t.Rows = append(t.Rows, []any{r.JobID, string(r.Outcome), valueOf(r.NewJobID)})
 	}
 
 	if err := writeTable(p.stdout, t, "table"); err != nil || c.DryRun {
 		return err
 	}
 
-	_, err := fmt.Fprintf(p.stdout, "\noperation %s\n", result.OperationID)
-
-	return err
-}
-
-type resolveLetterCmd struct {
-	JobID  int64  `arg:"" help:"The letter's job."`
-	Reason string `required:"" help:"Why nothing is to be done about it."`
-	JSON   bool   `name:"json" help:"For scripts: an object, as GET /dead-letters/{job_id} has it."`
-}
-
-func (c resolveLetterCmd) Run(p *program) error {
-	return withPool(p, func(pool *pgxpool.Pool) error {
-		var letter db.DeadLetterWhole
-
-		err := db.InTx(p.ctx, pool, func(tx pgx.Tx) (err error) {
-			letter, err = flow.ResolveLetter(p.ctx, tx, c.JobID, shellActor(), c.Reason)
-
-			return err
-		})
-		if err != nil {
-			return spoken(err)
-		}
-
-		if c.JSON {
-			return printJSON(p, letter)
-		}
-
-		return showLetter(p, letter)
-	})
-}
-
-// spoken is a refusal in its own words, without its code.
-func spoken(err error) error {
-	if refusal, ok := errors.AsType[*order.Error](err); ok {
-		return errors.New(refusal.Message)
-	}
+	_, err := fmt.Fprintf(p.stdout, "\noperation %s\n", operation)
 
 	return err
 }

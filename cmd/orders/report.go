@@ -13,11 +13,11 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"orders/db"
+	"orders/db/report"
 )
 
-// writeTable prints a report's answer: as a table for people, as csv, or as json.
-func writeTable(w io.Writer, t db.Table, format string) error {
+// writeTable prints a report's result as a table for people, as csv or as json.
+func writeTable(w io.Writer, t report.Table, format string) error {
 	switch format {
 	case "table":
 		return writeText(w, t)
@@ -26,12 +26,12 @@ func writeTable(w io.Writer, t db.Table, format string) error {
 	case "json":
 		return writeJSON(w, t)
 	default:
-		return fmt.Errorf("unknown format %q: it is table, csv or json", format)
+		return fmt.Errorf("unknown format %q: write table, csv or json", format)
 	}
 }
 
-// writeText aligns the columns; numbers to the right, so that their sizes show.
-func writeText(w io.Writer, t db.Table) error {
+// writeText aligns the columns. Numbers are aligned to the right, to be compared.
+func writeText(w io.Writer, t report.Table) error {
 	if len(t.Rows) == 0 {
 		_, err := fmt.Fprintln(w, "(no rows)")
 
@@ -68,7 +68,7 @@ func writeText(w io.Writer, t db.Table) error {
 }
 
 // numberWidths are the widths of the columns that hold numbers, 0 for the others.
-func numberWidths(t db.Table, lines [][]string) []int {
+func numberWidths(t report.Table, lines [][]string) []int {
 	widths := make([]int, len(t.Columns))
 
 	for n, row := range t.Rows {
@@ -83,7 +83,7 @@ func numberWidths(t db.Table, lines [][]string) []int {
 	return widths
 }
 
-// printable is a value in one line. Error texts come from anywhere: a newline
+// printable writes a value in one line. Error texts come from anywhere: a newline
 // would break the table, and an escape sequence would reach the terminal.
 func printable(value any) string {
 	if value == nil {
@@ -99,9 +99,9 @@ func printable(value any) string {
 	}, plain(value))
 }
 
-func writeCSV(w io.Writer, t db.Table) error {
+func writeCSV(w io.Writer, t report.Table) error {
 	out := csv.NewWriter(w)
-	_ = out.Write(t.Columns) // Flush keeps the error
+	_ = out.Write(t.Columns) // out keeps the error
 
 	for _, row := range t.Rows {
 		record := make([]string, len(row))
@@ -117,7 +117,7 @@ func writeCSV(w io.Writer, t db.Table) error {
 	return out.Error()
 }
 
-// plain is a value as text; null is empty.
+// plain writes a value as text; null is empty.
 func plain(value any) string {
 	switch v := value.(type) {
 	case nil:
@@ -131,9 +131,9 @@ func plain(value any) string {
 	}
 }
 
-// writeJSON writes an array of objects, one a line. It puts them together itself
+// writeJSON writes an array of objects, one a line. It writes the objects itself,
 // because a map would lose the order of the columns.
-func writeJSON(w io.Writer, t db.Table) error {
+func writeJSON(w io.Writer, t report.Table) error {
 	var out bytes.Buffer
 
 	out.WriteString("[")

@@ -4,15 +4,15 @@ import (
 	"fmt"
 	"text/tabwriter"
 
-	"orders/db"
+	"orders/db/report"
 )
 
 type reportCmd struct {
-	Name   string `arg:"" optional:"" help:"Which report; without it, all are listed."`
-	Format string `default:"table" enum:"table,csv,json" help:"table, csv or json."`
+	Name   string `arg:"" optional:"" help:"Name of the report; without it, all reports are listed."`
+	Format string `default:"table" enum:"table,csv,json" help:"Output format: table, csv or json."`
 }
 
-// Run prints a report, or the list of them.
+// Run prints a report, or the list of all reports.
 func (c reportCmd) Run(p *program) error {
 	if c.Name == "" {
 		return listReports(p)
@@ -24,7 +24,7 @@ func (c reportCmd) Run(p *program) error {
 	}
 	defer pool.Close()
 
-	table, err := db.RunReport(p.ctx, pool, c.Name)
+	table, err := report.Run(p.ctx, pool, c.Name)
 	if err != nil {
 		return err
 	}
@@ -34,7 +34,7 @@ func (c reportCmd) Run(p *program) error {
 
 func listReports(p *program) error {
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-	for _, r := range db.Reports() {
+	for _, r := range report.All() {
 		fmt.Fprintf(w, "%s\t%s\n", r.Name, r.Question)
 	}
 

@@ -9,14 +9,14 @@ import (
 	"testing"
 	"time"
 
-	"orders/db"
+	"orders/db/report"
 )
 
-// sample has a value of each type, nulls, and text that means harm.
-func sample() db.Table {
+// sample has a value of each type, nulls, and text that would break a table or a terminal.
+func sample() report.Table {
 	at := time.Date(2026, 3, 1, 13, 30, 0, 0, time.FixedZone("", 3600))
 
-	return db.Table{
+	return report.Table{
 		Columns: []string{"kind", "jobs", "share", "paused", "error", "at"},
 		Rows: [][]any{
 			{"points", int64(7), 0.25, true, "says \"no\",\nthen\t\x1b[31mred <b>", at},
@@ -61,7 +61,7 @@ prune,,,,,2026-03-01T12:30:00Z
 	}
 }
 
-// Other programs must be able to read what is meant for them.
+// Other programs must be able to read csv and json.
 func TestWriteTableIsReadBack(t *testing.T) {
 	t.Parallel()
 
@@ -89,7 +89,7 @@ func TestWriteTableWithoutRows(t *testing.T) {
 		"csv":   "sku,available\n",
 		"json":  "[]\n",
 	} {
-		if got := write(t, db.Table{Columns: []string{"sku", "available"}}, format); got != want {
+		if got := write(t, report.Table{Columns: []string{"sku", "available"}}, format); got != want {
 			t.Errorf("%s: got %q, want %q", format, got, want)
 		}
 	}
@@ -116,7 +116,7 @@ type closed struct{}
 
 func (closed) Write([]byte) (int, error) { return 0, errClosed }
 
-func write(t *testing.T, table db.Table, format string) string {
+func write(t *testing.T, table report.Table, format string) string {
 	t.Helper()
 
 	var out strings.Builder

@@ -8,7 +8,7 @@ import (
 	"orders/order"
 )
 
-// demo is the catalogue of a newcomer.
+// demo is the catalogue of a new database.
 var demo = []order.Product{
 	{SKU: "tea", Name: "Darjeeling, 100 g", Price: 1_250, Currency: "EUR", Available: 10_000},
 	{SKU: "mug", Name: "Mug", Price: 890, Currency: "EUR", Available: 1_000},

@@ -10,12 +10,13 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"orders/db"
+	"orders/db/schema"
 	"orders/workers"
 )
 
 type serveCmd struct{}
 
-// Run serves the API until the program is told to end.
+// Run serves the API until a signal ends the program.
 func (serveCmd) Run(p *program) error {
 	pool, err := openChecked(p)
 	if err != nil {
@@ -41,7 +42,7 @@ func (serveCmd) Run(p *program) error {
 
 type workCmd struct{}
 
-// Run works jobs until the program is told to end.
+// Run works jobs until a signal ends the program.
 func (workCmd) Run(p *program) error {
 	pool, err := openChecked(p)
 	if err != nil {
@@ -71,22 +72,17 @@ func (workCmd) Run(p *program) error {
 	return errors.Join(err, stop())
 }
 
-// startWorkers starts the workers and returns how to end them.
+// startWorkers starts the workers and returns the function that stops them.
 func startWorkers(p *program, pool *pgxpool.Pool) (stop func() error, err error) {
-	concurrency := p.concurrency()
-	for queue, n := range concurrency {
-		if n == 0 {
-			delete(concurrency, queue)
-		}
-	}
+	worked := p.Concurrency.worked()
 
 	w, err := workers.New(workers.Options{
-		Pool:         pool,
-		Log:          p.quiet,
-		Version:      version,
-		Concurrency:  concurrency,
-		Jobs:         p.jobs(),
-		Compensation: p.compensation(),
+		Pool:        pool,
+		Log:         p.quiet,
+		Version:     version,
+		Concurrency: worked,
+		Jobs:        p.jobs(),
+		Rules:       p.rules(),
 	})
 	if err != nil {
 		return nil, err
@@ -96,7 +92,7 @@ func startWorkers(p *program, pool *pgxpool.Pool) (stop func() error, err error)
 		return nil, err
 	}
 
-	p.log.Info("working", "queues", concurrency, "version", version)
+	p.log.Info("working", "concurrency", worked, "version", version)
 
 	return func() error {
 		p.log.Info("draining jobs")
@@ -108,7 +104,7 @@ func startWorkers(p *program, pool *pgxpool.Pool) (stop func() error, err error)
 	}, nil
 }
 
-// openChecked opens DATABASE_URL and refuses a schema that does not fit.
+// openChecked opens DATABASE_URL and refuses a schema of another version.
 func openChecked(p *program) (*pgxpool.Pool, error) {
 	if err := p.needDatabase(); err != nil {
 		return nil, err
@@ -119,7 +115,7 @@ func openChecked(p *program) (*pgxpool.Pool, error) {
 		return nil, err
 	}
 
-	if err := db.CheckSchema(p.ctx, pool); err != nil {
+	if err := schema.Check(p.ctx, pool); err != nil {
 		pool.Close()
 
 		return nil, err
@@ -128,7 +124,7 @@ func openChecked(p *program) (*pgxpool.Pool, error) {
 	return pool, nil
 }
 
-// healthHandler answers the questions of whoever keeps a worker process alive.
+// healthHandler serves the health checks of a worker.
 func healthHandler(ready func(context.Context) error) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
@@ -147,7 +143,7 @@ func healthHandler(ready func(context.Context) error) http.Handler {
 
 type healthCmd struct{}
 
-// Run asks a process on this machine, for container health checks.
+// Run checks a process on this machine. Container health checks call it.
 func (healthCmd) Run(p *program) error {
 	host, port, err := net.SplitHostPort(p.Listen)
 	if err != nil {
@@ -160,14 +156,14 @@ func (healthCmd) Run(p *program) error {
 
 	request, err := http.NewRequestWithContext(p.ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/readyz", nil)
 	if err != nil {
-		return fmt.Errorf("ask: %w", err)
+		return fmt.Errorf("check health: %w", err)
 	}
 
 	client := http.Client{Timeout: headerTimeout}
 
 	response, err := client.Do(request)
 	if err != nil {
-		return fmt.Errorf("ask: %w", err)
+		return fmt.Errorf("check health: %w", err)
 	}
 	defer response.Body.Close()
 

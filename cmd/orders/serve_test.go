@@ -68,7 +68,7 @@ func TestServeAndWorkAsProcessesOfTheirOwn(t *testing.T) {
 	}
 }
 
-// A request that is on its way when the program is told to end gets its answer.
+// A request in flight when a signal ends the program gets its response.
 func TestServeFinishesRequestsInFlight(t *testing.T) {
 	t.Parallel()
 
@@ -86,22 +86,36 @@ func TestServeFinishesRequestsInFlight(t *testing.T) {
 	}
 	defer conn.Close()
 
-	fmt.Fprintf(conn, "POST /orders HTTP/1.1\r\nHost: orders\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body[:10])
-	time.Sleep(100 * time.Millisecond)
+	fmt.Fprintf(conn, "POST /orders HTTP/1.1\r\nHost: orders\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", len(body))
+
+	responses := bufio.NewReader(conn)
+	if line, err := responses.ReadString('\n'); err != nil || !strings.Contains(line, "100 Continue") { // the handler reads the body
+		t.Fatalf("%q, %v", line, err)
+	}
+
+	responses.ReadString('\n')
+	io.WriteString(conn, body[:10])
 
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
 
-	time.Sleep(300 * time.Millisecond)
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		another, err := new(net.Dialer).DialContext(t.Context(), "tcp", listen)
+		if err != nil {
+			break // it drains
+		}
 
-	if _, err := new(net.Dialer).DialContext(t.Context(), "tcp", listen); err == nil {
-		t.Error("it still takes connections")
+		another.Close()
+
+		if time.Now().After(deadline) {
+			t.Fatal("it still accepts connections")
+		}
 	}
 
 	io.WriteString(conn, body[10:])
 
-	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	response, err := http.ReadResponse(responses, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +130,7 @@ func TestServeFinishesRequestsInFlight(t *testing.T) {
 	}
 }
 
-// What cannot work is refused at once, with a sentence that says what to do.
+// What cannot work is refused at once, with a text that says what to do.
 func TestRefusalsSayWhatToDo(t *testing.T) {
 	t.Parallel()
 
@@ -145,7 +159,7 @@ func TestRefusalsSayWhatToDo(t *testing.T) {
 		"work on an empty database": {
 			args: []string{"work"}, settings: map[string]string{"DATABASE_URL": empty}, code: exitError, says: []string{"orders migrate up"},
 		},
-		"serve to the world": {
+		"serve on all addresses": {
 			args: []string{"serve"}, settings: map[string]string{"DATABASE_URL": current, "ORDERS_LISTEN": "0.0.0.0:0"},
 			code: exitUsage, says: []string{"ORDERS_LISTEN", "--insecure"},
 		},
@@ -158,14 +172,14 @@ func TestRefusalsSayWhatToDo(t *testing.T) {
 			code: exitError, says: []string{"in use", "ORDERS_LISTEN"},
 		},
 		"all mistakes at once": {
-			args: []string{"serve"}, settings: map[string]string{"ORDERS_LISTEN": "nowhere", "ORDERS_POINTS_WORKERS": "-1"},
-			code: exitUsage, says: []string{"ORDERS_LISTEN", "points"},
+			args: []string{"serve"}, settings: map[string]string{"ORDERS_LISTEN": "nowhere", "ORDERS_ATTEMPTS": "0"},
+			code: exitUsage, says: []string{"ORDERS_LISTEN", "ORDERS_ATTEMPTS"},
 		},
-		"a command that is not there": {args: []string{"sreve"}, code: exitUsage, says: []string{"sreve", "--help"}},
-		"a report that is not there": {
+		"an unknown command": {args: []string{"sreve"}, code: exitUsage, says: []string{"sreve", "--help"}},
+		"an unknown report": {
 			args: []string{"report", "no-such"}, settings: map[string]string{"DATABASE_URL": current}, code: exitError, says: []string{"settle-times"},
 		},
-		"nobody to ask for health": {args: []string{"health"}, settings: map[string]string{"ORDERS_LISTEN": "127.0.0.1:1"}, code: exitError, says: []string{"refused"}},
+		"health of no process": {args: []string{"health"}, settings: map[string]string{"ORDERS_LISTEN": "127.0.0.1:1"}, code: exitError, says: []string{"refused"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -184,7 +198,7 @@ func TestRefusalsSayWhatToDo(t *testing.T) {
 	}
 }
 
-func TestCommandsThatTell(t *testing.T) {
+func TestCommandsThatPrint(t *testing.T) {
 	t.Parallel()
 
 	url := dbtest.URL(t)
@@ -235,18 +249,18 @@ func TestConfigHidesThePassword(t *testing.T) {
 	}
 }
 
-// A client that never finishes what it began does not hold its connection, nor
-// the program's end.
-func TestServeCutsOffWhoNeverFinishes(t *testing.T) {
+// A client that never finishes its request keeps neither its connection open nor the
+// program from ending.
+func TestServeDisconnectsClientsThatNeverFinish(t *testing.T) {
 	t.Parallel()
 
 	settings := map[string]string{"DATABASE_URL": dbtest.URL(t), "ORDERS_LISTEN": address(t)}
 	start(t, settings, "serve").ready()
 
 	for name, request := range map[string]string{
-		"half a header":                   "GET /orders HTTP/1.1\r\nHost: orders\r\nX-Half",
-		"a body announced, and not asked": "GET /orders HTTP/1.1\r\nHost: orders\r\nContent-Length: 100\r\n\r\n",
-		"a body for nothing":              "POST /nope HTTP/1.1\r\nHost: orders\r\nContent-Length: 100\r\n\r\n",
+		"half a header":                "GET /orders HTTP/1.1\r\nHost: orders\r\nX-Half",
+		"a body that no handler reads": "GET /orders HTTP/1.1\r\nHost: orders\r\nContent-Length: 100\r\n\r\n",
+		"a body for no endpoint":       "POST /nope HTTP/1.1\r\nHost: orders\r\nContent-Length: 100\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -258,7 +272,7 @@ func TestServeCutsOffWhoNeverFinishes(t *testing.T) {
 			defer conn.Close()
 
 			io.WriteString(conn, request)
-			conn.SetReadDeadline(time.Now().Add(time.Minute)) // a wait without end fails the test
+			conn.SetReadDeadline(time.Now().Add(time.Minute)) // an endless wait fails the test
 
 			if _, err := io.Copy(io.Discard, conn); err != nil {
 				t.Errorf("it is still open: %v", err)

@@ -13,7 +13,11 @@ import (
 	"riverqueue.com/riverui"
 
 	"orders/api"
-	"orders/db"
+	"orders/api/admission"
+	"orders/api/stream"
+	"orders/db/change"
+	"orders/db/groupcommit"
+	"orders/db/schema"
 	"orders/jobs"
 	"orders/order"
 	"orders/order/flow"
@@ -21,55 +25,47 @@ import (
 
 const (
 	headerTimeout = 5 * time.Second
-	readTimeout   = 10 * time.Second // of a whole request, a body that nobody asked for included
+	readTimeout   = 10 * time.Second // of a whole request, including a body that no handler reads
 	idleTimeout   = 2 * time.Minute
 	maxHeader     = 32 << 10
-	drainTimeout  = 30 * time.Second // for requests and jobs that run when the program is told to end
+	drainTimeout  = 30 * time.Second // for requests and jobs that run when a signal ends the program
 )
 
 // commits are the group commits that requests share transactions through.
 type commits struct {
-	place  *db.GroupCommit[flow.Placement, flow.Placed]
-	cancel *db.GroupCommit[flow.Cancellation, order.Order]
-	pay    *db.GroupCommit[flow.Payment, order.Order]
+	place  *groupcommit.Group[flow.Placement, flow.Placed]
+	cancel *groupcommit.Group[flow.Cancellation, order.Order]
+	pay    *groupcommit.Group[flow.Payment, order.Order]
 }
 
-// Close serves those who wait. It is for when no request is left.
+// Close commits what callers wait for. Call it when no request is running.
 func (c *commits) Close() {
 	c.place.Close()
 	c.cancel.Close()
 	c.pay.Close()
 }
 
-// newAPI assembles the HTTP side on a pool.
+// newAPI assembles the HTTP handler of the API.
 func newAPI(ctx context.Context, p *program, pool *pgxpool.Pool) (http.Handler, *commits, error) {
 	queue, err := jobs.NewClient(pool, p.quiet, p.jobs())
 	if err != nil {
 		return nil, nil, err
 	}
 
-	ui, err := riverui.NewHandler(&riverui.HandlerOpts{
-		Endpoints: riverui.NewEndpoints(queue, nil),
-		Logger:    p.quiet,
-		Prefix:    "/riverui",
-	})
+	ui, err := startRiverUI(ctx, p, queue)
 	if err != nil {
-		return nil, nil, fmt.Errorf("make River UI: %w", err)
+		return nil, nil, err
 	}
 
-	if err := ui.Start(ctx); err != nil {
-		return nil, nil, fmt.Errorf("start River UI: %w", err)
-	}
-
-	announced := db.GroupOptions{Committed: db.NewAnnouncer(pool).Changed}
+	notifying := groupcommit.Options{Committed: change.NewNotifier(pool).Changed}
 	c := &commits{
-		place:  db.NewGroupCommit(pool, db.GroupOptions{}, flow.Place(queue)), // nobody watches an order before it is placed
-		cancel: db.NewGroupCommit(pool, announced, flow.Cancel),
-		pay:    db.NewGroupCommit(pool, announced, flow.Pay(queue)),
+		place:  groupcommit.New(pool, groupcommit.Options{}, flow.Place(queue)), // no client watches an order before it is placed
+		cancel: groupcommit.New(pool, notifying, flow.Cancel),
+		pay:    groupcommit.New(pool, notifying, flow.Pay(queue)),
 	}
 
-	watch := api.NewWatch(api.WatchOptions{Pool: pool, Log: p.log})
-	context.AfterFunc(ctx, watch.Close) // streams last long: draining does not wait for them
+	watch := stream.NewWatch(stream.Options{Pool: pool, Log: p.log, Encode: api.EncodeOrder})
+	context.AfterFunc(ctx, watch.Close) // streams last for minutes: draining must not wait for them
 
 	handler := api.New(api.Options{ //nolint:contextcheck // requests bring their own
 		Pool:    pool,
@@ -83,32 +79,50 @@ func newAPI(ctx context.Context, p *program, pool *pgxpool.Pool) (http.Handler, 
 		Log:     p.log,
 		Version: version,
 
-		Pressure:     newPressure(ctx, p, pool),
-		RedriveAfter: p.compensation().RedriveAfter,
+		Admission:    newAdmission(ctx, p, pool),
+		RedriveAfter: p.RedriveAfter,
 	})
 
 	return handler, c, nil
 }
 
-// newPressure starts what refuses orders while work waits too long, unless it never is to.
-func newPressure(ctx context.Context, p *program, pool *pgxpool.Pool) *api.Pressure {
+// startRiverUI makes River UI and starts its background queries.
+func startRiverUI(ctx context.Context, p *program, queue *flow.Queue) (http.Handler, error) {
+	ui, err := riverui.NewHandler(&riverui.HandlerOpts{
+		Endpoints: riverui.NewEndpoints(queue, nil),
+		Logger:    p.quiet,
+		Prefix:    "/riverui",
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make River UI: %w", err)
+	}
+
+	if err := ui.Start(ctx); err != nil {
+		return nil, fmt.Errorf("start River UI: %w", err)
+	}
+
+	return ui, nil
+}
+
+// newAdmission starts the admission controller. There is none if ORDERS_MAX_WAIT is 0.
+func newAdmission(ctx context.Context, p *program, pool *pgxpool.Pool) *admission.Controller {
 	if p.MaxWait == 0 {
 		return nil
 	}
 
-	pressure := api.NewPressure(api.PressureOptions{Pool: pool, Log: p.log, MaxWait: p.MaxWait})
-	go pressure.Run(ctx)
+	controller := admission.NewController(admission.Options{Pool: pool, Log: p.log, MaxWait: p.MaxWait})
+	go controller.Run(ctx)
 
-	return pressure
+	return controller
 }
 
-// ready tells whether work can be done: the database is there and its schema fits.
+// ready checks that the database can be reached and that its schema fits.
 func ready(pool *pgxpool.Pool) func(context.Context) error {
-	return func(ctx context.Context) error { return db.CheckSchema(ctx, pool) }
+	return func(ctx context.Context) error { return schema.Check(ctx, pool) }
 }
 
-// listen opens the address, early: a port that is taken is better known before a
-// database is started.
+// listen opens the address. Call it early: a port that is taken should be reported
+// before a database is started.
 func listen(ctx context.Context, address, variable string) (net.Listener, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
@@ -118,13 +132,13 @@ func listen(ctx context.Context, address, variable string) (net.Listener, error)
 	return listener, nil
 }
 
-// serveUntil serves until ctx ends, then lets requests in flight finish.
+// serveUntil serves until ctx ends, and then waits for the requests in flight.
 func serveUntil(ctx context.Context, p *program, listener net.Listener, handler http.Handler) error {
 	server := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
-		ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelDebug), // of connections that break
+		ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelDebug), // errors of single connections
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 	}

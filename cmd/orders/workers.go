@@ -1,13 +1,16 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
-	"orders/db"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"orders/api/operator"
+	"orders/db/liveness"
+	"orders/db/report"
 )
 
 type workersCmd struct {
@@ -16,44 +19,36 @@ type workersCmd struct {
 
 // Run lists the worker processes.
 func (c workersCmd) Run(p *program) error {
-	pool, err := openChecked(p)
-	if err != nil {
-		return err
-	}
-	defer pool.Close()
+	return withPool(p, func(pool *pgxpool.Pool) error {
+		workers, err := liveness.List(p.ctx, pool)
+		if err != nil {
+			return err
+		}
 
-	workers, err := db.Workers(p.ctx, pool)
-	if err != nil {
-		return err
-	}
+		if c.JSON {
+			return printJSON(p, each(workers, operator.WorkerOf))
+		}
 
-	if c.JSON {
-		return json.NewEncoder(p.stdout).Encode(workers)
-	}
-
-	return writeTable(p.stdout, workersTable(workers), "table")
+		return writeTable(p.stdout, workersTable(workers), "table")
+	})
 }
 
-func workersTable(workers []db.Worker) db.Table {
-	t := db.Table{Columns: []string{
-		"id", "alive", "host", "pid", "version", "queues", "running", "returned", "started_at", "seen_at", "ended_at",
+func workersTable(workers []liveness.Worker) report.Table {
+	t := report.Table{Columns: []string{
+		"id", "alive", "host", "pid", "version", "queues", "running", "rescued", "started_at", "seen_at", "ended_at",
 	}}
 
 	for _, w := range workers {
-		var ended any // null while it lives
-		if w.EndedAt != nil {
-			ended = *w.EndedAt
-		}
-
 		t.Rows = append(t.Rows, []any{
-			w.ID, w.Alive, w.Host, int64(w.PID), w.Version, queuesText(w.Queues), w.Running, w.Returned, w.StartedAt, w.SeenAt, ended,
+			w.ID, w.Alive, w.Host, int64(w.PID), w.Version, queuesText(w.Queues), w.Running, w.Rescued,
+			w.StartedAt, w.SeenAt, valueOf(w.EndedAt),
 		})
 	}
 
 	return t
 }
 
-// queuesText is such as "inventory:500 points:500".
+// queuesText writes queues with their concurrency, for example "inventory:500 points:500".
 func queuesText(queues map[string]int) string {
 	words := make([]string, 0, len(queues))
 

@@ -1,4 +1,4 @@
--- sentence: Each order that was rejected, cancelled, expired or failed nets to zero: released what it deducted, keeps no points, and told its customer.
+-- sentence: Each order that was rejected, cancelled, expired or failed nets to zero: its steps are undone or will never happen, it released what it deducted, and its customer was notified.
 -- scope:    orders
 -- columns:
 --   subject  the order
@@ -19,26 +19,43 @@ WITH ended AS (
     FROM stock_movements
     WHERE order_id = ANY($1)
     GROUP BY order_id, sku
-), fault AS (
-    SELECT ended.id, ended.status, format('%s: deducted %s, released %s', sku, deducted, released) AS fault
+), fault (id, status, fault) AS (
+    SELECT
+        ended.id,
+        ended.status,
+        CASE WHEN effect.void IS NULL THEN format('the %s step may still happen', steps.name) ELSE format('the %s step was not undone', steps.name) END
+    FROM ended
+    JOIN steps ON steps.since IS NULL OR ended.id >= uuid_at(steps.since)
+    CROSS JOIN LATERAL (
+        SELECT bool_or(void) AS void
+        FROM step_effects
+        WHERE order_id = ended.id
+            AND step = steps.name
+            AND template = steps.template
+        OFFSET 0
+    ) AS effect
+    WHERE effect.void IS NULL -- no row, so no key that is taken
+        -- A rejected order is what the inventory step came to, not what undid it.
+        OR steps.reversible AND NOT effect.void AND (steps.name <> 'inventory' OR ended.status <> 'rejected')
+    UNION ALL
+    SELECT ended.id, ended.status, format('%s: deducted %s, released %s', sku, deducted, released)
     FROM ended
     JOIN stock ON stock.order_id = ended.id
     WHERE deducted <> released
     UNION ALL
-    SELECT ended.id, ended.status, format('its points add up to %s', sum(points_entries.points))
+    SELECT ended.id, ended.status, format('the balance of its points is %s', sum(points_entries.points))
     FROM ended
     JOIN points_entries ON points_entries.order_id = ended.id
     GROUP BY ended.id, ended.status
     HAVING sum(points_entries.points) <> 0
     UNION ALL
-    SELECT ended.id, ended.status, format('the customer was not told "%s"', due.template)
+    SELECT id, status, format('the customer was not notified %I', status)
     FROM ended
-    CROSS JOIN LATERAL (VALUES ('created'), (ended.status)) AS due (template)
     WHERE NOT EXISTS (
         SELECT
         FROM notifications
         WHERE order_id = ended.id
-            AND template = due.template
+            AND template = ended.status
     )
 )
 SELECT

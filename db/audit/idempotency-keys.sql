@@ -4,8 +4,8 @@
 --   subject  the key, behind its scope
 --   detail   the order it names, and what is wrong with that
 
--- The keys written after $1 up to $2, and those of $3. A key and its order are of one transaction, and so are two
--- keys of one order: a key that has another moment than its order was not written with it.
+-- The keys written after $1 up to $2, and the keys in $3. A key and its order are written in one transaction, so both
+-- have one time: a key with another time was not written with its order.
 WITH audited AS (
     SELECT scope, key, order_id, created_at
     FROM idempotency_keys

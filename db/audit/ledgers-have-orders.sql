@@ -1,26 +1,22 @@
 -- sentence: Each row of a ledger has its order.
 -- scope:    window
 -- columns:
---   subject  the order that there is not
---   detail   how many rows each ledger has of it
+--   subject  the missing order
+--   detail   which ledgers have rows of it
 
--- The rows written after $1 up to $2, and those of the orders of $3. The ledgers have no foreign key to orders, as its
--- check would lock the order.
+-- The rows written after $1 up to $2, and those of the orders in $3. The ledgers have no foreign key to orders: its check
+-- would lock the order.
 WITH written AS (
-    SELECT 'stock_movements' AS ledger, order_id
-    FROM stock_movements
-    WHERE at > $1::timestamptz AND at <= $2::timestamptz
-        OR order_id = ANY($3::text[]::uuid[])
+    SELECT ledger, order_id
+    FROM step_effects
+    WHERE ledger <> 'orders'
+        AND at > $1::timestamptz
+        AND at <= $2::timestamptz
     UNION ALL
-    SELECT 'points_entries', order_id
-    FROM points_entries
-    WHERE at > $1 AND at <= $2
-        OR order_id = ANY($3::text[]::uuid[])
-    UNION ALL
-    SELECT 'notifications', order_id
-    FROM notifications
-    WHERE at > $1 AND at <= $2
-        OR order_id = ANY($3::text[]::uuid[])
+    SELECT ledger, order_id
+    FROM step_effects
+    WHERE ledger <> 'orders'
+        AND order_id = ANY($3::text[]::uuid[])
     UNION ALL
     SELECT 'payments', order_id
     FROM payments

@@ -1,8 +1,8 @@
--- sentence: Only held orders are paid; each held order that is confirmed was paid, and no order that was paid ended but by being cancelled.
+-- sentence: Only held orders are paid; each held order that is confirmed was paid, and no paid order ended in another way than by being cancelled.
 -- scope:    orders
 -- columns:
 --   subject  the order
---   detail   where it stands, and what is wrong with its payment
+--   detail   its status, and what is wrong with its payment
 
 -- Paying and confirming are one transaction.
 SELECT

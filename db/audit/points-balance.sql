@@ -4,7 +4,7 @@
 --   subject  the customer
 --   detail   what the balance is, and what the entries add up to
 
--- The customers who got an entry after $1 up to $2, and those of $3; everybody when $2 is infinity. All of their
+-- The customers with an entry after $1 up to $2, and those in $3; all customers when $2 is infinity. All of their
 -- entries are added up: one customer has few, and one snapshot has entries and balance of the same transactions.
 WITH customer AS (
     SELECT user_id

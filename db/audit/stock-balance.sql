@@ -4,9 +4,8 @@
 --   subject  the sku
 --   detail   what is available, and what the ledgers say
 
--- One statement reads one snapshot: a movement and the stock it changes are of one transaction, so what is being
--- worked meanwhile makes no difference. $1 is the moment up to which audit_stock_sums has the sums; -infinity adds
--- everything up.
+-- One statement reads one snapshot. A movement and the stock that it changes are of one transaction, so the system may go
+-- on working meanwhile. $1 is the time up to which audit_stock_sums has the sums; with -infinity, everything is added up.
 WITH booked AS (
     SELECT sku, received, deducted, released
     FROM audit_stock_sums

@@ -24,7 +24,7 @@ import (
 // tests is the one server of this test process; Main sets it.
 var tests *server
 
-// Main runs a package's tests and removes whatever they made. migrate brings a new database to the
+// Main runs a package's tests and removes what they made. migrate brings a new database to the
 // current schema; it is injected because the package that migrates is itself tested with dbtest.
 // Without it the template is empty.
 func Main(m *testing.M, migrate func(ctx context.Context, url string) error) {
@@ -63,6 +63,23 @@ func Pool(tb testing.TB) *pgxpool.Pool {
 	}
 	tb.Cleanup(func() { closePool(tb, pool) })
 	return pool
+}
+
+// Open is [Pool] for an example, which has no testing.TB; drop removes the database.
+func Open(ctx context.Context) (pool *pgxpool.Pool, drop func(), err error) {
+	name, err := tests.migrated(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	if pool, err = pgxpool.New(ctx, tests.url(name)); err != nil {
+		return nil, nil, fmt.Errorf("open pool: %w", err)
+	}
+	return pool, func() {
+		pool.Close()
+		if err := tests.drop(ctx, name); err != nil {
+			fmt.Fprintln(os.Stderr, "dbtest:", err)
+		}
+	}, nil
 }
 
 func create(tb testing.TB, newDatabase func(*server, context.Context) (string, error)) string {

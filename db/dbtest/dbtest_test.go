@@ -50,7 +50,7 @@ func TestURLEndsWithTest(t *testing.T) { //nolint:tparallel // its subtest ends 
 	var url string
 	t.Run("test", func(t *testing.T) {
 		url = dbtest.URL(t)
-		connect(t, url) // and stays so: nobody keeps a database from being dropped
+		connect(t, url) // and stays connected: that must not keep the database from being dropped
 	})
 	_, err := pgx.Connect(t.Context(), url)
 	var refused *pgconn.PgError

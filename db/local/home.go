@@ -101,7 +101,7 @@ func (h home) lock() (*os.File, error) {
 }
 
 // openSockets makes the socket directory. Its mode is all that protects the server, which trusts
-// whoever reaches the socket; so in a temporary directory, where anybody may plant one under this
+// every process that reaches the socket; so in a temporary directory, where any user may plant one under this
 // name, it must turn out to be ours.
 func (h home) openSockets() error {
 	if err := os.Mkdir(h.sockets, 0o700); err != nil && !errors.Is(err, os.ErrExist) {

@@ -10,34 +10,34 @@ import (
 	"github.com/google/uuid"
 
 	"orders/db"
+	"orders/db/groupcommit"
 	"orders/order"
 	"orders/order/flow"
+	"orders/order/ordertest"
 )
 
 // A step looks at no more than its share, and what is behind it is not looked at again.
 func TestAuditIsBounded(t *testing.T) {
 	t.Parallel()
 
-	b := setup(t, map[string]int64{"tea": 1_000})
+	b := ordertest.Setup(t, map[string]int64{"tea": 1_000})
 
 	const orders = 60
 
 	ids := make([]uuid.UUID, 0, orders)
 	for range orders {
-		ids = append(ids, b.order(line("tea", 1)))
+		ids = append(ids, b.Order(ordertest.Line("tea", 1)))
 	}
 
-	for _, step := range steps {
-		b.run(step, ids...)
-	}
+	b.Settle(ids...)
 
-	b.exec(`UPDATE orders SET created_at = moment, updated_at = moment FROM (SELECT id, now() - interval '1 hour' + rank() OVER (ORDER BY id) * interval '1 second' AS moment FROM orders) AS o WHERE o.id = orders.id`)
+	b.Exec(`UPDATE orders SET created_at = moment, updated_at = moment FROM (SELECT id, now() - interval '1 hour' + rank() OVER (ORDER BY id) * interval '1 second' AS moment FROM orders) AS o WHERE o.id = orders.id`)
 
 	for _, ledger := range []string{"stock_movements", "points_entries", "notifications"} {
-		b.exec(`UPDATE ` + ledger + ` SET at = created_at FROM orders WHERE id = order_id`)
+		b.Exec(`UPDATE ` + ledger + ` SET at = created_at FROM orders WHERE id = order_id`)
 	}
 
-	violations, taken := b.auditOn(0, 10)
+	violations, taken := auditOn(b, 0, 10)
 	if len(violations) > 0 || len(taken) != orders/10+1 {
 		t.Errorf("%+v in %d steps", violations, len(taken))
 	}
@@ -48,7 +48,7 @@ func TestAuditIsBounded(t *testing.T) {
 		}
 	}
 
-	if _, again := b.auditOn(0, 10); len(again) != 1 || again[0].Orders != 0 {
+	if _, again := auditOn(b, 0, 10); len(again) != 1 || again[0].Orders != 0 {
 		t.Errorf("with nothing new: %+v", again)
 	}
 }
@@ -58,9 +58,9 @@ func TestAuditIsBounded(t *testing.T) {
 func TestAuditWaitsForOpenTransactions(t *testing.T) {
 	t.Parallel()
 
-	b := setup(t, map[string]int64{"tea": 100, "mug": 100, "pot": 0})
+	b := ordertest.Setup(t, map[string]int64{"tea": 100, "mug": 100, "pot": 0})
 
-	tx, err := b.pool.Begin(t.Context())
+	tx, err := b.Pool.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,9 +70,9 @@ func TestAuditWaitsForOpenTransactions(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	b.history()
+	history(b)
 
-	if violations, _ := b.auditOn(0, 0); len(violations) > 0 {
+	if violations, _ := auditOn(b, 0, 0); len(violations) > 0 {
 		t.Errorf("while it is open: %+v", violations)
 	}
 
@@ -80,7 +80,7 @@ func TestAuditWaitsForOpenTransactions(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	if violations, _ := b.auditOn(0, 0); len(violations) > 0 {
+	if violations, _ := auditOn(b, 0, 0); len(violations) > 0 {
 		t.Errorf("when it has committed: %+v", violations)
 	}
 }
@@ -89,15 +89,15 @@ func TestAuditWaitsForOpenTransactions(t *testing.T) {
 func TestAuditOfARunningSystemFindsNothing(t *testing.T) {
 	t.Parallel()
 
-	b := setup(t, map[string]int64{"tea": 150, "mug": 10_000})
-	groups := map[order.StepName]*db.GroupCommit[uuid.UUID, flow.None]{}
+	b := ordertest.Setup(t, map[string]int64{"tea": 150, "mug": 10_000})
+	groups := map[order.StepName]*groupcommit.Group[uuid.UUID, flow.None]{}
 
-	for name, step := range steps {
-		groups[name] = db.NewGroupCommit(b.pool, db.GroupOptions{MaxBatch: 16}, step)
-		t.Cleanup(groups[name].Close)
+	for _, step := range order.Steps() {
+		groups[step.Name] = groupcommit.New(b.Pool, groupcommit.Options{MaxBatch: 16}, b.Step(step.Name))
+		t.Cleanup(groups[step.Name].Close)
 	}
 
-	cancel := db.NewGroupCommit(b.pool, db.GroupOptions{}, flow.Cancel)
+	cancel := groupcommit.New(b.Pool, groupcommit.Options{}, flow.Cancel)
 	t.Cleanup(cancel.Close)
 
 	var customers sync.WaitGroup
@@ -105,7 +105,7 @@ func TestAuditOfARunningSystemFindsNothing(t *testing.T) {
 	for range 12 {
 		customers.Go(func() {
 			for n := range 25 {
-				placed, err := b.place.Do(t.Context(), placement(uuid.NewString(), line("tea", 1), line("mug", 2)))
+				placed, err := b.Place.Do(t.Context(), ordertest.Placement(uuid.NewString(), ordertest.Line("tea", 1), ordertest.Line("mug", 2)))
 				if err != nil {
 					t.Error(err)
 
@@ -148,13 +148,13 @@ func TestAuditOfARunningSystemFindsNothing(t *testing.T) {
 		default:
 		}
 
-		violations, _ := b.auditOn(100*time.Millisecond, 20)
-		if violations = append(violations, b.prove()...); len(violations) > 0 {
+		violations, _ := auditOn(b, 100*time.Millisecond, 20)
+		if violations = append(violations, b.Violations()...); len(violations) > 0 {
 			t.Fatalf("audit %d: %+v", audits, violations)
 		}
 	}
 
-	if n := b.count(`SELECT count(DISTINCT status) FROM orders`); audits < 2 || n != 3 {
-		t.Errorf("%d audits, %d kinds of orders: that proves nothing", audits, n)
+	if n := b.Count(`SELECT count(DISTINCT status) FROM orders`); audits < 2 || n != 3 {
+		t.Errorf("%d audits, %d kinds of orders: that checks too little", audits, n)
 	}
 }

@@ -8,85 +8,66 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"orders/db"
+	"orders/db/audit"
 	"orders/order"
-	"orders/order/flow"
+	"orders/order/ordertest"
 )
 
 // history makes an order of each kind that there may be, by name.
-func (b *bundle) history() map[string]uuid.UUID {
-	b.t.Helper()
+func history(b *ordertest.Bundle) map[string]uuid.UUID {
+	b.T.Helper()
 
-	keyed := placement("key-1", line("tea", 2), line("mug", 1))
-	if _, err := b.place.Do(b.t.Context(), keyed); err != nil {
-		b.t.Fatal(err)
+	keyed := ordertest.Placement("key-1", ordertest.Line("tea", 2), ordertest.Line("mug", 1))
+	if _, err := b.Place.Do(b.T.Context(), keyed); err != nil {
+		b.T.Fatal(err)
 	}
 
 	o := map[string]uuid.UUID{
 		"confirmed": keyed.OrderID,
-		"paid":      b.held(time.Hour, line("tea", 1)),
-		"rejected":  b.order(line("tea", 1), line("mug", 1_000)),
-		"cancelled": b.order(line("tea", 3)),
-		"withdrawn": b.order(line("tea", 4)),
-		"expired":   b.held(-time.Second, line("mug", 1)),
+		"paid":      b.Held(time.Hour, ordertest.Line("tea", 1)),
+		"rejected":  b.Order(ordertest.Line("tea", 1), ordertest.Line("mug", 1_000)),
+		"cancelled": b.Order(ordertest.Line("tea", 3)),
+		"withdrawn": b.Order(ordertest.Line("tea", 4)),
+		"expired":   b.Held(-time.Second, ordertest.Line("mug", 1)),
 	}
 
-	if _, err := b.cancel(o["withdrawn"], "before anything was done"); err != nil {
-		b.t.Fatal(err)
+	if _, err := b.Cancel(o["withdrawn"], "before anything was done"); err != nil {
+		b.T.Fatal(err)
 	}
 
 	ids := []uuid.UUID{o["confirmed"], o["paid"], o["rejected"], o["cancelled"], o["withdrawn"], o["expired"]}
-	b.run(flow.Reserve, ids...)
-	b.run(flow.Award, o["confirmed"], o["rejected"], o["cancelled"], o["withdrawn"])
-	b.run(notify, ids...)
+	b.Apply(order.Inventory, ids...)
+	b.Apply(order.Points, o["confirmed"], o["rejected"], o["cancelled"], o["withdrawn"])
+	b.Apply(order.Notification, ids...)
 
-	if _, err := b.cancel(o["cancelled"], "changed my mind"); err != nil {
-		b.t.Fatal(err)
+	if _, err := b.Cancel(o["cancelled"], "changed my mind"); err != nil {
+		b.T.Fatal(err)
 	}
 
-	if _, err := b.pay(o["paid"], "pay-1"); err != nil {
-		b.t.Fatal(err)
+	if _, err := b.Pay(o["paid"], "pay-1"); err != nil {
+		b.T.Fatal(err)
 	}
 
-	b.run(flow.Award, o["paid"])
-	b.run(expire, o["expired"])
-	b.exec(`UPDATE river_job SET state = 'completed', finalized_at = now()`)
+	b.Apply(order.Points, o["paid"])
+	b.Expire(o["expired"])
+	b.Exec(`UPDATE river_job SET state = 'completed', finalized_at = now()`)
 
-	o["pending"] = b.order(line("tea", 1))
-	o["awaiting"] = b.held(time.Hour, line("tea", 1))
-	b.run(flow.Reserve, o["awaiting"])
+	o["pending"] = b.Order(ordertest.Line("tea", 1))
+	o["awaiting"] = b.Held(time.Hour, ordertest.Line("tea", 1))
+	b.Apply(order.Inventory, o["awaiting"])
 
 	return o
 }
 
-func (b *bundle) exec(sql string, args ...any) {
-	b.t.Helper()
-
-	if _, err := b.pool.Exec(b.t.Context(), sql, args...); err != nil {
-		b.t.Fatalf("%s: %v", sql, err)
-	}
-}
-
-// prove is an audit of the whole.
-func (b *bundle) prove() []db.Violation {
-	b.t.Helper()
-
-	violations, err := db.Prove(b.t.Context(), b.pool, 0)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-
-	return violations
-}
-
 // auditOn audits what is new, at most limit orders a step.
-func (b *bundle) auditOn(grace time.Duration, limit int) (violations []db.Violation, steps []db.AuditStep) {
-	b.t.Helper()
+func auditOn(b *ordertest.Bundle, grace time.Duration, limit int) (violations []audit.Violation, steps []audit.Increment) {
+	b.T.Helper()
 
 	for again := true; ; again = false {
-		var step db.AuditStep
+		var step audit.Increment
 
-		b.inTx(func(tx pgx.Tx) (err error) {
-			step, err = db.AuditNext(b.t.Context(), tx, db.AuditOptions{Grace: grace, Limit: limit, Again: again})
+		b.InTx(func(tx pgx.Tx) (err error) {
+			step, err = audit.Next(b.T.Context(), tx, audit.Options{Grace: grace, Limit: limit, Again: again})
 
 			return err
 		})
@@ -99,10 +80,10 @@ func (b *bundle) auditOn(grace time.Duration, limit int) (violations []db.Violat
 }
 
 // modes are the two ways to audit.
-var modes = map[string]func(*bundle) []db.Violation{
-	"whole": (*bundle).prove,
-	"incremental": func(b *bundle) []db.Violation {
-		violations, _ := b.auditOn(0, 0)
+var modes = map[string]func(*ordertest.Bundle) []audit.Violation{
+	"full": (*ordertest.Bundle).Violations,
+	"incremental": func(b *ordertest.Bundle) []audit.Violation {
+		violations, _ := auditOn(b, 0, 0)
 
 		return violations
 	},
@@ -111,8 +92,8 @@ var modes = map[string]func(*bundle) []db.Violation{
 func TestAuditOfACleanHistoryFindsNothing(t *testing.T) {
 	t.Parallel()
 
-	b := setup(t, map[string]int64{"tea": 100, "mug": 100, "pot": 0})
-	b.history()
+	b := ordertest.Setup(t, map[string]int64{"tea": 100, "mug": 100, "pot": 0})
+	history(b)
 
 	for name, audit := range modes {
 		for range 2 {
@@ -123,7 +104,7 @@ func TestAuditOfACleanHistoryFindsNothing(t *testing.T) {
 	}
 }
 
-// What is still being worked on, or waits for somebody, is no violation.
+// A step that has a live job, or waits for an operator, is no violation.
 func TestAuditLeavesWhatHasNotSettled(t *testing.T) {
 	t.Parallel()
 
@@ -139,11 +120,11 @@ func TestAuditLeavesWhatHasNotSettled(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			b := setup(t, map[string]int64{"tea": 100, "mug": 100})
-			orders := b.history()
-			b.exec(`DELETE FROM points_entries WHERE order_id = $1`, orders["confirmed"])
-			b.exec(`UPDATE points_balances SET balance = balance - 10`)
-			b.exec(sql)
+			b := ordertest.Setup(t, map[string]int64{"tea": 100, "mug": 100})
+			orders := history(b)
+			b.Exec(`DELETE FROM points_entries WHERE order_id = $1`, orders["confirmed"])
+			b.Exec(`UPDATE points_balances SET balance = balance - 10`)
+			b.Exec(sql)
 
 			for name, audit := range modes {
 				if violations := audit(b); len(violations) > 0 {
@@ -152,11 +133,12 @@ func TestAuditLeavesWhatHasNotSettled(t *testing.T) {
 			}
 
 			// It does not forget them either: what was to do the work goes away behind the watermark.
-			b.exec(`DELETE FROM river_job WHERE kind = 'points'`)
-			b.exec(`DELETE FROM dead_letters`)
+			b.Exec(`DELETE FROM river_job WHERE kind = 'points'`)
+			b.Exec(`DELETE FROM dead_letters`)
 
-			violations, _ := b.auditOn(0, 0)
-			if len(violations) != 2 || violations[0].Invariant != "no-orphans" || violations[1].Invariant != "steps-done" {
+			violations, _ := auditOn(b, 0, 0)
+			if len(violations) != 2 || violations[0].Subject != orders["confirmed"].String() || violations[1].Subject != orders["pending"].String() ||
+				violations[0].Invariant != "open-steps" || violations[1].Invariant != "open-steps" {
 				t.Errorf("then: %+v", violations)
 			}
 		})
@@ -166,17 +148,17 @@ func TestAuditLeavesWhatHasNotSettled(t *testing.T) {
 func TestAuditGraceLeavesYoungOrders(t *testing.T) {
 	t.Parallel()
 
-	b := setup(t, map[string]int64{"tea": 100, "mug": 100})
-	orders := b.history()
-	b.exec(`DELETE FROM river_job`)
-	b.exec(`DELETE FROM notifications WHERE order_id = $1`, orders["confirmed"])
+	b := ordertest.Setup(t, map[string]int64{"tea": 100, "mug": 100})
+	orders := history(b)
+	b.Exec(`DELETE FROM river_job`)
+	b.Exec(`DELETE FROM notifications WHERE order_id = $1`, orders["confirmed"])
 
-	young, err := db.Prove(t.Context(), b.pool, time.Minute)
+	young, err := audit.CheckAll(t.Context(), b.Pool, time.Minute)
 	if err != nil || len(young) > 0 {
 		t.Errorf("%+v, %v", young, err)
 	}
 
-	if violations, steps := b.auditOn(time.Minute, 0); len(violations) > 0 || len(steps) != 1 || steps[0].Orders > 0 {
+	if violations, steps := auditOn(b, time.Minute, 0); len(violations) > 0 || len(steps) != 1 || steps[0].Orders > 0 {
 		t.Errorf("%+v, %+v", violations, steps)
 	}
 }
@@ -185,23 +167,23 @@ func TestAuditGraceLeavesYoungOrders(t *testing.T) {
 func TestAuditSeesLaterMoves(t *testing.T) {
 	t.Parallel()
 
-	b := setup(t, map[string]int64{"tea": 100, "mug": 100})
-	orders := b.history()
+	b := ordertest.Setup(t, map[string]int64{"tea": 100, "mug": 100})
+	orders := history(b)
 
-	if violations, _ := b.auditOn(0, 0); len(violations) > 0 {
+	if violations, _ := auditOn(b, 0, 0); len(violations) > 0 {
 		t.Fatalf("%+v", violations)
 	}
 
 	for _, name := range []string{"confirmed", "awaiting", "pending"} {
-		if _, err := b.cancel(orders[name], "late"); err != nil {
+		if _, err := b.Cancel(orders[name], "late"); err != nil {
 			t.Fatal(err)
 		}
 	}
 
-	b.exec(`DELETE FROM notifications WHERE template = 'cancelled' AND order_id = ANY($1)`,
+	b.Exec(`DELETE FROM notifications WHERE template = 'cancelled' AND order_id = ANY($1)`,
 		[]uuid.UUID{orders["confirmed"], orders["awaiting"], orders["pending"]})
 
-	violations, steps := b.auditOn(0, 0)
+	violations, steps := auditOn(b, 0, 0)
 	if len(violations) != 3 || steps[0].Orders > 5 {
 		t.Errorf("%+v, %+v", violations, steps)
 	}
@@ -210,13 +192,13 @@ func TestAuditSeesLaterMoves(t *testing.T) {
 func TestAuditFindingsLast(t *testing.T) {
 	t.Parallel()
 
-	b := setup(t, map[string]int64{"tea": 100, "mug": 100})
-	orders := b.history()
+	b := ordertest.Setup(t, map[string]int64{"tea": 100, "mug": 100})
+	orders := history(b)
 
-	findings := func() []db.Finding {
+	findings := func() []audit.Finding {
 		t.Helper()
 
-		list, err := db.Findings(t.Context(), b.pool, nil, 100)
+		list, err := audit.Findings(t.Context(), b.Pool, nil, 100)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -224,20 +206,20 @@ func TestAuditFindingsLast(t *testing.T) {
 		return list
 	}
 
-	b.exec(`UPDATE products SET available = available + 1 WHERE sku = 'tea'`)
-	b.exec(`UPDATE points_balances SET balance = balance + 1`)
-	b.exec(`UPDATE idempotency_keys SET key = 'other', order_id = $1`, orders["pending"])
-	b.exec(`DELETE FROM notifications WHERE order_id = $1`, orders["rejected"])
-	b.exec(`INSERT INTO payments (order_id, reference) VALUES ($1, 'x')`, nobody)
+	b.Exec(`UPDATE products SET available = available + 1 WHERE sku = 'tea'`)
+	b.Exec(`UPDATE points_balances SET balance = balance + 1`)
+	b.Exec(`UPDATE idempotency_keys SET key = 'other', order_id = $1`, orders["pending"])
+	b.Exec(`DELETE FROM notifications WHERE order_id = $1`, orders["rejected"])
+	b.Exec(`INSERT INTO payments (order_id, reference) VALUES ($1, 'x')`, noOrder)
 
-	b.auditOn(0, 0)
+	auditOn(b, 0, 0)
 
 	first := findings()
 	if len(first) != 5 {
 		t.Fatalf("%+v", first)
 	}
 
-	b.auditOn(0, 0) // nothing is new
+	auditOn(b, 0, 0) // nothing is new
 
 	for n, f := range findings() {
 		if f.ResolvedAt != nil || !f.FirstSeen.Equal(first[n].FirstSeen) || !f.LastSeen.After(first[n].LastSeen) {
@@ -245,68 +227,68 @@ func TestAuditFindingsLast(t *testing.T) {
 		}
 	}
 
-	b.exec(`UPDATE products SET available = available - 1 WHERE sku = 'tea'`)
-	b.exec(`UPDATE points_balances SET balance = balance - 1`)
-	b.exec(`DELETE FROM idempotency_keys`)
-	b.exec(`DELETE FROM payments WHERE reference = 'x'`)
-	b.run(notify, orders["rejected"])
-	b.inTx(func(tx pgx.Tx) error {
+	b.Exec(`UPDATE products SET available = available - 1 WHERE sku = 'tea'`)
+	b.Exec(`UPDATE points_balances SET balance = balance - 1`)
+	b.Exec(`DELETE FROM idempotency_keys`)
+	b.Exec(`DELETE FROM payments WHERE reference = 'x'`)
+	b.Apply(order.Notification, orders["rejected"])
+	b.InTx(func(tx pgx.Tx) error {
 		_, err := db.Notify(t.Context(), tx, []db.Notice{{OrderID: orders["rejected"], Template: order.NoticeRejected}})
 
 		return err
 	})
 
-	if violations, _ := b.auditOn(0, 0); len(violations) > 0 {
-		t.Errorf("mended: %+v", violations)
+	if violations, _ := auditOn(b, 0, 0); len(violations) > 0 {
+		t.Errorf("repaired: %+v", violations)
 	}
 
 	for _, f := range findings() {
 		if f.ResolvedAt == nil {
-			t.Errorf("mended, but open: %+v", f)
+			t.Errorf("repaired, but open: %+v", f)
 		}
 	}
 
-	b.exec(`UPDATE products SET available = available + 1 WHERE sku = 'tea'`)
-	b.auditOn(0, 0)
+	b.Exec(`UPDATE products SET available = available + 1 WHERE sku = 'tea'`)
+	auditOn(b, 0, 0)
 
 	if f := findings()[0]; f.Subject != "tea" || f.ResolvedAt != nil || f.FirstSeen.Equal(first[len(first)-1].FirstSeen) {
 		t.Errorf("broken anew: %+v", f)
 	}
 }
 
-// A whole audit records what it finds, and mends the sums that the incremental one goes by.
-func TestRecordProof(t *testing.T) {
+// A full audit records what it finds, and corrects the sums that the incremental audit uses.
+func TestRecordCheck(t *testing.T) {
 	t.Parallel()
 
-	b := setup(t, map[string]int64{"tea": 100, "mug": 100})
-	b.history()
-	b.auditOn(0, 0)
-	b.exec(`UPDATE audit_stock_sums SET deducted = deducted + 1 WHERE sku = 'tea'`)
+	b := ordertest.Setup(t, map[string]int64{"tea": 100, "mug": 100})
+	history(b)
+	auditOn(b, 0, 0)
+	b.Exec(`UPDATE audit_stock_sums SET deducted = deducted + 1 WHERE sku = 'tea'`)
 
-	if violations, _ := b.auditOn(0, 0); len(violations) != 1 {
+	if violations, _ := auditOn(b, 0, 0); len(violations) != 1 {
 		t.Errorf("wrong sums: %+v", violations)
 	}
 
-	b.inTx(func(tx pgx.Tx) error {
-		for _, i := range db.Invariants() {
-			found, err := i.Prove(t.Context(), tx, 0, nil)
+	b.InTx(func(tx pgx.Tx) error {
+		for _, i := range audit.Invariants() {
+			found, err := i.Check(t.Context(), tx, 0, nil)
 			if err != nil {
 				return err
 			}
 
-			if err := db.RecordProof(t.Context(), tx, i.Name, found); err != nil {
+			if err := audit.RecordCheck(t.Context(), tx, i.Name, found); err != nil {
 				return err
 			}
 		}
 
-		return db.SumUpStock(t.Context(), tx)
+		return audit.RebuildSums(t.Context(), tx)
 	})
 
-	if open, err := db.OpenFindings(t.Context(), b.pool); err != nil || len(open) > 0 {
-		t.Errorf("open after a proof: %v, %v", open, err)
+	if open, err := audit.OpenFindings(t.Context(), b.Pool); err != nil || len(open) > 0 {
+		t.Errorf("open after a full audit: %v, %v", open, err)
 	}
 
-	if violations, _ := b.auditOn(0, 0); len(violations) > 0 {
+	if violations, _ := auditOn(b, 0, 0); len(violations) > 0 {
 		t.Errorf("right sums: %+v", violations)
 	}
 }

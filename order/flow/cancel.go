@@ -6,27 +6,27 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"orders/db"
+	"orders/db/groupcommit"
 	"orders/order"
 )
 
-// A Cancellation asks for an order to be cancelled.
+// A Cancellation requests that an order is cancelled.
 type Cancellation struct {
 	OrderID uuid.UUID
 	Reason  string
 	Actor   string
 }
 
-// Cancel ends the orders that may still be cancelled. An order that is cancelled
-// already stays as it is, with its first reason; any other is refused with
+// Cancel ends the orders that may be cancelled. An order that was cancelled before stays
+// as it is, with its first reason. An order with another final status is refused with
 // [order.StateConflict].
-func Cancel(ctx context.Context, tx pgx.Tx, items []Cancellation) ([]db.Result[order.Order], error) {
+func Cancel(ctx context.Context, tx pgx.Tx, items []Cancellation) ([]groupcommit.Result[order.Order], error) {
 	ids := make([]uuid.UUID, len(items))
 	for i, item := range items {
 		ids[i] = item.OrderID
 	}
 
-	return lifecycle(ctx, tx, ids, func(locked map[uuid.UUID]*order.Order, results []db.Result[order.Order]) error {
+	return lifecycle(ctx, tx, ids, func(locked map[uuid.UUID]*order.Order, results []groupcommit.Result[order.Order]) error {
 		var endings []ending
 
 		for i, item := range items {

@@ -12,11 +12,12 @@ import (
 
 	"orders/db"
 	"orders/db/dbtest"
+	"orders/order/ordertest"
 )
 
-// A cutter cuts connections around COMMIT, as often as it is told to.
+// A cutter cuts connections around COMMIT, as often as its counts say.
 type cutter struct {
-	before, after atomic.Int64 // cuts left: COMMIT never leaves, or its answer never arrives
+	before, after atomic.Int64 // cuts left: COMMIT is never sent, or its response never arrives
 }
 
 // wire makes the pool's connections go through the cutter.
@@ -85,24 +86,24 @@ func TestPlaceResolvesAnUnknownCommit(t *testing.T) {
 
 			t.Cleanup(pool.Close)
 
-			b := setupOn(t, pool, map[string]int64{"tea": 10})
+			b := ordertest.On(t, pool, map[string]int64{"tea": 10})
 			c.before.Store(cut.before)
 			c.after.Store(cut.after)
 
-			placed, err := b.place.Do(t.Context(), placement(cut.key, line("tea", 1)))
+			placed, err := b.Place.Do(t.Context(), ordertest.Placement(cut.key, ordertest.Line("tea", 1)))
 			if err != nil {
 				t.Fatal(err)
 			}
 
 			if placed.Replayed || len(placed.Order.Lines) != 1 || len(placed.Order.Steps) != 3 {
-				t.Errorf("placed %+v, want the order as new and whole", placed)
+				t.Errorf("placed %+v, want the whole order, as a new one", placed)
 			}
 
 			if c.before.Load() > 0 || c.after.Load() > 0 {
 				t.Errorf("the connection was not cut")
 			}
 
-			if orders, jobs := b.count(`SELECT count(*) FROM orders`), b.count(`SELECT count(*) FROM river_job`); orders != 1 || jobs != 3 {
+			if orders, jobs := b.Count(`SELECT count(*) FROM orders`), b.Count(`SELECT count(*) FROM river_job`); orders != 1 || jobs != 3 {
 				t.Errorf("%d orders, %d jobs; want 1 and 3", orders, jobs)
 			}
 		})

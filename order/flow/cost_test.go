@@ -13,8 +13,10 @@ import (
 
 	"orders/db"
 	"orders/db/dbtest"
+	"orders/db/groupcommit"
 	"orders/order"
 	"orders/order/flow"
+	"orders/order/ordertest"
 )
 
 // counter counts what goes to Postgres.
@@ -54,7 +56,7 @@ func TestThousandOrdersCostAsManyStatementsAsFour(t *testing.T) {
 	const batches = 4
 
 	// With BEGIN and COMMIT, which are a third of them.
-	want := map[string]int64{"place": 7, "reserve": 7, "award": 3, "notify": 3}
+	want := map[string]int64{"place": 7, "inventory": 7, "points": 3, "notification": 3}
 
 	for _, size := range []int{1, 250} {
 		t.Run(fmt.Sprintf("batches of %d", size), func(t *testing.T) {
@@ -63,7 +65,7 @@ func TestThousandOrdersCostAsManyStatementsAsFour(t *testing.T) {
 			b, c := setupCounted(t)
 
 			for range batches {
-				for step, cost := range b.takeThrough(c, size) {
+				for step, cost := range takeThrough(b, c, size) {
 					if cost != want[step] {
 						t.Errorf("%s: %d statements, want %d", step, cost, want[step])
 					}
@@ -74,7 +76,7 @@ func TestThousandOrdersCostAsManyStatementsAsFour(t *testing.T) {
 				t.Errorf("%d transactions, want one a batch and step", n)
 			}
 
-			settled := b.count(`SELECT count(*) FROM orders JOIN points_entries ON order_id = id JOIN notifications USING (order_id) WHERE status = 'confirmed'`)
+			settled := b.Count(`SELECT count(*) FROM orders JOIN points_entries ON order_id = id JOIN notifications USING (order_id) WHERE status = 'confirmed'`)
 			if settled != batches*size {
 				t.Errorf("%d orders are settled, want %d", settled, batches*size)
 			}
@@ -82,7 +84,7 @@ func TestThousandOrdersCostAsManyStatementsAsFour(t *testing.T) {
 	}
 }
 
-func setupCounted(t *testing.T) (*bundle, *counter) {
+func setupCounted(t *testing.T) (*ordertest.Bundle, *counter) {
 	t.Helper()
 
 	c := &counter{}
@@ -101,10 +103,10 @@ func setupCounted(t *testing.T) (*bundle, *counter) {
 
 	t.Cleanup(pool.Close)
 
-	b := setupOn(t, pool, map[string]int64{"tea": 100_000, "mug": 100_000})
+	b := ordertest.On(t, pool, map[string]int64{"tea": 100_000, "mug": 100_000})
 
-	b.inTx(func(tx pgx.Tx) error { // once, River asks what kind of Postgres it is
-		return done(flow.Place(b.queue)(t.Context(), tx, []flow.Placement{placement("", line("tea", 1))}))
+	b.InTx(func(tx pgx.Tx) error { // once, River asks what kind of Postgres it is
+		return done(flow.Place(b.Queue)(t.Context(), tx, []flow.Placement{ordertest.Placement("", ordertest.Line("tea", 1))}))
 	})
 
 	c.statements.Store(0)
@@ -113,37 +115,35 @@ func setupCounted(t *testing.T) (*bundle, *counter) {
 	return b, c
 }
 
-// takeThrough takes a batch of new orders through all steps and tells the statements of each.
-func (b *bundle) takeThrough(c *counter, size int) map[string]int64 {
-	b.t.Helper()
+// takeThrough takes a batch of new orders through all steps and counts the statements of each.
+func takeThrough(b *ordertest.Bundle, c *counter, size int) map[string]int64 {
+	b.T.Helper()
 
 	placements := make([]flow.Placement, size)
-	notices := make([]db.Notice, size)
 	ids := make([]uuid.UUID, size)
 
 	for i := range size {
-		placements[i] = placement(uuid.NewString(), line("tea", 1), line("mug", 2))
+		placements[i] = ordertest.Placement(uuid.NewString(), ordertest.Line("tea", 1), ordertest.Line("mug", 2))
 		ids[i] = placements[i].OrderID
-		notices[i] = db.Notice{OrderID: ids[i], Template: order.NoticeCreated}
 	}
 
 	cost := map[string]int64{}
 	step := func(name string, do func(tx pgx.Tx) error) {
 		before := c.statements.Load()
-		b.inTx(do)
+		b.InTx(do)
 		cost[name] = c.statements.Load() - before
 	}
 
-	step("place", func(tx pgx.Tx) error { return done(flow.Place(b.queue)(b.t.Context(), tx, placements)) })
-	step("reserve", func(tx pgx.Tx) error { return done(flow.Reserve(b.t.Context(), tx, ids)) })
-	step("award", func(tx pgx.Tx) error { return done(flow.Award(b.t.Context(), tx, ids)) })
-	step("notify", func(tx pgx.Tx) error { return done(flow.Notify(b.t.Context(), tx, notices)) })
+	step("place", func(tx pgx.Tx) error { return done(flow.Place(b.Queue)(b.T.Context(), tx, placements)) })
+	for _, s := range order.Steps() {
+		step(string(s.Name), func(tx pgx.Tx) error { return done(b.Step(s.Name)(b.T.Context(), tx, ids)) })
+	}
 
 	return cost
 }
 
 // done is the error of a batch, or the first of its items'.
-func done[T any](results []db.Result[T], err error) error {
+func done[T any](results []groupcommit.Result[T], err error) error {
 	for _, r := range results {
 		if err == nil {
 			err = r.Err

@@ -10,7 +10,7 @@ import (
 	"orders/order"
 )
 
-// An ending is how an order ends other than well.
+// An ending moves an order to a final status.
 type ending struct {
 	order  order.Order // locked by this transaction
 	event  order.Event
@@ -18,13 +18,9 @@ type ending struct {
 	actor  string
 }
 
-// end moves locked orders to the final states of their endings and makes them net
-// to zero, all in this transaction: stock is given back, points are voided or
-// reversed, the customer is told, and the way it ended is kept. Steps of the
-// orders that come later find their keys taken, or the status final.
-//
-// The inbox gets "created" with it, if it is not there yet: a message that the
-// order was created must not come in behind the one that it is over.
+// end moves locked orders to the final statuses of their endings and makes them net to
+// zero. In this transaction, each step is revoked, the customer is notified and the
+// reason is kept. A step that runs later finds its key taken, or the status final.
 func end(ctx context.Context, tx pgx.Tx, endings []ending) error {
 	if len(endings) == 0 {
 		return nil
@@ -45,9 +41,7 @@ func end(ctx context.Context, tx pgx.Tx, endings []ending) error {
 
 		ids = append(ids, e.order.ID)
 		moves = append(moves, db.Move{OrderID: e.order.ID, To: to, Reason: e.reason})
-		notices = append(notices,
-			db.Notice{OrderID: e.order.ID, Template: order.NoticeCreated},
-			db.Notice{OrderID: e.order.ID, Template: order.Template(to)})
+		notices = append(notices, db.Notice{OrderID: e.order.ID, Template: order.Template(to)})
 		events = append(events, db.OrderEvent{
 			OrderID: e.order.ID,
 			Type:    string(to),
@@ -60,12 +54,10 @@ func end(ctx context.Context, tx pgx.Tx, endings []ending) error {
 		return err
 	}
 
-	if err := db.Release(ctx, tx, ids); err != nil {
-		return err
-	}
-
-	if err := db.TakeBackPoints(ctx, tx, ids); err != nil {
-		return err
+	for _, spec := range Specs() {
+		if err := spec.Revoke(ctx, tx, ids); err != nil {
+			return err
+		}
 	}
 
 	if _, err := db.Notify(ctx, tx, notices); err != nil {
@@ -73,4 +65,26 @@ func end(ctx context.Context, tx pgx.Tx, endings []ending) error {
 	}
 
 	return db.RecordEvents(ctx, tx, events)
+}
+
+// GiveUp fails those of the orders that are still pending, as their stock cannot be
+// reserved. It returns the ids of the orders that failed.
+func GiveUp(ctx context.Context, tx pgx.Tx, ids []uuid.UUID, actor string) (map[uuid.UUID]bool, error) {
+	orders, err := db.LockOrders(ctx, tx, ids)
+	if err != nil {
+		return nil, err
+	}
+
+	var endings []ending
+
+	failed := map[uuid.UUID]bool{}
+
+	for _, o := range orders {
+		if _, err := o.Status.Next(order.GiveUp); err == nil {
+			failed[o.ID] = true
+			endings = append(endings, ending{order: o, event: order.GiveUp, reason: "stock could not be reserved", actor: actor})
+		}
+	}
+
+	return failed, end(ctx, tx, endings)
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"orders/db"
+	"orders/db/groupcommit"
 	"orders/order"
 )
 
@@ -16,10 +17,10 @@ const (
 	unsettled = "not processed in time"
 )
 
-// Expire ends those of the held orders that are past their deadline and still not
-// paid. It answers, for an order whose deadline is yet to come, when that is:
-// clocks differ between machines, and the database's decides.
-func Expire(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) ([]db.Result[*time.Time], error) {
+// Expire ends those of the held orders that are past their deadline and not paid. If an
+// order's deadline is still to come, its result is that deadline: clocks differ between
+// machines, and the database's clock decides.
+func Expire(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) ([]groupcommit.Result[*time.Time], error) {
 	orders, err := db.LockOrders(ctx, tx, ids)
 	if err != nil {
 		return nil, err
@@ -47,13 +48,13 @@ func Expire(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) ([]db.Result[*time.
 		}
 	}
 
-	results := make([]db.Result[*time.Time], len(ids))
+	results := make([]groupcommit.Result[*time.Time], len(ids))
 
 	for i, id := range ids {
 		results[i].Value = early[id]
 
 		if !found[id] {
-			results[i].Err = order.Errorf(order.NotFound, "There is no order %s.", id)
+			results[i].Err = notFound(id)
 		}
 	}
 
@@ -61,8 +62,8 @@ func Expire(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) ([]db.Result[*time.
 }
 
 // ExpireOverdue ends at most limit orders that have been pending for longer than
-// deadline, or whose payment is late although their own job should have expired
-// them. It returns how many.
+// deadline, or whose payment is late and whose own job has not expired them. It returns
+// how many it ended.
 func ExpireOverdue(ctx context.Context, tx pgx.Tx, deadline time.Duration, limit int) (int, error) {
 	const grace = time.Minute
 

@@ -10,32 +10,39 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"orders/db"
+	"orders/db/deadletter"
 	"orders/order"
 	"orders/order/flow"
+	"orders/order/ordertest"
+	"orders/order/repair"
 )
 
 // acts are all that can happen to orders, each over a batch.
-func (b *bundle) acts() map[string]func(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
-	step := func(step db.Batch[uuid.UUID, flow.None]) func(context.Context, pgx.Tx, []uuid.UUID) error {
+func acts(b *ordertest.Bundle) map[string]func(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
+	step := func(name order.StepName) func(context.Context, pgx.Tx, []uuid.UUID) error {
 		return func(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
-			_, err := step(ctx, tx, ids)
+			_, err := b.Step(name)(ctx, tx, ids)
 
 			return err
 		}
 	}
 
 	return map[string]func(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error{
-		"reserve": step(flow.Reserve),
-		"award":   step(flow.Award),
-		"notify":  step(notify),
-		"expire":  step(expire),
+		"inventory":    step(order.Inventory),
+		"points":       step(order.Points),
+		"notification": step(order.Notification),
+		"expire": func(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
+			_, err := flow.Expire(ctx, tx, ids)
+
+			return err
+		},
 		"pay": func(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
 			payments := make([]flow.Payment, len(ids))
 			for i, id := range ids {
 				payments[i] = flow.Payment{OrderID: id, Reference: "paid-" + id.String()}
 			}
 
-			_, err := flow.Pay(b.queue)(ctx, tx, payments)
+			_, err := flow.Pay(b.Queue)(ctx, tx, payments)
 
 			return err
 		},
@@ -54,13 +61,17 @@ func (b *bundle) acts() map[string]func(ctx context.Context, tx pgx.Tx, ids []uu
 				return err
 			}
 
-			for _, sweep := range flow.Sweeps(b.queue, flow.DefaultCompensation()) {
+			for _, sweep := range repair.Sweeps(b.Queue, repair.DefaultRules()) {
 				if _, err := sweep(ctx, tx, 100); err != nil {
 					return err
 				}
 			}
 
-			_, err := b.adopt(tx)
+			if _, _, err := repair.MissingJobs(ctx, tx, b.Queue, 100); err != nil {
+				return err
+			}
+
+			_, err := repair.MissingJobsAgain(ctx, tx, b.Queue)
 
 			return err
 		},
@@ -68,58 +79,27 @@ func (b *bundle) acts() map[string]func(ctx context.Context, tx pgx.Tx, ids []uu
 }
 
 // cast are orders in every situation that an act can meet.
-func (b *bundle) cast() []uuid.UUID {
-	b.t.Helper()
+func cast(b *ordertest.Bundle) []uuid.UUID {
+	b.T.Helper()
 
-	old := placement("", line("tea", 1))
-	copy(old.OrderID[:6], []byte{0x01, 0x90}) // placed in 2024
+	old := b.Old(ordertest.Line("tea", 1))
+	confirmed, awarded := b.Order(ordertest.Line("tea", 1)), b.Order(ordertest.Line("tea", 2))
+	waiting, late := b.Held(time.Hour, ordertest.Line("tea", 1)), b.Held(-2*time.Minute, ordertest.Line("tea", 1))
 
-	if _, err := b.place.Do(b.t.Context(), old); err != nil {
-		b.t.Fatal(err)
-	}
+	b.Apply(order.Inventory, confirmed, awarded, waiting, late)
+	b.Apply(order.Points, awarded)
+	b.Apply(order.Notification, awarded)
 
-	confirmed, awarded := b.order(line("tea", 1)), b.order(line("tea", 2))
-	waiting, late := b.held(time.Hour, line("tea", 1)), b.held(-2*time.Minute, line("tea", 1))
-
-	b.run(flow.Reserve, confirmed, awarded, waiting, late)
-	b.run(flow.Award, awarded)
-	b.run(notify, awarded)
-
-	dead := b.order(line("tea", 1))
-	b.kill(order.Inventory, dead)
-	b.kill(order.Points, confirmed)
+	dead := b.Order(ordertest.Line("tea", 1))
+	b.Die("inventory", dead, deadletter.Unknown)
+	b.Die("points", confirmed, deadletter.Unknown)
 
 	return []uuid.UUID{
-		old.OrderID, confirmed, awarded, waiting, late, dead,
-		b.order(line("tea", 1)),
-		b.order(line("tea", 1_000)), // more than there is
-		b.held(time.Hour, line("tea", 1)),
-		b.held(-time.Second, line("tea", 1)),
-	}
-}
-
-// kill discards an order's job of a step, as River does when it gives up.
-func (b *bundle) kill(step order.StepName, id uuid.UUID) {
-	b.t.Helper()
-	b.inTx(func(tx pgx.Tx) error {
-		_, err := tx.Exec(b.t.Context(), `
-			UPDATE river_job
-			SET state = 'discarded',
-				finalized_at = now(),
-				errors = ARRAY['{"at":"2026-01-01T00:00:00Z","attempt":1,"error":"broken","trace":""}'::jsonb]
-			WHERE kind = $1
-				AND args->>'order_id' = $2`, string(step), id.String())
-
-		return err
-	})
-}
-
-// settle runs all steps, as the workers would in the end.
-func (b *bundle) settle(ids []uuid.UUID) {
-	b.t.Helper()
-
-	for _, step := range steps {
-		b.run(step, ids...)
+		old, confirmed, awarded, waiting, late, dead,
+		b.Order(ordertest.Line("tea", 1)),
+		b.Order(ordertest.Line("tea", 1_000)), // more than there is
+		b.Held(time.Hour, ordertest.Line("tea", 1)),
+		b.Held(-time.Second, ordertest.Line("tea", 1)),
 	}
 }
 
@@ -129,19 +109,19 @@ func (b *bundle) settle(ids []uuid.UUID) {
 func TestEveryPairOfActsAtTheSameMoment(t *testing.T) {
 	t.Parallel()
 
-	names := []string{"reserve", "award", "notify", "pay", "cancel", "expire", "compensate"}
+	names := []string{"inventory", "points", "notification", "pay", "cancel", "expire", "compensate"}
 
 	for _, first := range names {
 		t.Run(first, func(t *testing.T) {
 			t.Parallel()
 
-			b := setup(t, map[string]int64{"tea": 200})
+			b := ordertest.Setup(t, map[string]int64{"tea": 200})
 
 			for _, second := range names {
-				ids := b.cast()
-				b.meet(b.acts()[first], b.acts()[second], ids)
-				b.settle(ids)
-				b.invariants()
+				ids := cast(b)
+				meet(b, acts(b)[first], acts(b)[second], ids)
+				b.Settle(ids...)
+				b.Invariants()
 
 				if t.Failed() {
 					t.Fatalf("%s, then %s", first, second)
@@ -152,30 +132,35 @@ func TestEveryPairOfActsAtTheSameMoment(t *testing.T) {
 }
 
 // meet runs first, then, before it commits, second, and commits in that order.
-func (b *bundle) meet(first, second func(context.Context, pgx.Tx, []uuid.UUID) error, ids []uuid.UUID) {
-	b.t.Helper()
+func meet(b *ordertest.Bundle, first, second func(context.Context, pgx.Tx, []uuid.UUID) error, ids []uuid.UUID) {
+	b.T.Helper()
 
 	done := make(chan error, 1)
 
-	b.inTx(func(tx pgx.Tx) error {
-		if err := first(b.t.Context(), tx, ids); err != nil {
+	b.InTx(func(tx pgx.Tx) error {
+		if err := first(b.T.Context(), tx, ids); err != nil {
 			return err
 		}
 
 		go func() {
-			done <- db.InTx(b.t.Context(), b.pool, func(tx pgx.Tx) error { return second(b.t.Context(), tx, ids) })
+			done <- db.InTx(b.T.Context(), b.Pool, func(tx pgx.Tx) error { return second(b.T.Context(), tx, ids) })
 		}()
 
-		select { // until second waits for first, or has ended without
-		case err := <-done:
-			done <- err
-		case <-time.After(30 * time.Millisecond):
-		}
+		for { // until second waits for first, or has ended
+			select {
+			case err := <-done:
+				done <- err
 
-		return nil
+				return nil
+			default:
+				if b.Count(`SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE datname = current_database() AND NOT granted`) > 0 {
+					return nil
+				}
+			}
+		}
 	})
 
 	if err := <-done; err != nil {
-		b.t.Error(fmt.Errorf("second: %w", err))
+		b.T.Error(fmt.Errorf("second: %w", err))
 	}
 }

@@ -7,22 +7,23 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"orders/db"
+	"orders/db/groupcommit"
 	"orders/order"
 )
 
-// lifecycle runs what somebody asks of orders: it locks them in id order, lets do
-// move those that may be moved and refuse the others, and answers with the orders
-// as they are then. An id without an order is refused and not in locked.
+// lifecycle handles requests about orders. It locks the orders in id order and calls do,
+// which moves those that may be moved and refuses the others. The results are the orders
+// as they are then. An id without an order is refused; locked does not have it.
 func lifecycle(
 	ctx context.Context, tx pgx.Tx, ids []uuid.UUID,
-	do func(locked map[uuid.UUID]*order.Order, results []db.Result[order.Order]) error,
-) ([]db.Result[order.Order], error) {
+	do func(locked map[uuid.UUID]*order.Order, results []groupcommit.Result[order.Order]) error,
+) ([]groupcommit.Result[order.Order], error) {
 	orders, err := db.LockOrders(ctx, tx, ids)
 	if err != nil {
 		return nil, err
 	}
 
-	results := make([]db.Result[order.Order], len(ids))
+	results := make([]groupcommit.Result[order.Order], len(ids))
 	locked := make(map[uuid.UUID]*order.Order, len(orders))
 
 	for i := range orders {
@@ -31,7 +32,7 @@ func lifecycle(
 
 	for i, id := range ids {
 		if locked[id] == nil {
-			results[i].Err = order.Errorf(order.NotFound, "There is no order %s.", id)
+			results[i].Err = notFound(id)
 		}
 	}
 

@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"orders/order"
+	"orders/order/ordertest"
 )
 
 // model is what the acts should make of orders of one product, one after the other.
@@ -31,9 +32,9 @@ func (m *model) act(name string, ids []uuid.UUID) {
 		o := m.orders[id]
 
 		switch {
-		case name == "reserve" && o.status == order.Pending && o.quantity > m.stock:
+		case name == "inventory" && o.status == order.Pending && o.quantity > m.stock:
 			o.status = order.Rejected
-		case name == "reserve" && o.status == order.Pending:
+		case name == "inventory" && o.status == order.Pending:
 			m.stock -= o.quantity
 			o.status = order.Confirmed
 
@@ -65,8 +66,8 @@ func TestActsAgreeWithTheModel(t *testing.T) {
 
 	const stock = 12
 
-	b := setup(t, map[string]int64{"tea": stock})
-	acts := b.acts()
+	b := ordertest.Setup(t, map[string]int64{"tea": stock})
+	acts := acts(b)
 	m := &model{stock: stock}
 
 	rapid.Check(t, func(t *rapid.T) {
@@ -86,53 +87,53 @@ func TestActsAgreeWithTheModel(t *testing.T) {
 
 			switch {
 			case o.late:
-				id = b.held(-time.Second, line("tea", o.quantity))
+				id = b.Held(-time.Second, ordertest.Line("tea", o.quantity))
 			case o.held:
-				id = b.held(time.Hour, line("tea", o.quantity))
+				id = b.Held(time.Hour, ordertest.Line("tea", o.quantity))
 			default:
-				id = b.order(line("tea", o.quantity))
+				id = b.Order(ordertest.Line("tea", o.quantity))
 			}
 
 			m.orders[id] = o
 			ids = append(ids, id)
 		}
 
-		act := rapid.SampledFrom([]string{"reserve", "award", "notify", "pay", "cancel", "expire"})
+		act := rapid.SampledFrom([]string{"inventory", "points", "notification", "pay", "cancel", "expire"})
 
 		for range rapid.IntRange(1, 6).Draw(t, "moments") {
 			first, second := act.Draw(t, "first"), act.Draw(t, "second")
 			batch := rapid.SliceOfNDistinct(rapid.SampledFrom(ids), 1, len(ids), rapid.ID).Draw(t, "batch")
 
-			if first == "award" || second == "award" { // enqueued for orders that are not held, or paid
+			if first == "points" || second == "points" { // enqueued for orders that are not held, or paid
 				batch = slices.DeleteFunc(batch, func(id uuid.UUID) bool {
 					return m.orders[id].held && m.orders[id].status != order.Confirmed
 				})
 			}
 
-			b.meet(acts[first], acts[second], batch)
+			meet(b, acts[first], acts[second], batch)
 			m.act(first, slices.Clone(batch))
 			m.act(second, slices.Clone(batch))
 		}
 
-		m.act("reserve", slices.Clone(ids))
-		b.settle(ids)
+		m.act("inventory", slices.Clone(ids))
+		b.Settle(ids...)
 
 		for id, o := range m.orders {
-			if got := b.read(id); got.Status != o.status {
+			if got := b.Read(id); got.Status != o.status {
 				t.Fatalf("order is %s, the model says %s", got.Status, o.status)
 			}
 		}
 
-		if got := int64(b.count(`SELECT available FROM products`)); got != m.stock {
+		if got := int64(b.Count(`SELECT available FROM products`)); got != m.stock {
 			t.Fatalf("%d available, the model says %d", got, m.stock)
 		}
 
 		for id := range m.orders { // the next round begins with the stock that the rest leaves
-			if _, err := b.cancel(id, "next round"); err == nil {
+			if _, err := b.Cancel(id, "next round"); err == nil {
 				m.act("cancel", []uuid.UUID{id})
 			}
 		}
 
-		b.invariants()
+		b.Invariants()
 	})
 }

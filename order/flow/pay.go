@@ -2,44 +2,41 @@ package flow
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/riverqueue/river"
 
 	"orders/db"
-	"orders/jobs"
+	"orders/db/groupcommit"
 	"orders/order"
 )
 
 // A Payment says that a held order has been paid.
 type Payment struct {
 	OrderID   uuid.UUID
-	Reference string // the payment's name at whoever took it
+	Reference string // the payment provider's name for the payment
 }
 
-// Pay confirms the held orders that are paid and enqueues their points. It
-// happens once a reference: the same payment again changes nothing. Refused are
-// orders that do not wait for payment with [order.StateConflict], and references
-// that paid for another order, or a second one for the same, with
-// [order.PaymentReused].
-func Pay(queue *river.Client[pgx.Tx]) db.Batch[Payment, order.Order] {
-	return func(ctx context.Context, tx pgx.Tx, items []Payment) ([]db.Result[order.Order], error) {
+// Pay confirms the held orders that are paid, and enqueues the steps that become due by
+// it. The same payment again changes nothing. If an order does not wait for payment, Pay
+// refuses the payment with [order.StateConflict]. If the reference has paid for another
+// order, or another reference for this order, it refuses with [order.PaymentReused].
+func Pay(queue *Queue) groupcommit.Batch[Payment, order.Order] {
+	return func(ctx context.Context, tx pgx.Tx, items []Payment) ([]groupcommit.Result[order.Order], error) {
 		ids := make([]uuid.UUID, len(items))
 		for i, item := range items {
 			ids[i] = item.OrderID
 		}
 
-		return lifecycle(ctx, tx, ids, func(locked map[uuid.UUID]*order.Order, results []db.Result[order.Order]) error {
+		return lifecycle(ctx, tx, ids, func(locked map[uuid.UUID]*order.Order, results []groupcommit.Result[order.Order]) error {
 			return pay(ctx, tx, queue, items, locked, results)
 		})
 	}
 }
 
 func pay(
-	ctx context.Context, tx pgx.Tx, queue *river.Client[pgx.Tx],
-	items []Payment, locked map[uuid.UUID]*order.Order, results []db.Result[order.Order],
+	ctx context.Context, tx pgx.Tx, queue *Queue,
+	items []Payment, locked map[uuid.UUID]*order.Order, results []groupcommit.Result[order.Order],
 ) error {
 	ids := make([]uuid.UUID, len(items))
 	for i, item := range items {
@@ -51,7 +48,7 @@ func pay(
 		return err
 	}
 
-	// The first payment of an order in the batch is the one that is tried.
+	// Of several payments for an order in the batch, the first counts.
 	due := map[uuid.UUID]string{}
 
 	for i, item := range items {
@@ -78,7 +75,7 @@ func pay(
 		reference := paid[item.OrderID] + taken[item.OrderID]
 		if results[i].Err == nil && reference != item.Reference {
 			results[i].Err = order.Errorf(order.PaymentReused,
-				"The reference has paid for another order, or another reference for this one; a payment pays for one order, once.")
+				"The reference has paid for another order, or this order was paid with another reference; a payment pays for one order.")
 		}
 	}
 
@@ -87,15 +84,15 @@ func pay(
 
 // confirmPaid moves the orders that have just been paid.
 func confirmPaid(
-	ctx context.Context, tx pgx.Tx, queue *river.Client[pgx.Tx], locked map[uuid.UUID]*order.Order, taken map[uuid.UUID]string,
+	ctx context.Context, tx pgx.Tx, queue *Queue, locked map[uuid.UUID]*order.Order, taken map[uuid.UUID]string,
 ) error {
 	if len(taken) == 0 {
 		return nil
 	}
 
 	var (
-		moves []db.Move
-		work  []river.InsertManyParams
+		orders []order.Order
+		moves  []db.Move
 	)
 
 	for id := range taken {
@@ -104,17 +101,9 @@ func confirmPaid(
 			return err
 		}
 
+		orders = append(orders, *locked[id])
 		moves = append(moves, db.Move{OrderID: id, To: to})
-		work = append(work, river.InsertManyParams{Args: jobs.Points{OrderID: id}})
 	}
 
-	if err := db.SetStatus(ctx, tx, moves); err != nil {
-		return err
-	}
-
-	if _, err := queue.InsertManyTx(ctx, tx, work); err != nil {
-		return fmt.Errorf("enqueue points: %w", err)
-	}
-
-	return nil
+	return advance(ctx, tx, queue, orders, moves)
 }

@@ -11,34 +11,35 @@ import (
 	"github.com/riverqueue/river"
 
 	"orders/db"
-	"orders/jobs"
+	"orders/db/groupcommit"
 	"orders/order"
 )
 
-// keyScope is whose Idempotency-Keys they are: those of placing.
+// keyScope is the scope of the Idempotency-Keys of placing.
 const keyScope = "orders"
 
-// A Placement asks for one order.
+// A Placement requests one order.
 type Placement struct {
-	OrderID     uuid.UUID // the caller's choice, so that a second try finds the first
+	OrderID     uuid.UUID // chosen by the caller, so that a second attempt finds the order of the first
 	Draft       order.Draft
 	Key         string // Idempotency-Key, empty for none
 	RequestHash []byte // of the decoded request
 }
 
-// Placed is the order of a placement: new, or an earlier one with the same key.
+// Placed is the order of a placement: a new one, or that of an earlier request with the
+// same key.
 type Placed struct {
 	Order    order.Order
 	Replayed bool
 }
 
-// Place prices the drafts from the catalogue and writes orders, lines, keys and
-// the jobs of their steps: all of it in the one transaction, so that an order
-// that is there has its work, and one that is not has none. Drafts that cannot be
-// priced, and keys that stand for another request, are refused one by one.
-func Place(queue *river.Client[pgx.Tx]) db.Batch[Placement, Placed] {
-	return func(ctx context.Context, tx pgx.Tx, items []Placement) ([]db.Result[Placed], error) {
-		p := placing{items: items, results: make([]db.Result[Placed], len(items)), reload: map[uuid.UUID][]int{}}
+// Place prices the drafts from the catalogue and writes orders, lines, keys and the jobs
+// of the steps. All of it is one transaction: an order that exists has its jobs, and a
+// refused one leaves none behind. An item is refused alone if its draft cannot be priced,
+// or if its key was used with another request.
+func Place(queue *Queue) groupcommit.Batch[Placement, Placed] {
+	return func(ctx context.Context, tx pgx.Tx, items []Placement) ([]groupcommit.Result[Placed], error) {
+		p := placing{items: items, results: make([]groupcommit.Result[Placed], len(items)), reload: map[uuid.UUID][]int{}}
 
 		if err := p.price(ctx, tx); err != nil {
 			return nil, err
@@ -48,7 +49,7 @@ func Place(queue *river.Client[pgx.Tx]) db.Batch[Placement, Placed] {
 			return nil, err
 		}
 
-		if err := p.answerEarlier(ctx, tx); err != nil {
+		if err := p.replayUsed(ctx, tx); err != nil {
 			return nil, err
 		}
 
@@ -60,15 +61,15 @@ func Place(queue *river.Client[pgx.Tx]) db.Batch[Placement, Placed] {
 	}
 }
 
-// placing is one batch on its way: an item leaves it with a refusal, as the
-// replay of an earlier order, or as a new one.
+// placing is the work on one batch. Each item ends as a refusal, as the replay of an
+// earlier order, or as a new order.
 type placing struct {
 	items   []Placement
-	results []db.Result[Placed]
-	fresh   []int               // items on their way to be a new order
+	results []groupcommit.Result[Placed]
+	fresh   []int               // items that are to become new orders
 	orders  []order.Order       // their orders, in the same sequence
 	used    []int               // items whose key may have an order already
-	reload  map[uuid.UUID][]int // orders that were there before, and the items that are to get them
+	reload  map[uuid.UUID][]int // orders that existed before, and the items whose results they are
 }
 
 // price makes orders of the drafts.
@@ -102,7 +103,8 @@ func (p *placing) price(ctx context.Context, tx pgx.Tx) error {
 	return nil
 }
 
-// refuse refuses an item, unless its key turns out to have an order already.
+// refuse refuses an item. If the item's key has an order, that order replaces the refusal
+// later.
 func (p *placing) refuse(i int, err error) {
 	p.results[i].Err = err
 
@@ -111,9 +113,9 @@ func (p *placing) refuse(i int, err error) {
 	}
 }
 
-// claimKeys writes the keys of the fresh items. One that is not free belongs to an
-// earlier request, to a neighbour in this batch, or to another transaction, which
-// has ended by the time the claim returns.
+// claimKeys writes the keys of the fresh items. A key that is not free belongs to an
+// earlier request, to another item of this batch, or to another transaction. The claim
+// waits until that transaction has ended.
 func (p *placing) claimKeys(ctx context.Context, tx pgx.Tx) error {
 	var claims []db.Key
 
@@ -143,9 +145,9 @@ func (p *placing) claimKeys(ctx context.Context, tx pgx.Tx) error {
 	return nil
 }
 
-// answerEarlier answers the items whose keys are used. It is a statement of its
-// own: the claim waited for whoever wrote the same key, but could not see it.
-func (p *placing) answerEarlier(ctx context.Context, tx pgx.Tx) error {
+// replayUsed replays the items whose keys are used. It is a statement of its own: the
+// claim waited for the transaction that wrote the same key, but its snapshot is older.
+func (p *placing) replayUsed(ctx context.Context, tx pgx.Tx) error {
 	keys := make([]string, len(p.used))
 	for n, i := range p.used {
 		keys[n] = p.items[i].Key
@@ -163,14 +165,14 @@ func (p *placing) answerEarlier(ctx context.Context, tx pgx.Tx) error {
 		case taken:
 			p.replay(i, prior)
 		case p.results[i].Err == nil:
-			return errors.New("idempotency key was neither free nor found: pruned in between")
+			return errors.New("idempotency key was not free, and then not found: it was pruned in between")
 		}
 	}
 
 	return nil
 }
 
-// replay answers an item with the order that its key already has.
+// replay gives an item the order that its key has.
 func (p *placing) replay(i int, prior db.Key) {
 	item := &p.items[i]
 	p.results[i].Err = nil
@@ -182,13 +184,13 @@ func (p *placing) replay(i int, prior db.Key) {
 		return
 	}
 
-	// The item's own id under the key: an earlier try of this very call, whose commit's outcome was unknown.
+	// The item's own id under the key: an earlier attempt of this call, whose commit's outcome was unknown.
 	p.results[i].Value.Replayed = prior.OrderID != item.OrderID
 	p.reload[prior.OrderID] = append(p.reload[prior.OrderID], i)
 }
 
 // write inserts the orders and their jobs.
-func (p *placing) write(ctx context.Context, tx pgx.Tx, queue *river.Client[pgx.Tx]) error {
+func (p *placing) write(ctx context.Context, tx pgx.Tx, queue *Queue) error {
 	if len(p.fresh) == 0 {
 		return nil
 	}
@@ -211,28 +213,28 @@ func (p *placing) write(ctx context.Context, tx pgx.Tx, queue *river.Client[pgx.
 		}
 
 		o.CreatedAt, o.UpdatedAt = at, at
-		o.Steps = []order.Step{
-			order.StepOf(order.Inventory, nil, nil),
-			order.StepOf(order.Points, nil, nil),
-			order.StepOf(order.Notification, nil, nil),
+
+		for _, step := range order.Steps() {
+			o.Steps = append(o.Steps, order.ProgressOf(step.Name, nil, nil))
 		}
+
 		p.results[i].Value.Order = o
-		work = append(work, jobs.ForNewOrder(o.ID, string(order.NoticeCreated), o.HoldUntil)...)
+		work = append(work, firstJobs(o)...)
 	}
 
 	if len(work) == 0 {
 		return nil
 	}
 
-	// COPY: fast, and right here only, as the jobs of an order that is new cannot collide with any.
+	// COPY is faster than INSERT. It checks no unique keys, which is right only for jobs of a new order.
 	if _, err := queue.InsertManyFastTx(ctx, tx, work); err != nil {
-		return fmt.Errorf("enqueue: %w", err)
+		return fmt.Errorf("enqueue steps: %w", err)
 	}
 
 	return nil
 }
 
-// load reads the orders that were there before.
+// load reads the orders that existed before.
 func (p *placing) load(ctx context.Context, tx pgx.Tx) error {
 	if len(p.reload) == 0 {
 		return nil

@@ -8,14 +8,15 @@ import (
 	"github.com/google/uuid"
 
 	"orders/order"
+	"orders/order/ordertest"
 )
 
 func TestPlaceWritesOrderAndWorkTogether(t *testing.T) {
 	t.Parallel()
 
-	b := setup(t, map[string]int64{"tea": 10, "mug": 10})
+	b := ordertest.Setup(t, map[string]int64{"tea": 10, "mug": 10})
 
-	placed, err := b.place.Do(t.Context(), placement("k", line("tea", 2), line("mug", 1)))
+	placed, err := b.Place.Do(t.Context(), ordertest.Placement("k", ordertest.Line("tea", 2), ordertest.Line("mug", 1)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,12 +26,12 @@ func TestPlaceWritesOrderAndWorkTogether(t *testing.T) {
 		t.Errorf("placed %+v", placed)
 	}
 
-	if got := b.read(o.ID); fmt.Sprint(got.CreatedAt, got.Total, got.UserID) != fmt.Sprint(o.CreatedAt, o.Total, o.UserID) || len(got.Lines) != 2 {
-		t.Errorf("answered %+v\nwrote %+v", o, got)
+	if got := b.Read(o.ID); fmt.Sprint(got.CreatedAt, got.Total, got.UserID) != fmt.Sprint(o.CreatedAt, o.Total, o.UserID) || len(got.Lines) != 2 {
+		t.Errorf("returned %+v\nwrote %+v", o, got)
 	}
 
 	for _, kind := range []string{"inventory", "points", "notification"} {
-		if n := b.count(`
+		if n := b.Count(`
 			SELECT count(*)
 			FROM river_job
 			WHERE kind = $1 AND queue = $1 AND args->>'order_id' = $2 AND state = 'available' AND unique_key IS NOT NULL AND max_attempts = 10`,
@@ -43,7 +44,7 @@ func TestPlaceWritesOrderAndWorkTogether(t *testing.T) {
 func TestPlaceRefusesItemsOneByOne(t *testing.T) {
 	t.Parallel()
 
-	b := setup(t, map[string]int64{"tea": 10})
+	b := ordertest.Setup(t, map[string]int64{"tea": 10})
 
 	var callers sync.WaitGroup
 
@@ -54,7 +55,7 @@ func TestPlaceRefusesItemsOneByOne(t *testing.T) {
 		}
 
 		callers.Go(func() {
-			_, err := b.place.Do(t.Context(), placement(fmt.Sprint("k-", i), line(sku, 1)))
+			_, err := b.Place.Do(t.Context(), ordertest.Placement(fmt.Sprint("k-", i), ordertest.Line(sku, 1)))
 			if want == "" && err != nil || want != "" && order.CodeOf(err) != want {
 				t.Errorf("item %d: %v, want %q", i, err, want)
 			}
@@ -63,8 +64,8 @@ func TestPlaceRefusesItemsOneByOne(t *testing.T) {
 
 	callers.Wait()
 
-	if orders, keys, jobs := b.count(`SELECT count(*) FROM orders`), b.count(`SELECT count(*) FROM idempotency_keys`),
-		b.count(`SELECT count(*) FROM river_job`); orders != 40 || keys != 40 || jobs != 120 {
+	if orders, keys, jobs := b.Count(`SELECT count(*) FROM orders`), b.Count(`SELECT count(*) FROM idempotency_keys`),
+		b.Count(`SELECT count(*) FROM river_job`); orders != 40 || keys != 40 || jobs != 120 {
 		t.Errorf("%d orders, %d keys, %d jobs; want 40, 40, 120: a refused order leaves nothing", orders, keys, jobs)
 	}
 }
@@ -72,46 +73,46 @@ func TestPlaceRefusesItemsOneByOne(t *testing.T) {
 func TestPlaceReplaysAKey(t *testing.T) {
 	t.Parallel()
 
-	b := setup(t, map[string]int64{"tea": 10})
+	b := ordertest.Setup(t, map[string]int64{"tea": 10})
 
-	first, err := b.place.Do(t.Context(), placement("k", line("tea", 1)))
+	first, err := b.Place.Do(t.Context(), ordertest.Placement("k", ordertest.Line("tea", 1)))
 	if err != nil {
 		t.Fatal(err)
 	}
 
-	again, err := b.place.Do(t.Context(), placement("k", line("tea", 1)))
+	again, err := b.Place.Do(t.Context(), ordertest.Placement("k", ordertest.Line("tea", 1)))
 	if err != nil || !again.Replayed || again.Order.ID != first.Order.ID || len(again.Order.Lines) != 1 {
 		t.Errorf("replay: %+v, %v", again, err)
 	}
 
-	if _, err := b.place.Do(t.Context(), placement("k", line("tea", 2))); order.CodeOf(err) != order.KeyReused {
+	if _, err := b.Place.Do(t.Context(), ordertest.Placement("k", ordertest.Line("tea", 2))); order.CodeOf(err) != order.KeyReused {
 		t.Errorf("another request under the key: %v", err)
 	}
 
-	if n := b.count(`SELECT count(*) FROM orders`); n != 1 {
+	if n := b.Count(`SELECT count(*) FROM orders`); n != 1 {
 		t.Errorf("%d orders", n)
 	}
 }
 
-// What has been answered once is answered so again, also when nobody could place it any more.
+// A replay has the first result, even if the same draft would be refused now.
 func TestPlaceReplaysAKeyWhoseDraftWouldBeRefusedNow(t *testing.T) {
 	t.Parallel()
 
-	b := setup(t, map[string]int64{"tea": 10, "mug": 10})
+	b := ordertest.Setup(t, map[string]int64{"tea": 10, "mug": 10})
 
-	first, err := b.place.Do(t.Context(), placement("k", line("tea", 1), line("mug", 1)))
+	first, err := b.Place.Do(t.Context(), ordertest.Placement("k", ordertest.Line("tea", 1), ordertest.Line("mug", 1)))
 	if err != nil {
 		t.Fatal(err)
 	}
 
-	b.exec(`UPDATE products SET currency = 'USD' WHERE sku = 'mug'`)
+	b.Exec(`UPDATE products SET currency = 'USD' WHERE sku = 'mug'`)
 
-	again, err := b.place.Do(t.Context(), placement("k", line("tea", 1), line("mug", 1)))
+	again, err := b.Place.Do(t.Context(), ordertest.Placement("k", ordertest.Line("tea", 1), ordertest.Line("mug", 1)))
 	if err != nil || !again.Replayed || again.Order.ID != first.Order.ID {
 		t.Errorf("replay: %+v, %v", again, err)
 	}
 
-	if _, err := b.place.Do(t.Context(), placement("k-2", line("tea", 1), line("mug", 1))); order.CodeOf(err) != order.MixedCurrencies {
+	if _, err := b.Place.Do(t.Context(), ordertest.Placement("k-2", ordertest.Line("tea", 1), ordertest.Line("mug", 1))); order.CodeOf(err) != order.MixedCurrencies {
 		t.Errorf("a new request: %v", err)
 	}
 }
@@ -121,8 +122,8 @@ func TestPlaceReplaysAKeyWhoseDraftWouldBeRefusedNow(t *testing.T) {
 func TestPlaceMakesOneOrderOfAKeyRacedFor(t *testing.T) {
 	t.Parallel()
 
-	b := setup(t, map[string]int64{"tea": 1000})
-	other := setupOn(t, b.pool, nil)
+	b := ordertest.Setup(t, map[string]int64{"tea": 1000})
+	other := ordertest.On(t, b.Pool, nil)
 
 	const keys, racers = 20, 8
 
@@ -134,10 +135,10 @@ func TestPlaceMakesOneOrderOfAKeyRacedFor(t *testing.T) {
 	)
 
 	for n := range keys * racers {
-		key, place := fmt.Sprint("k-", n%keys), []*bundle{b, other}[n%2].place
+		key, place := fmt.Sprint("k-", n%keys), []*ordertest.Bundle{b, other}[n%2].Place
 
 		callers.Go(func() {
-			placed, err := place.Do(t.Context(), placement(key, line("tea", 1)))
+			placed, err := place.Do(t.Context(), ordertest.Placement(key, ordertest.Line("tea", 1)))
 			if err != nil {
 				t.Errorf("%s: %v", key, err)
 
@@ -163,11 +164,11 @@ func TestPlaceMakesOneOrderOfAKeyRacedFor(t *testing.T) {
 
 	for key, got := range ids {
 		if len(got) != 1 || fresh[key] != 1 {
-			t.Errorf("%s: orders %v, %d of the answers not replayed; want one order, one of them", key, got, fresh[key])
+			t.Errorf("%s: orders %v, %d of the results not replayed; want one order, one of them", key, got, fresh[key])
 		}
 	}
 
-	if n := b.count(`SELECT count(*) FROM orders`); n != keys {
+	if n := b.Count(`SELECT count(*) FROM orders`); n != keys {
 		t.Errorf("%d orders for %d keys", n, keys)
 	}
 }

@@ -9,34 +9,25 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
 	"orders/db"
+	"orders/db/groupcommit"
 	"orders/order"
-	"orders/order/flow"
+	"orders/order/ordertest"
 )
-
-// steps are the three of a new order.
-var steps = map[order.StepName]db.Batch[uuid.UUID, flow.None]{
-	order.Inventory:    flow.Reserve,
-	order.Points:       flow.Award,
-	order.Notification: notify,
-}
 
 func TestStepsHappenOnceHoweverOftenTheyRun(t *testing.T) {
 	t.Parallel()
 
-	b := setup(t, map[string]int64{"tea": 10, "mug": 10})
-	first, second := b.order(line("tea", 2), line("mug", 1)), b.order(line("tea", 3))
+	b := ordertest.Setup(t, map[string]int64{"tea": 10, "mug": 10})
+	first, second := b.Order(ordertest.Line("tea", 2), ordertest.Line("mug", 1)), b.Order(ordertest.Line("tea", 3))
 
 	for range 3 {
-		for _, step := range steps {
-			b.run(step, first, second, first) // the same order twice in one batch, too
-		}
+		b.Settle(first, second, first) // the same order twice in one batch, too
 	}
 
 	for _, id := range []uuid.UUID{first, second} {
-		o := b.read(id)
+		o := b.Read(id)
 		if o.Status != order.Confirmed {
 			t.Errorf("order is %s", o.Status)
 		}
@@ -56,12 +47,12 @@ func TestStepsHappenOnceHoweverOftenTheyRun(t *testing.T) {
 		`SELECT count(*) FROM stock_movements`:                                          3,
 		`SELECT count(*) FROM notifications WHERE body = 'your order has been created'`: 2,
 	} {
-		if got := b.count(sql); got != want {
+		if got := b.Count(sql); got != want {
 			t.Errorf("%s = %d, want %d", sql, got, want)
 		}
 	}
 
-	b.audit()
+	b.Invariants()
 }
 
 func TestReserveRejectsWhatStockCannotServe(t *testing.T) {
@@ -75,44 +66,42 @@ func TestReserveRejectsWhatStockCannotServe(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			b := setup(t, map[string]int64{"tea": 5, "mug": 10})
-			id := b.order(line("mug", 1), line("tea", 6))
-			served := b.order(line("tea", 5))
+			b := ordertest.Setup(t, map[string]int64{"tea": 5, "mug": 10})
+			id := b.Order(ordertest.Line("mug", 1), ordertest.Line("tea", 6))
+			served := b.Order(ordertest.Line("tea", 5))
 
 			for _, step := range before {
-				b.run(steps[step], id, served)
+				b.Apply(step, id, served)
 			}
 
-			b.run(flow.Reserve, served, id)
+			b.Apply(order.Inventory, served, id)
 
-			for range 2 { // what has not run yet runs behind it, and must find nothing to do
-				for _, step := range steps {
-					b.run(step, id, served)
-				}
+			for range 2 { // the other steps run later and must find nothing to do
+				b.Settle(id, served)
 			}
 
-			o := b.read(id)
+			o := b.Read(id)
 			if o.Status != order.Rejected || o.StatusReason != "out of stock: tea (wanted 6, left 5)" {
 				t.Errorf("order is %s: %q", o.Status, o.StatusReason)
 			}
 
-			if other := b.read(served); other.Status != order.Confirmed {
+			if other := b.Read(served); other.Status != order.Confirmed {
 				t.Errorf("the order behind it is %s", other.Status)
 			}
 
-			if n := b.count(`SELECT coalesce(sum(points), 0) FROM points_entries WHERE order_id = $1`, id); n != 0 {
+			if n := b.Count(`SELECT coalesce(sum(points), 0) FROM points_entries WHERE order_id = $1`, id); n != 0 {
 				t.Errorf("the rejected order keeps %d points", n)
 			}
 
-			if n := b.count(`SELECT balance FROM points_balances WHERE user_id = 'u-1'`); n != order.PointsEarned {
+			if n := b.Count(`SELECT balance FROM points_balances WHERE user_id = 'u-1'`); n != order.PointsEarned {
 				t.Errorf("balance is %d", n)
 			}
 
-			if n := b.count(`SELECT count(*) FROM stock_movements WHERE order_id = $1`, id); n != 0 {
+			if n := b.Count(`SELECT count(*) FROM stock_movements WHERE order_id = $1`, id); n != 0 {
 				t.Errorf("%d movements for an order that got nothing", n)
 			}
 
-			inbox, err := db.Inbox(t.Context(), b.pool, "u-1", nil, 10)
+			inbox, err := db.Inbox(t.Context(), b.Pool, "u-1", nil, 10)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -122,7 +111,7 @@ func TestReserveRejectsWhatStockCannotServe(t *testing.T) {
 				t.Errorf("inbox, newest first: %+v", inbox)
 			}
 
-			b.audit()
+			b.Invariants()
 		})
 	}
 }
@@ -130,34 +119,14 @@ func TestReserveRejectsWhatStockCannotServe(t *testing.T) {
 func TestStepsRefuseAnOrderThatIsNotThere(t *testing.T) {
 	t.Parallel()
 
-	b := setup(t, map[string]int64{"tea": 5})
-	there, missing := b.order(line("tea", 1)), uuid.Must(uuid.NewV7())
+	b := ordertest.Setup(t, map[string]int64{"tea": 5})
+	there, missing := b.Order(ordertest.Line("tea", 1)), uuid.Must(uuid.NewV7())
 
-	for name, step := range steps {
-		errs := b.run(step, missing, there)
+	for _, step := range order.Steps() {
+		errs := b.Apply(step.Name, missing, there)
 		if order.CodeOf(errs[0]) != order.NotFound || errs[1] != nil {
-			t.Errorf("%s: %v", name, errs)
+			t.Errorf("%s: %v", step.Name, errs)
 		}
-	}
-}
-
-func TestNotifyRefusesAnUnknownTemplate(t *testing.T) {
-	t.Parallel()
-
-	b := setup(t, map[string]int64{"tea": 5})
-	id := b.order(line("tea", 1))
-
-	b.inTx(func(tx pgx.Tx) error {
-		results, err := flow.Notify(t.Context(), tx, []db.Notice{{OrderID: id, Template: "of-tomorrow"}, {OrderID: id, Template: order.NoticeCreated}})
-		if err == nil && (results[0].Err == nil || results[1].Err != nil) {
-			t.Errorf("results %+v", results)
-		}
-
-		return err
-	})
-
-	if n := b.count(`SELECT count(*) FROM notifications`); n != 1 {
-		t.Errorf("%d notifications", n)
 	}
 }
 
@@ -166,34 +135,34 @@ func TestNotifyRefusesAnUnknownTemplate(t *testing.T) {
 func TestStepsAtTheSameMoment(t *testing.T) {
 	t.Parallel()
 
-	b := setup(t, map[string]int64{"tea": 60, "mug": 60, "pot": 0})
+	b := ordertest.Setup(t, map[string]int64{"tea": 60, "mug": 60, "pot": 0})
 
 	ids := make([]uuid.UUID, 0, 120)
 
 	for n := range 120 {
-		lines := []order.DraftLine{line("tea", int64(n%3+1)), line("mug", 1)}
+		lines := []order.DraftLine{ordertest.Line("tea", int64(n%3+1)), ordertest.Line("mug", 1)}
 		if n%2 == 0 {
 			slices.Reverse(lines)
 		}
 
 		if n%10 == 0 {
-			lines = append(lines, line("pot", 1))
+			lines = append(lines, ordertest.Line("pot", 1))
 		}
 
-		ids = append(ids, b.order(lines...))
+		ids = append(ids, b.Order(lines...))
 	}
 
 	var runs sync.WaitGroup
 
 	for range 4 {
-		for name, step := range steps {
-			group := db.NewGroupCommit(b.pool, db.GroupOptions{MaxBatch: 16}, step)
+		for _, step := range order.Steps() {
+			group := groupcommit.New(b.Pool, groupcommit.Options{MaxBatch: 16}, b.Step(step.Name))
 			t.Cleanup(group.Close)
 
 			for _, n := range rand.Perm(len(ids)) {
 				runs.Go(func() {
 					if _, err := group.Do(t.Context(), ids[n]); err != nil {
-						t.Errorf("%s: %v", name, err)
+						t.Errorf("%s: %v", step.Name, err)
 					}
 				})
 			}
@@ -202,20 +171,20 @@ func TestStepsAtTheSameMoment(t *testing.T) {
 
 	runs.Wait()
 
-	confirmed, rejected := b.count(`SELECT count(*) FROM orders WHERE status = 'confirmed'`), b.count(`SELECT count(*) FROM orders WHERE status = 'rejected'`)
+	confirmed, rejected := b.Count(`SELECT count(*) FROM orders WHERE status = 'confirmed'`), b.Count(`SELECT count(*) FROM orders WHERE status = 'rejected'`)
 	if confirmed+rejected != len(ids) || confirmed == 0 || rejected < 12 {
 		t.Errorf("%d confirmed, %d rejected of %d", confirmed, rejected, len(ids))
 	}
 
-	if n := b.count(`SELECT balance FROM points_balances`); n != confirmed*order.PointsEarned {
+	if n := b.Count(`SELECT balance FROM points_balances`); n != confirmed*order.PointsEarned {
 		t.Errorf("balance %d for %d confirmed orders", n, confirmed)
 	}
 
-	if n := b.count(`SELECT count(*) FROM notifications`); n != confirmed+2*rejected {
+	if n := b.Count(`SELECT count(*) FROM notifications`); n != confirmed+2*rejected {
 		t.Errorf("%d notifications", n)
 	}
 
-	if n := b.count(`
+	if n := b.Count(`
 		SELECT count(*)
 		FROM order_lines AS l
 		JOIN orders AS o ON o.id = l.order_id
@@ -224,25 +193,25 @@ func TestStepsAtTheSameMoment(t *testing.T) {
 		t.Errorf("%d lines without the one movement they should have, or with one they should not", n)
 	}
 
-	b.audit()
+	b.Invariants()
 }
 
 // Postgres text cannot hold NUL: the item with it fails, its neighbours do not.
 func TestPlaceIsolatesWhatPostgresRefuses(t *testing.T) {
 	t.Parallel()
 
-	b := setup(t, map[string]int64{"tea": 100})
+	b := ordertest.Setup(t, map[string]int64{"tea": 100})
 
 	var callers sync.WaitGroup
 
 	for n := range 20 {
 		callers.Go(func() {
-			p := placement("", line("tea", 1))
+			p := ordertest.Placement("", ordertest.Line("tea", 1))
 			if n == 7 {
 				p.Draft.UserID = "nul \x00"
 			}
 
-			_, err := b.place.Do(t.Context(), p)
+			_, err := b.Place.Do(t.Context(), p)
 			if n == 7 && (order.CodeOf(err) != order.Invalid || strings.Contains(message(err), "SQLSTATE")) || n != 7 && err != nil {
 				t.Errorf("item %d: %v", n, err)
 			}
@@ -251,12 +220,12 @@ func TestPlaceIsolatesWhatPostgresRefuses(t *testing.T) {
 
 	callers.Wait()
 
-	if n := b.count(`SELECT count(*) FROM orders`); n != 19 {
+	if n := b.Count(`SELECT count(*) FROM orders`); n != 19 {
 		t.Errorf("%d orders", n)
 	}
 }
 
-// message is what a client is told.
+// message is what a client reads.
 func message(err error) string {
 	refusal, ok := errors.AsType[*order.Error](err)
 	if !ok {

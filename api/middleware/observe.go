@@ -1,0 +1,114 @@
+// Package middleware is what every request passes on its way to an operation and back.
+//
+//	request ─► Observe ─► RecoverPanics ─► SameOrigin ─► SecureHeaders ─► Route ─► Guard ─► operation
+//	           (id, log)                                                 (404, 405) (query, media types)
+package middleware
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"time"
+
+	"orders/api/problem"
+	"orders/order"
+)
+
+// RequestID names the header of a request's id.
+const RequestID = "X-Request-Id"
+
+// saneID matches a request id that is kept as its sender has chosen it.
+var saneID = regexp.MustCompile(`^[\x21-\x7e]{1,64}$`)
+
+// statusClientGone is, in the log only, the status of a request whose client has gone.
+const statusClientGone = 499
+
+// Observe gives each request an id and a line in the log.
+func Observe(log *slog.Logger, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+
+		id := r.Header.Get(RequestID) //nolint:canonicalheader // spelled as net/http sends it
+		if !saneID.MatchString(id) {
+			id = rand.Text()
+		}
+
+		info := &problem.RequestInfo{ID: id, Log: log}
+		recorder := &recorder{ResponseWriter: w}
+		r = r.WithContext(problem.WithRequestInfo(r.Context(), info))
+
+		w.Header().Set(RequestID, id) //nolint:canonicalheader // as above
+
+		defer func() { logRequest(info, r, recorder, time.Since(start)) }()
+
+		next.ServeHTTP(recorder, r)
+	})
+}
+
+// logRequest writes the log line. It has no query and no body, which hold personal
+// data. A path may hold some, too, so the line has the route's pattern if there is one.
+func logRequest(info *problem.RequestInfo, r *http.Request, response *recorder, took time.Duration) {
+	status, level := cmp.Or(response.status, http.StatusOK), slog.LevelInfo
+
+	switch {
+	case errors.Is(r.Context().Err(), context.Canceled):
+		status = statusClientGone
+	case info.Code == order.Overloaded:
+		level = slog.LevelDebug // there are many, and package admission logs that it refuses
+	case status >= http.StatusInternalServerError:
+		level = slog.LevelWarn
+	case r.Pattern == "GET /healthz" || r.Pattern == "GET /readyz":
+		level = slog.LevelDebug
+	}
+
+	fields := []slog.Attr{
+		slog.String("request_id", info.ID),
+		slog.String("method", r.Method),
+		slog.String("route", cmp.Or(r.Pattern, r.URL.Path)),
+		slog.Int("status", status),
+		slog.Duration("duration", took),
+		slog.Int64("bytes", response.bytes),
+		slog.String("remote", r.RemoteAddr),
+	}
+	if info.Order != "" {
+		fields = append(fields, slog.String("order_id", info.Order))
+	}
+
+	if info.Code != "" {
+		fields = append(fields, slog.String("problem", string(info.Code)))
+	}
+
+	info.Log.LogAttrs(r.Context(), level, "request", fields...)
+}
+
+// recorder remembers the status and the length of a response. Streaming and deadlines
+// reach the connection through Unwrap.
+type recorder struct {
+	http.ResponseWriter
+
+	status int
+	bytes  int64
+}
+
+// Unwrap is for [http.ResponseController].
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 && status >= http.StatusOK { // 1xx comes before the response
+		r.status = status
+	}
+
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(data []byte) (int, error) {
+	r.status = cmp.Or(r.status, http.StatusOK)
+	n, err := r.ResponseWriter.Write(data)
+	r.bytes += int64(n)
+
+	return n, err //nolint:wrapcheck // a writer's error is its caller's
+}

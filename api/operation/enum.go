@@ -1,0 +1,92 @@
+package operation
+
+import (
+	"reflect"
+	"slices"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"orders/db/audit"
+	"orders/db/deadletter"
+	"orders/db/timeline"
+	"orders/order"
+	"orders/order/explain"
+	"orders/order/repair"
+)
+
+// Enums whose values have no type of their own elsewhere.
+type (
+	// AuditMode says how much an audit looks at.
+	AuditMode string
+
+	// PointsEntryKind says whether points were given or taken back.
+	PointsEntryKind string
+)
+
+// An enum is a component of the document: the values of a Go type, from the one list
+// that Go has of them. huma names structs only, and reads enums from tags, which would be
+// a second list.
+type enum struct {
+	name   string
+	doc    string
+	values []any
+	of     reflect.Type
+	ref    reflect.Type // the [enumRef] that stands for it
+}
+
+// enums are all of the API.
+var enums = []enum{
+	enumOf("OrderStatus", "The status of an order. rejected, expired, cancelled and failed are final.", order.Statuses()...),
+	enumOf("StepName", "A step of an order: a piece of its asynchronous work", stepNames()...),
+	enumOf("StepState", "waiting: the job has not run yet, or it runs now. done: the effect is there. "+
+		"skipped: the step was undone, or it must not happen any more. retrying: an attempt failed, and another is due. "+
+		"dead: the job was given up.", order.StepStates()...),
+	enumOf("DeadLetterReason", "Why the job was given up. transient: a fault that passes. permanent: no attempt can succeed. "+
+		"poison: the job's processes died again and again. cancelled: an operator cancelled it.", deadletter.Reasons()...),
+	enumOf("DeadLetterResolution", "redriven: a new job has the work. compensated: the order was undone. "+
+		"applied: the effect is there after all. dismissed: nothing is to be done.", deadletter.Resolutions()...),
+	enumOf("DeadLetterState", "Whether dead letters are still to be resolved", deadletter.Open, deadletter.Resolved, deadletter.All),
+	enumOf("RedriveOutcome", "redriven: there is a new job. eligible: there would be one without dry_run. "+
+		"already_applied: the effect is there, or nothing is left to do, and the letter is resolved. "+
+		"order_is_final: nothing may be done for the order any more, and the letter is resolved. "+
+		"live_job_exists: that job does the work, and the letter stays open. already_resolved: an earlier act resolved the letter. "+
+		"not_redrivable: the kind is not known, or there is no such order. not_found: there is no such letter.", repair.Outcomes()...),
+	enumOf("WhyCode", "Why an order has not settled, or that it has. Codes that need an operator come first.", explain.Codes()...),
+	enumOf("TimelineType", "What a timeline's entry is about", timeline.Types()...),
+	enumOf[AuditMode]("AuditMode", "incremental: what is new since the last audit. full: all data.", audit.Incremental, audit.Full),
+	enumOf[PointsEntryKind]("PointsEntryKind", "earn: the order gave points. reverse: they were taken back.", "earn", "reverse"),
+}
+
+func enumOf[T ~string](name, doc string, values ...T) enum {
+	e := enum{name: name, doc: doc, of: reflect.TypeFor[T](), ref: reflect.TypeFor[enumRef[T]]()}
+	for _, v := range values {
+		e.values = append(e.values, string(v))
+	}
+
+	return e
+}
+
+func stepNames() []order.StepName {
+	return Each(order.Steps(), func(s order.Step) order.StepName { return s.Name })
+}
+
+// An enumRef stands for an enum of values of T wherever huma makes a schema.
+type enumRef[T ~string] struct{}
+
+// Schema refers to the enum's component.
+func (enumRef[T]) Schema(huma.Registry) *huma.Schema {
+	i := slices.IndexFunc(enums, func(e enum) bool { return e.of == reflect.TypeFor[T]() })
+
+	return &huma.Schema{Ref: "#/components/schemas/" + enums[i].name}
+}
+
+// AddEnums makes the enums components.
+func AddEnums(schemas huma.Registry) {
+	for _, e := range enums {
+		schema := &huma.Schema{Type: huma.TypeString, Description: e.doc, Enum: e.values}
+		schema.PrecomputeMessages()
+
+		schemas.Map()[e.name] = schema
+		schemas.RegisterTypeAlias(e.of, e.ref)
+	}
+}

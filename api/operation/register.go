@@ -1,0 +1,156 @@
+// Package operation declares HTTP operations: it registers them with huma, describes them
+// in the OpenAPI document, reads lists in pages, and has the types that schemas share.
+package operation
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"reflect"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"orders/api/middleware"
+	"orders/api/problem"
+	"orders/order"
+)
+
+// Bounds of a request.
+const (
+	requestTimeout = 15 * time.Second // of the work, without reading the body
+	bodyTimeout    = 5 * time.Second  // to send the body
+
+	// SmallBody is the largest body of most operations, in bytes.
+	SmallBody = 4 << 10
+)
+
+// Actor is who acts over HTTP, as the API has no authentication.
+const Actor = "api"
+
+// A Contract is what an operation promises beside what huma reads from its types.
+type Contract struct {
+	Request  any          // an example of the body; nil for none
+	Response any          // an example of the response
+	Media    string       // of the response; empty for JSON
+	Returns  string       // the response in words
+	Refusals []order.Code // beside those of every operation
+	Offline  bool         // the operation does not use the database
+}
+
+// Refusals of every operation, and of operations with a body.
+var (
+	commonRefusals = []order.Code{order.Invalid, order.Internal, problem.NotAcceptable}
+	bodyRefusals   = []order.Code{problem.MalformedBody, problem.BodyTimeout, problem.BodyTooLarge, problem.MediaType, problem.CrossOrigin}
+)
+
+// A response is an output that is a body and nothing else.
+type response[T any] struct {
+	Body T
+}
+
+// Register adds an operation whose response is a body.
+func Register[I, T any](api huma.API, op huma.Operation, c Contract, do func(context.Context, *I) (T, error)) {
+	RegisterOutput(api, op, c, func(ctx context.Context, in *I) (*response[T], error) {
+		body, err := do(ctx, in)
+
+		return &response[T]{Body: body}, err
+	})
+}
+
+// RegisterOutput adds an operation that responds within a deadline, with headers of its
+// own. An operation that streams is registered with huma itself.
+func RegisterOutput[I, O any](api huma.API, op huma.Operation, c Contract, do func(context.Context, *I) (*O, error)) {
+	if _, isList := reflect.TypeFor[I]().FieldByName("Page"); isList {
+		c.Refusals = append(c.Refusals, problem.BadCursor)
+	}
+
+	Describe(&op, c, api.OpenAPI().Components.Schemas)
+
+	op.BodyReadTimeout = bodyTimeout
+	op.MaxBodyBytes++ // huma refuses a body of exactly that length
+
+	huma.Register(api, op, func(ctx context.Context, in *I) (*O, error) {
+		ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+		defer cancel()
+
+		out, err := do(ctx, in)
+		if err != nil {
+			return nil, problem.Of(ctx, err)
+		}
+
+		return out, nil
+	})
+}
+
+// Describe writes the contract into the operation. The examples are values of the types
+// that are sent, so that they cannot fall behind.
+func Describe(op *huma.Operation, c Contract, schemas huma.Registry) {
+	refusals := slices.Concat(c.Refusals, commonRefusals)
+
+	if !c.Offline {
+		refusals = append(refusals, order.Unavailable)
+	}
+
+	if c.Request != nil {
+		refusals = append(refusals, bodyRefusals...)
+		op.RequestBody = &huma.RequestBody{Content: map[string]*huma.MediaType{middleware.MediaJSON: {Example: c.Request}}}
+	}
+
+	if op.DefaultStatus == 0 {
+		op.DefaultStatus = http.StatusOK
+	}
+
+	op.Responses = map[string]*huma.Response{strconv.Itoa(op.DefaultStatus): {
+		Description: c.Returns,
+		Headers:     map[string]*huma.Param{middleware.RequestID: HeaderRef(middleware.RequestID)},
+		Content:     map[string]*huma.MediaType{cmp.Or(c.Media, middleware.MediaJSON): {Example: c.Response}},
+	}}
+
+	for _, code := range refusals {
+		describeRefusal(op, code, schemas)
+	}
+}
+
+// describeRefusal adds a refusal to the response of its status.
+func describeRefusal(op *huma.Operation, code order.Code, schemas huma.Registry) {
+	status := problem.TypeOf(code).Status
+	response := op.Responses[strconv.Itoa(status)]
+
+	if response == nil {
+		response = &huma.Response{
+			Description: http.StatusText(status),
+			Headers:     map[string]*huma.Param{middleware.RequestID: HeaderRef(middleware.RequestID)},
+			Content: map[string]*huma.MediaType{problem.ContentType: {
+				Schema:   schemas.Schema(reflect.TypeFor[problem.Problem](), true, ""),
+				Examples: map[string]*huma.Example{},
+			}},
+		}
+		op.Responses[strconv.Itoa(status)] = response
+	}
+
+	if status == http.StatusServiceUnavailable {
+		response.Headers["Retry-After"] = HeaderRef("Retry-After")
+	}
+
+	response.Content[problem.ContentType].Examples[string(code)] = &huma.Example{Ref: "#/components/examples/" + string(code)}
+}
+
+// DescribeHeaders copies a header's description to where tools look for it: huma has it
+// in the schema only.
+func DescribeHeaders(_ *huma.OpenAPI, op *huma.Operation) {
+	for _, response := range op.Responses {
+		for _, header := range response.Headers {
+			if header.Schema != nil {
+				header.Description = header.Schema.Description
+			}
+		}
+	}
+}
+
+// HeaderRef refers to a header of the document's components.
+func HeaderRef(name string) *huma.Param {
+	return &huma.Param{Ref: "#/components/headers/" + name}
+}

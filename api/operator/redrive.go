@@ -1,0 +1,146 @@
+package operator
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"orders/api/operation"
+	"orders/db"
+	"orders/db/deadletter"
+	"orders/order"
+	"orders/order/repair"
+)
+
+func exampleOperation() uuid.UUID { return uuid.MustParse("0c8d8e9c-6f7c-4b8e-9a53-3b0d2f3a7c11") }
+
+func (s *service) registerRedrives() {
+	letter := exampleLetter()
+	newJob := letter.JobID + 1
+	done := RedriveResult{JobID: letter.JobID, Outcome: repair.Redriven, NewJobID: &newJob}
+
+	operation.Register(s.api, huma.Operation{
+		OperationID:  "redrive-dead-letter",
+		Method:       http.MethodPost,
+		Path:         "/dead-letters/{job_id}/redrive",
+		MaxBodyBytes: operation.SmallBody,
+		Tags:         []string{"dead letters"},
+		Summary:      "Do a dead letter's work again",
+		Description: "Makes a new job with all its attempts, and resolves the letter. If the work must not be done again, `outcome` " +
+			"says why. When the same `operation_id` is sent again, nothing changes and the response is the same.",
+	}, operation.Contract{
+		Request:  redriveRequest{Note: "the table is back"},
+		Response: redriveResponse{OperationID: exampleOperation(), RedriveResult: done},
+		Returns:  "The outcome",
+		Refusals: []order.Code{order.NotFound},
+	}, s.redriveLetter)
+
+	resolved := letter
+	resolved.ResolvedAt, resolved.Resolution = letter.AttentionAt, operation.Optional[deadletter.Resolution](deadletter.Dismissed)
+	resolved.ResolvedBy, resolved.Note = operation.Actor, "the points were given by hand"
+
+	operation.Register(s.api, huma.Operation{
+		OperationID:  "resolve-dead-letter",
+		Method:       http.MethodPost,
+		Path:         "/dead-letters/{job_id}/resolve",
+		MaxBodyBytes: operation.SmallBody,
+		Tags:         []string{"dead letters"},
+		Summary:      "Resolve a dead letter",
+		Description: "Dismisses the letter: nothing is to be done, and the reason is kept. When the same reason is sent again, " +
+			"nothing changes.",
+	}, operation.Contract{
+		Request:  resolveRequest{Reason: operation.Text(resolved.Note)},
+		Response: resolved,
+		Returns:  "The resolved dead letter",
+		Refusals: []order.Code{order.NotFound, order.LetterResolved},
+	}, s.resolveLetter)
+}
+
+type redriveRequest struct {
+	_ struct{} `additionalProperties:"false"`
+
+	Note        operation.Text `json:"note,omitempty" maxLength:"500" doc:"Why, in words"`
+	OperationID *uuid.UUID     `json:"operation_id,omitempty" format:"uuid" doc:"Names this act, so that sending it again does nothing twice; a new id by default"`
+}
+
+type redriveInput struct {
+	LetterKey
+
+	Body redriveRequest
+}
+
+type redriveResponse struct {
+	RedriveResult
+
+	OperationID uuid.UUID `json:"operation_id" format:"uuid" doc:"The name of the act"`
+}
+
+// A RedriveResult is what came of the redrive of one letter.
+type RedriveResult struct {
+	JobID    int64          `json:"job_id"`
+	Outcome  repair.Outcome `json:"outcome"`
+	NewJobID *int64         `json:"new_job_id" doc:"The job that has the work now; null if none was made"`
+}
+
+func redriveResultOf(r repair.RedriveResult) RedriveResult { return RedriveResult(r) }
+
+func (s *service) redriveLetter(ctx context.Context, in *redriveInput) (redriveResponse, error) {
+	act, err := operationID(in.Body.OperationID)
+	if err != nil {
+		return redriveResponse{}, err
+	}
+
+	out := redriveResponse{OperationID: act}
+
+	err = db.InTx(ctx, s.pool, func(tx pgx.Tx) error {
+		result, err := repair.RedriveOne(ctx, tx, s.queue, repair.RedriveRequest{
+			JobID: in.JobID, OperationID: act, Actor: operation.Actor, Note: string(in.Body.Note),
+		})
+		out.RedriveResult = redriveResultOf(result)
+
+		return err
+	})
+
+	return out, err
+}
+
+// operationID is the name of the act: a new one unless the client has given it one.
+func operationID(given *uuid.UUID) (uuid.UUID, error) {
+	if given != nil {
+		return *given, nil
+	}
+
+	id, err := uuid.NewV7()
+	if err != nil {
+		return id, fmt.Errorf("make operation id: %w", err)
+	}
+
+	return id, nil
+}
+
+type resolveRequest struct {
+	_ struct{} `additionalProperties:"false"`
+
+	Reason operation.Text `json:"reason" minLength:"1" maxLength:"500" doc:"Why nothing is to be done"`
+}
+
+type resolveInput struct {
+	LetterKey
+
+	Body resolveRequest
+}
+
+func (s *service) resolveLetter(ctx context.Context, in *resolveInput) (out DeadLetterDetail, err error) {
+	err = db.InTx(ctx, s.pool, func(tx pgx.Tx) error {
+		letter, err := repair.ResolveLetter(ctx, tx, in.JobID, operation.Actor, string(in.Body.Reason))
+		out = DeadLetterDetailOf(letter)
+
+		return err
+	})
+
+	return out, err
+}

@@ -1,0 +1,115 @@
+package operator
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"orders/api/operation"
+	"orders/db"
+	"orders/db/deadletter"
+	"orders/order"
+	"orders/order/repair"
+)
+
+func (s *service) registerBulkRedrive() {
+	letter := exampleLetter()
+
+	operation.Register(s.api, huma.Operation{
+		OperationID:  "redrive-dead-letters",
+		Method:       http.MethodPost,
+		Path:         "/dead-letters/redrive",
+		MaxBodyBytes: operation.SmallBody,
+		Tags:         []string{"dead letters"},
+		Summary:      "Do the work of many dead letters again",
+		Description: "Redrives the open dead letters that match all that is given of `kind`, `signature`, `order_id` and `reason`. " +
+			"The letters that have waited longest come first. With `dry_run` it writes nothing and returns the outcome that each " +
+			"letter would have. When the same `operation_id` is sent again, nothing changes and the response is the same. To " +
+			"redrive more letters, use a new one.",
+	}, operation.Contract{
+		Request: bulkRedriveRequest{
+			Kind: operation.Text(letter.Kind), Signature: operation.Text(letter.Signature), DryRun: true, Limit: 100,
+		},
+		Response: BulkRedriveResultOf(exampleOperation(), true, []repair.RedriveResult{
+			{JobID: letter.JobID, Outcome: repair.Eligible},
+		}),
+		Returns: "The outcomes, or what they would be",
+	}, s.redriveLetters)
+}
+
+type bulkRedriveRequest struct {
+	_ struct{} `additionalProperties:"false"`
+
+	Kind        operation.Text    `json:"kind,omitempty" maxLength:"128" doc:"Only jobs of this kind"`
+	Signature   operation.Text    `json:"signature,omitempty" maxLength:"250" doc:"Only dead letters with this signature"`
+	OrderID     *uuid.UUID        `json:"order_id,omitempty" format:"uuid" doc:"Only dead letters of this order"`
+	Reason      deadletter.Reason `json:"reason,omitempty" doc:"Only dead letters with this reason"`
+	DryRun      bool              `json:"dry_run,omitempty" doc:"Write nothing, and return what would be"`
+	Limit       int               `json:"limit,omitempty" minimum:"1" maximum:"1000" default:"100" doc:"The largest number of dead letters to redrive"`
+	Rate        float64           `json:"rate,omitempty" minimum:"0.01" maximum:"10000" doc:"How many jobs a second may begin; without it, all at once"`
+	Note        operation.Text    `json:"note,omitempty" maxLength:"500" doc:"Why, in words"`
+	OperationID *uuid.UUID        `json:"operation_id,omitempty" format:"uuid" doc:"Names this act, so that sending it again does nothing twice; a new id by default"`
+}
+
+// filter is what the request asks for. A request without any condition is refused, so
+// that nobody redrives everything by mistake.
+func (r bulkRedriveRequest) filter() (deadletter.Filter, error) {
+	filter := deadletter.Filter{Kind: string(r.Kind), Signature: string(r.Signature), Reason: r.Reason}
+	if r.OrderID != nil {
+		filter.OrderID = *r.OrderID
+	}
+
+	if filter == (deadletter.Filter{}) {
+		return filter, order.Errorf(order.Invalid, "Say which dead letters: give at least one of kind, signature, order_id and reason.")
+	}
+
+	return filter, nil
+}
+
+// A BulkRedriveResult is what came of the redrive of many letters.
+type BulkRedriveResult struct {
+	OperationID uuid.UUID              `json:"operation_id" format:"uuid" doc:"The name of the act"`
+	DryRun      bool                   `json:"dry_run"`
+	Outcomes    map[repair.Outcome]int `json:"outcomes" doc:"How many dead letters have each outcome"`
+	Letters     []RedriveResult        `json:"letters" nullable:"false"`
+}
+
+// BulkRedriveResultOf is what came of a redrive, as clients see it.
+func BulkRedriveResultOf(operationID uuid.UUID, dryRun bool, results []repair.RedriveResult) BulkRedriveResult {
+	outcomes := map[repair.Outcome]int{}
+	for _, r := range results {
+		outcomes[r.Outcome]++
+	}
+
+	letters := operation.Each(results, redriveResultOf)
+
+	return BulkRedriveResult{OperationID: operationID, DryRun: dryRun, Outcomes: outcomes, Letters: letters}
+}
+
+func (s *service) redriveLetters(ctx context.Context, in *struct{ Body bulkRedriveRequest }) (out BulkRedriveResult, err error) {
+	filter, err := in.Body.filter()
+	if err != nil {
+		return out, err
+	}
+
+	act, err := operationID(in.Body.OperationID)
+	if err != nil {
+		return out, err
+	}
+
+	bulk := repair.BulkRedrive{
+		Filter: filter, OperationID: act, Actor: operation.Actor, Note: string(in.Body.Note), Limit: in.Body.Limit, Rate: in.Body.Rate,
+	}
+
+	err = db.InTx(ctx, s.pool, func(tx pgx.Tx) error {
+		results, err := repair.RedriveMatching(ctx, tx, s.queue, bulk, in.Body.DryRun)
+		out = BulkRedriveResultOf(act, in.Body.DryRun, results)
+
+		return err
+	})
+
+	return out, err
+}

@@ -1,0 +1,95 @@
+package api
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/google/uuid"
+
+	"orders/api/operation"
+	"orders/order"
+)
+
+// An Order is an order as clients see it.
+type Order struct {
+	ID           uuid.UUID    `json:"id" format:"uuid" doc:"A UUID of version 7: orders sort by the time of placing"`
+	UserID       string       `json:"user_id" doc:"The customer"`
+	Status       order.Status `json:"status"`
+	StatusReason string       `json:"status_reason" doc:"Why the order has the status; empty if nothing went wrong"`
+	Currency     string       `json:"currency" doc:"ISO 4217 code"`
+	Total        int64        `json:"total" doc:"Sum of the lines in minor units of the currency"`
+	HoldUntil    *time.Time   `json:"hold_until" doc:"The payment deadline of a held order, else null"`
+	CreatedAt    time.Time    `json:"created_at"`
+	UpdatedAt    time.Time    `json:"updated_at" doc:"When the status last changed"`
+	Attention    bool         `json:"attention" doc:"A step is dead, and an operator must decide"`
+	Lines        []Line       `json:"lines" nullable:"false"`
+	Steps        []Step       `json:"steps" nullable:"false" doc:"The order's asynchronous work"`
+}
+
+// A Line is one product of an order.
+type Line struct {
+	SKU       string `json:"sku"`
+	Quantity  int64  `json:"quantity"`
+	UnitPrice int64  `json:"unit_price" doc:"Minor units of the order's currency, at the time of placing"`
+}
+
+// A Step is how far a step of an order is.
+type Step struct {
+	Name      order.StepName  `json:"name"`
+	State     order.StepState `json:"state"`
+	At        *time.Time      `json:"at" doc:"When it was done or skipped, else null"`
+	Attempts  int             `json:"attempts" doc:"Attempts of the step's newest job; 0 once the job and its dead letter are gone"`
+	LastError string          `json:"last_error" doc:"Why the last attempt failed; empty once the step is done"`
+}
+
+// OrderOf is an order as clients see it.
+func OrderOf(o order.Order) Order {
+	return Order{
+		ID:           o.ID,
+		UserID:       o.UserID,
+		Status:       o.Status,
+		StatusReason: o.StatusReason,
+		Currency:     o.Currency,
+		Total:        o.Total,
+		HoldUntil:    o.HoldUntil,
+		CreatedAt:    o.CreatedAt,
+		UpdatedAt:    o.UpdatedAt,
+		Attention:    o.Attention,
+		Lines:        operation.Each(o.Lines, lineOf),
+		Steps:        operation.Each(o.Steps, stepOf),
+	}
+}
+
+func lineOf(l order.Line) Line { return Line(l) }
+
+func stepOf(p order.StepProgress) Step { return Step(p) }
+
+// EncodeOrder is the order as the data of its stream's events.
+func EncodeOrder(o order.Order) ([]byte, error) { return json.Marshal(OrderOf(o)) }
+
+// exampleOrder is the order of the document's examples: confirmed, with its first step
+// done and its last one waiting.
+func exampleOrder() Order {
+	placed := time.Date(2026, time.January, 5, 9, 30, 0, 0, time.UTC)
+	settled := placed.Add(40 * time.Millisecond)
+
+	o := Order{
+		ID:        uuid.MustParse("019b8d92-5f40-7bb3-8d6c-2c1fbd0d4a11"),
+		UserID:    "u-1",
+		Status:    order.Confirmed,
+		Currency:  "EUR",
+		Total:     2500,
+		CreatedAt: placed,
+		UpdatedAt: settled,
+		Lines:     []Line{{SKU: "tea", Quantity: 2, UnitPrice: 1250}},
+	}
+
+	for _, step := range order.Steps() {
+		o.Steps = append(o.Steps, Step{Name: step.Name, State: order.Done, At: &settled, Attempts: 1})
+	}
+
+	last := len(o.Steps) - 1
+	o.Steps[last] = Step{Name: o.Steps[last].Name, State: order.Waiting}
+
+	return o
+}

@@ -1,0 +1,99 @@
+package api_test
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"orders/api"
+	"orders/order"
+)
+
+// cancelPath and payPath are the addresses of what is asked of an order.
+func cancelPath(id uuid.UUID) string { return "/orders/" + id.String() + "/cancel" }
+func payPath(id uuid.UUID) string    { return "/orders/" + id.String() + "/payment" }
+
+func TestCancelOverHTTP(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	b.stock(t, "tea", 100, 10)
+
+	o := b.place(t, "u-1", "tea", 4)
+	b.settle(t, o.ID)
+
+	got := as[api.Order](t, b.ask(t, "POST", cancelPath(o.ID), `{"reason":"changed my mind"}`), 200)
+	if got.ID != o.ID || got.Status != order.Cancelled || got.StatusReason != "changed my mind" {
+		t.Errorf("cancelled: %+v", got)
+	}
+
+	if p := as[api.Product](t, b.ask(t, "GET", "/products/tea", ""), 200); p.Available != 10 {
+		t.Errorf("%d available", p.Available)
+	}
+
+	again := as[api.Order](t, b.ask(t, "POST", cancelPath(o.ID), `{}`), 200)
+	if again.StatusReason != "changed my mind" {
+		t.Errorf("again: %+v", again)
+	}
+
+	without := b.place(t, "u-1", "tea", 11)
+	b.settle(t, without.ID)
+
+	p := wantProblem(t, b.ask(t, "POST", cancelPath(without.ID), `{}`), 409, order.StateConflict)
+	if !strings.Contains(p.Detail, "rejected") || p.Current != "rejected" {
+		t.Errorf("the refusal does not name the status: %q", p.Detail)
+	}
+
+	wantProblem(t, b.ask(t, "POST", cancelPath(uuid.New()), `{}`), 404, order.NotFound)
+	wantProblem(t, b.ask(t, "POST", cancelPath(o.ID), `{"reason":"`+strings.Repeat("x", 501)+`"}`), 422, order.Invalid)
+	wantProblem(t, b.ask(t, "POST", cancelPath(o.ID), `{"reason":"\u0000"}`), 422, order.Invalid)
+	wantProblem(t, b.ask(t, "POST", cancelPath(o.ID), `{"why":"?"}`), 422, order.Invalid)
+}
+
+func TestAHoldOverHTTP(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	b.stock(t, "tea", 100, 10)
+
+	held := as[api.Order](t, b.ask(t, "POST", "/orders", `{"user_id":"u-1","lines":[{"sku":"tea","quantity":1}],"hold_seconds":600}`), 201)
+	if held.HoldUntil == nil || held.HoldUntil.Sub(held.CreatedAt).Round(time.Minute) != 10*time.Minute {
+		t.Fatalf("held until %v, placed at %s", held.HoldUntil, held.CreatedAt)
+	}
+
+	if got := as[api.Order](t, b.ask(t, "GET", "/orders/"+held.ID.String(), ""), 200); !got.HoldUntil.Equal(*held.HoldUntil) {
+		t.Errorf("answered with %s, written as %s", held.HoldUntil, got.HoldUntil)
+	}
+
+	wantProblem(t, b.ask(t, "POST", payPath(held.ID), `{"reference":"p"}`), 409, order.StateConflict)
+	b.settle(t, held.ID)
+
+	// The payment's callback comes several times, at the same moment.
+	var callers sync.WaitGroup
+	for range 8 {
+		callers.Go(func() {
+			if r := b.ask(t, "POST", payPath(held.ID), `{"reference":"p"}`); r.status != http.StatusOK {
+				t.Errorf("paid: %d %s", r.status, r.body)
+			}
+		})
+	}
+
+	callers.Wait()
+
+	if got := as[api.Order](t, b.ask(t, "POST", payPath(held.ID), `{"reference":"p"}`), 200); got.Status != order.Confirmed {
+		t.Errorf("paid: %+v", got)
+	}
+
+	wantProblem(t, b.ask(t, "POST", payPath(held.ID), `{"reference":"q"}`), 409, order.PaymentReused)
+	wantProblem(t, b.ask(t, "POST", payPath(held.ID), `{"reference":""}`), 422, order.Invalid)
+	wantProblem(t, b.ask(t, "POST", payPath(uuid.New()), `{"reference":"p"}`), 404, order.NotFound)
+
+	for _, seconds := range []string{"-1", "2592001", "1.5", `"60"`} {
+		wantProblem(t, b.ask(t, "POST", "/orders",
+			`{"user_id":"u-1","lines":[{"sku":"tea","quantity":1}],"hold_seconds":`+seconds+`}`), 422, order.Invalid)
+	}
+}

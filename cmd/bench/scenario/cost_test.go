@@ -1,0 +1,144 @@
+package scenario_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"orders/cmd/bench/baseline"
+	"orders/cmd/bench/database"
+	"orders/cmd/bench/load"
+	"orders/cmd/bench/scenario"
+	"orders/cmd/bench/server"
+	"orders/db"
+)
+
+// The WAL that an order of two lines may cost from its placing until River has
+// completed its jobs, in bytes. Postgres 15 writes 8,500: a quarter more is too
+// many, and fewer than half as many are counted wrong.
+const (
+	mostWAL  = 10_600
+	leastWAL = 4_250
+)
+
+// What an order costs Postgres in WAL and in writes of River's rows depends neither
+// on how fast the machine is nor on what else it does.
+func TestWhatAnOrderCostsPostgres(t *testing.T) {
+	t.Parallel()
+
+	const (
+		orders = 1000
+		name   = "cost"
+	)
+
+	p := quietPostgres(t)
+	if err := database.Exec(t.Context(), p.Admin, `CREATE DATABASE `+name+` TEMPLATE `+server.Template); err != nil {
+		t.Fatal(err)
+	}
+
+	pool, err := db.Open(t.Context(), p.URL(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+
+	if err := scenario.Prepare(t.Context(), pool, scenario.Scenario{}); err != nil {
+		t.Fatal(err)
+	}
+
+	const written = `SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint`
+
+	before, start := countRows(t, p.Admin, written), time.Now().Truncate(time.Millisecond)
+
+	ids, err := baseline.Place(t.Context(), pool, load.Spread, orders)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	workOff(t, pool, orders)
+
+	if wal := (countRows(t, p.Admin, written) - before) / orders; wal < leastWAL || wal > mostWAL {
+		t.Errorf("%d bytes of WAL an order, want %d to %d", wal, leastWAL, mostWAL)
+	}
+
+	checkOrders(t, pool, start, ids)
+	pool.Close() // sessions have told all that they did when they have ended
+
+	if _, err := p.Counts(t.Context(), name); err != nil {
+		t.Fatal(err)
+	}
+
+	checkJobs(t, p.URL(name), orders)
+}
+
+// quietPostgres is a server that writes no WAL but for what it is asked to do.
+func quietPostgres(t *testing.T) *server.Postgres {
+	t.Helper()
+
+	dir := t.TempDir()
+	if err := os.Chmod(filepath.Dir(dir), 0o711); err != nil { // Postgres' user, which is not root, has to pass through
+		t.Fatal(err)
+	}
+
+	p, err := server.StartPostgres(t.Context(), dir, "", map[string]string{
+		"autovacuum":         "off",
+		"checkpoint_timeout": "1h",
+		"full_page_writes":   "off", // how many there are depends on when there was a checkpoint
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	t.Cleanup(func() {
+		if err := p.Close(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+
+	return p
+}
+
+// checkJobs holds the writes of jobs, and the indexes that each goes into, to what
+// they were: they are most of what an order costs.
+func checkJobs(t *testing.T, url string, orders int) {
+	t.Helper()
+
+	pool, err := pgxpool.New(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+
+	for sql, want := range map[string]int{
+		// A job of an order is inserted, taken and completed; those that the leader adds are only inserted.
+		`SELECT n_tup_ins - (SELECT count(*) FROM river_job WHERE queue = 'maintenance') FROM pg_stat_user_tables WHERE relname = 'river_job'`: 3 * orders,
+		`SELECT n_tup_upd FROM pg_stat_user_tables WHERE relname = 'river_job'`:                                                                6 * orders,
+		`SELECT n_tup_del FROM pg_stat_user_tables WHERE relname = 'river_job'`:                                                                0,
+	} {
+		if got := countRows(t, pool, sql); got != want {
+			t.Errorf("%s: %d, want %d", sql, got, want)
+		}
+	}
+
+	want := []string{
+		"river_job_pkey",
+		"river_job_prioritized_fetching_index",
+		"river_job_state_and_finalized_at_index",
+		"river_job_unique_idx",
+	}
+
+	var got []string
+
+	err = pool.QueryRow(t.Context(), `
+		SELECT array_agg(indexname::text ORDER BY indexname)
+		FROM pg_indexes
+		WHERE tablename = 'river_job'`).Scan(&got)
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("river_job has the indexes %q, %v, want %q", got, err, want)
+	}
+}

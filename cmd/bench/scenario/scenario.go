@@ -1,0 +1,110 @@
+// Package scenario runs the scenarios: each in a database of its own, with real
+// processes under load, and with a check of the work that was done.
+package scenario
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"orders/cmd/bench/baseline"
+	"orders/cmd/bench/load"
+)
+
+// A Scenario is a run, and how it differs from the plain one.
+type Scenario struct {
+	name        string
+	description string
+	work        load.Workload
+
+	// How the database is prepared. A shared one is prepared once, for all runs of the scenario.
+	placed  int    // orders to place without HTTP
+	prepare string // a file of SQL
+	shared  bool
+
+	orders   int           // the most of a run; 0 for as many as are asked for
+	rate     float64       // open model, at this share of capacity; 0 for the closed model
+	duration time.Duration // of the load; 0 until the orders are placed
+	backlog  bool          // the run does not wait until the orders have settled
+	once     bool          // one run shows what the scenario is about
+
+	observers []observer // besides the load, until the end of the run
+
+	processes int               // of serve and of work each; 0 for one
+	settings  map[string]string // of the processes
+	textbook  bool              // the textbook process instead
+
+	// Measures orders a second without processes.
+	alone func(ctx context.Context, pool *pgxpool.Pool, orders int) (perSecond float64, err error)
+}
+
+type observer func(*measurement, context.Context) error
+
+// all are the scenarios in the order they run.
+func all() []Scenario {
+	spread := load.Spread
+	mixed := spread
+	mixed.Cancelled, mixed.Held, mixed.OutOfStock = 0.10, 0.10, 0.05
+
+	return []Scenario{
+		{name: "textbook", description: "the same service as in River's documentation", work: spread, textbook: true, orders: 2000},
+		{name: "ceiling", description: "River alone: three jobs an order that do nothing, inserted beforehand", alone: baseline.Ceiling},
+		{name: "floor", description: "the effects' SQL alone, in batches on one connection, without River", alone: baseline.Floor},
+		{name: "spread", description: "1,000 skus, 2 lines an order, closed model", work: spread},
+		{name: "hot", description: "every order the same sku", work: load.Workload{SKUs: 1, Lines: 1}},
+		{name: "2 processes", description: "spread with 2 serve and 2 work", work: spread, processes: 2, once: true},
+		{name: "4 processes", description: "spread with 4 serve and 4 work", work: spread, processes: 4, once: true},
+		{
+			name: "latency", description: "open model at a third of capacity",
+			work: spread, rate: 1. / 3, duration: 10 * time.Second, observers: []observer{(*measurement).commitAlone},
+		},
+		{
+			name: "overload", description: "open model at three times capacity",
+			work: spread, rate: 3, duration: 12 * time.Second, settings: map[string]string{"ORDERS_MAX_WAIT": "3s"}, once: true,
+		},
+		{name: "mixed", description: "10 % are cancelled, 10 % held, 5 % out of stock", work: mixed, once: true},
+		{
+			name: "slow", description: "5 % of the notifications fail at first",
+			work: spread, prepare: "slow", orders: 10_000, once: true,
+		},
+		{
+			name: "backlog", description: "1,000,000 jobs wait, and orders are placed as fast as possible",
+			work: spread, placed: 1, prepare: "backlog", shared: true, backlog: true, duration: 12 * time.Second,
+		},
+		{name: "history", description: "1,000,000 settled orders", work: spread, prepare: "history", shared: true},
+	}
+}
+
+// Choose returns the named scenarios, or all without a name. A positive duration
+// is that of a soak instead. If one needs the capacity, spread is added.
+func Choose(names []string, soakFor time.Duration) ([]Scenario, error) {
+	known := all()
+
+	switch {
+	case soakFor > 0:
+		names = []string{"soak"} // as in production, pruning, vacuum and checkpoints run
+		known = append(known, Scenario{
+			name: "soak", description: fmt.Sprintf("open model at 80 %% of capacity for %s", soakFor),
+			work: load.Spread, rate: 0.8, duration: soakFor, observers: []observer{(*measurement).sampleQueue}, shared: true, once: true,
+		})
+	case len(names) == 0:
+		return known, nil
+	}
+
+	for _, name := range names {
+		if !slices.ContainsFunc(known, func(s Scenario) bool { return s.name == name }) {
+			return nil, fmt.Errorf("no scenario %q; bench --help lists them", name)
+		}
+	}
+
+	withSpread := slices.ContainsFunc(known, func(s Scenario) bool { return s.rate > 0 && slices.Contains(names, s.name) })
+
+	if withSpread {
+		names = append(names, "spread")
+	}
+
+	return slices.DeleteFunc(known, func(s Scenario) bool { return !slices.Contains(names, s.name) }), nil
+}

@@ -1,0 +1,46 @@
+package scenario_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"orders/cmd/bench/scenario"
+)
+
+func TestChoose(t *testing.T) {
+	t.Parallel()
+
+	for _, c := range []struct {
+		names []string
+		soak  time.Duration
+		want  []string
+	}{
+		{nil, 0, []string{
+			"textbook", "ceiling", "floor", "spread", "hot", "2 processes", "4 processes",
+			"latency", "overload", "mixed", "slow", "backlog", "history",
+		}},
+		{[]string{"hot", "ceiling"}, 0, []string{"ceiling", "hot"}},
+		{[]string{"latency"}, 0, []string{"spread", "latency"}}, // its rate is a share of capacity
+		{[]string{"spread", "overload"}, 0, []string{"spread", "overload"}},
+		{nil, time.Minute, []string{"spread", "soak"}},
+	} {
+		chosen, err := scenario.Choose(c.names, c.soak)
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		got := make([]string, 0, len(chosen))
+		for _, s := range chosen {
+			got = append(got, s.Name())
+		}
+
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%q, %s: %q, want %q", c.names, c.soak, got, c.want)
+		}
+	}
+
+	if _, err := scenario.Choose([]string{"spread", "sprd"}, 0); err == nil {
+		t.Error("an unknown scenario is chosen")
+	}
+}

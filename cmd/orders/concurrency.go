@@ -1,0 +1,70 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"orders/jobs"
+)
+
+// concurrency is how many jobs of each queue a process runs at once. It is written
+// as "inventory:500,points:0". A queue that is not named keeps its default; 0 leaves
+// the queue to other processes.
+type concurrency map[string]int
+
+// UnmarshalText reads the setting.
+func (c *concurrency) UnmarshalText(text []byte) error {
+	queues := jobs.Concurrency()
+
+	for part := range strings.SplitSeq(string(text), ",") {
+		if strings.TrimSpace(part) == "" {
+			continue
+		}
+
+		queue, number, _ := strings.Cut(part, ":")
+		queue = strings.TrimSpace(queue)
+
+		if _, known := queues[queue]; !known {
+			return fmt.Errorf("there is no queue %q; the queues are %s", queue, strings.Join(slices.Sorted(maps.Keys(queues)), ", "))
+		}
+
+		n, err := strconv.Atoi(strings.TrimSpace(number))
+		if err != nil || n < 0 {
+			return fmt.Errorf("%q: write queue:number, for example inventory:500; 0 leaves the queue to other processes", part)
+		}
+
+		queues[queue] = n
+	}
+
+	if len(concurrency(queues).worked()) == 0 {
+		return errors.New("every queue is 0: leave at least one to this process")
+	}
+
+	*c = queues
+
+	return nil
+}
+
+// String writes the setting, the queues in the order of the job table.
+func (c concurrency) String() string {
+	table := jobs.Policies()
+	parts := make([]string, 0, len(table))
+
+	for _, p := range table {
+		parts = append(parts, fmt.Sprintf("%s:%d", p.Queue, c[p.Queue]))
+	}
+
+	return strings.Join(slices.Compact(parts), ",") // kinds that share a queue stand together
+}
+
+// worked are the queues that this process works.
+func (c concurrency) worked() map[string]int {
+	worked := maps.Clone(map[string]int(c))
+	maps.DeleteFunc(worked, func(_ string, n int) bool { return n == 0 })
+
+	return worked
+}

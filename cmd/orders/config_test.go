@@ -1,0 +1,145 @@
+package main
+
+import (
+	"bytes"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+
+	"orders/jobs"
+	"orders/order/repair"
+)
+
+// parse reads the settings from the command line.
+func parse(t *testing.T, args ...string) (config, error) {
+	t.Helper()
+
+	var c cli
+
+	_, err := newParser(&c).Parse(append(args, "version"))
+
+	return c.Config, err
+}
+
+// Other packages define these defaults; the settings repeat none of them.
+func TestDefaultsAreThoseOfThePackages(t *testing.T) {
+	t.Parallel()
+
+	c, err := parse(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if got := c.jobs(); got != jobs.Defaults() {
+		t.Errorf("jobs: %+v, want %+v", got, jobs.Defaults())
+	}
+
+	got, want := c.rules(), repair.DefaultRules()
+	if got.PendingDeadline != want.PendingDeadline || !slices.Equal(got.RedriveAfter, want.RedriveAfter) {
+		t.Errorf("repair: %+v, want %+v", got, want)
+	}
+
+	if !maps.Equal(c.Concurrency.worked(), jobs.Concurrency()) {
+		t.Errorf("concurrency: %v, want %v", c.Concurrency, jobs.Concurrency())
+	}
+}
+
+func TestConcurrencyIsSetByQueue(t *testing.T) {
+	t.Parallel()
+
+	for setting, changes := range map[string]map[string]int{
+		"":                           {},
+		"points:7":                   {"points": 7},
+		"points:0":                   {"points": 0},
+		" inventory:20, lifecycle:1": {"inventory": 20, "lifecycle": 1},
+		"points:7,":                  {"points": 7},
+		"maintenance: 3":             {"maintenance": 3},
+	} {
+		want := jobs.Concurrency()
+		maps.Copy(want, changes)
+
+		c, err := parse(t, "--concurrency="+setting)
+		if err != nil || !maps.Equal(map[string]int(c.Concurrency), want) {
+			t.Errorf("%q sets %v, want %v (%v)", setting, c.Concurrency, want, err)
+		}
+
+		maps.DeleteFunc(want, func(_ string, n int) bool { return n == 0 })
+
+		if got := c.Concurrency.worked(); !maps.Equal(got, want) {
+			t.Errorf("%q: the process works %v, want %v", setting, got, want)
+		}
+
+		var again concurrency
+		if err := again.UnmarshalText([]byte(c.Concurrency.String())); err != nil || !maps.Equal(again, c.Concurrency) {
+			t.Errorf("%q is written as %q and read as %v (%v)", setting, c.Concurrency, again, err)
+		}
+	}
+}
+
+func TestConcurrencyThatIsRefused(t *testing.T) {
+	t.Parallel()
+
+	for setting, says := range map[string]string{
+		"billing:5":           `there is no queue "billing"; the queues are inventory, lifecycle, maintenance, notification, points`,
+		"points:-1":           `"points:-1": write queue:number, for example inventory:500; 0 leaves the queue to other processes`,
+		"points:many":         `"points:many": write queue:number`,
+		"points":              `"points": write queue:number`,
+		"points:1:2":          `"points:1:2": write queue:number`,
+		"inventory:5,points:": `"points:": write queue:number`,
+		"500":                 `there is no queue "500"`,
+		"inventory:0,points:0,notification:0,lifecycle:0,maintenance:0": "every queue is 0",
+	} {
+		if _, err := parse(t, "--concurrency="+setting); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%q: %v, want an error that says %s", setting, err, says)
+		}
+	}
+}
+
+func TestConfigPrintsTheConcurrencyInForce(t *testing.T) {
+	t.Parallel()
+
+	var stdout, stderr bytes.Buffer
+
+	code := run(t.Context(), []string{"--concurrency=points:0,lifecycle:9", "config"}, &stdout, &stderr)
+
+	const want = "inventory:500,points:0,notification:500,lifecycle:9,maintenance:2\n"
+	if code != exitOK || !strings.Contains(stdout.String(), want) {
+		t.Errorf("exit code %d, want ORDERS_CONCURRENCY %s:\n%s%s", code, want, &stdout, &stderr)
+	}
+}
+
+// Help is read in a hurry.
+func TestHelpIsShort(t *testing.T) {
+	t.Parallel()
+
+	const words = 25
+
+	err := kong.Visit(newParser(&cli{}).Model, func(node kong.Visitable, next kong.Next) error {
+		var name, help string
+
+		switch n := node.(type) {
+		case *kong.Node:
+			name, help = n.FullPath(), n.Help
+		case *kong.Flag:
+			name, help = n.Name, n.Help
+		case *kong.Positional:
+			name, help = n.Name, n.Help
+		}
+
+		if help == "" && name != "" {
+			t.Errorf("%s has no help", name)
+		}
+
+		if n := len(strings.Fields(help)); n > words {
+			t.Errorf("%s: its help has %d words, more than %d: %s", name, n, words, help)
+		}
+
+		return next(nil)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

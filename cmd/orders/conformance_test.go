@@ -1,0 +1,626 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"go.yaml.in/yaml/v4"
+
+	"orders/api"
+	"orders/api/admission"
+	"orders/db"
+	"orders/db/audit"
+	"orders/db/dbtest"
+	"orders/db/groupcommit"
+	"orders/db/report"
+	"orders/db/timeline"
+	"orders/jobs"
+	"orders/order"
+	"orders/order/explain"
+	"orders/order/flow"
+	"orders/order/repair"
+)
+
+// A step is declared once, and everything that lists steps follows. This test takes
+// a declared step's ledger row away and asks everything that ought to notice.
+func TestConformance(t *testing.T) {
+	t.Parallel()
+
+	for _, spec := range flow.Specs() {
+		for _, held := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/held=%t", spec.Name, held), func(t *testing.T) {
+				t.Parallel()
+
+				c := newConformance(t, spec)
+				id := c.settled(held)
+
+				c.holds(id)
+				c.takeAway(id)
+				c.misses(id, held)
+				c.repaired(id)
+			})
+		}
+
+		t.Run(string(spec.Name)+"/ended", func(t *testing.T) {
+			t.Parallel()
+
+			newConformance(t, spec).netsToZero()
+		})
+
+		t.Run(string(spec.Name)+"/listed", func(t *testing.T) {
+			t.Parallel()
+
+			listed(t, spec)
+		})
+
+		t.Run(string(spec.Name)+"/admission", func(t *testing.T) {
+			t.Parallel()
+
+			newConformance(t, spec).isAdmittedBy()
+		})
+	}
+}
+
+type conformance struct {
+	t     *testing.T
+	pool  *pgxpool.Pool
+	queue *flow.Queue
+	spec  flow.Spec
+}
+
+func newConformance(t *testing.T, spec flow.Spec) *conformance {
+	t.Helper()
+
+	pool := dbtest.Pool(t)
+
+	queue, err := jobs.NewClient(pool, nil, jobs.Defaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	c := &conformance{t: t, pool: pool, queue: queue, spec: spec}
+
+	// A step that was declared later is not due for the orders of before; those of the test are an hour old.
+	if _, err := pool.Exec(t.Context(), `UPDATE steps SET since = since - interval '1 day'`); err != nil {
+		t.Fatal(err)
+	}
+
+	c.inTx(func(tx pgx.Tx) error {
+		if _, err := db.PutProduct(t.Context(), tx, order.Product{SKU: "tea", Name: "Tea", Price: 100, Currency: "EUR"}); err != nil {
+			return err
+		}
+
+		_, err := db.Receive(t.Context(), tx, db.Receipt{SKU: "tea", Reference: "first", Quantity: 100})
+
+		return err
+	})
+
+	return c
+}
+
+func (c *conformance) inTx(do func(tx pgx.Tx) error) {
+	c.t.Helper()
+
+	if err := db.InTx(c.t.Context(), c.pool, do); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// batch runs a batch of one in a transaction of its own.
+func batch[In, Out any](c *conformance, do groupcommit.Batch[In, Out], item In) (out Out) {
+	c.t.Helper()
+	c.inTx(func(tx pgx.Tx) error {
+		results, err := do(c.t.Context(), tx, []In{item})
+		if err != nil {
+			return err
+		}
+
+		out = results[0].Value
+
+		return results[0].Err
+	})
+
+	return out
+}
+
+// place places an order of an hour ago, so that no scan leaves it for later.
+func (c *conformance) place(held bool) uuid.UUID {
+	c.t.Helper()
+
+	draft := order.Draft{UserID: "u-1", Lines: []order.DraftLine{{SKU: "tea", Quantity: 2}}}
+
+	if held {
+		until := time.Now().Add(time.Hour)
+		draft.HoldUntil = &until
+	}
+
+	return batch(c, flow.Place(c.queue), flow.Placement{OrderID: hourAgo(), Draft: draft}).Order.ID
+}
+
+// hourAgo is a UUIDv7 of an hour ago.
+func hourAgo() uuid.UUID {
+	id := uuid.Must(uuid.NewV7())
+	ms := time.Now().Add(-time.Hour).UnixMilli()
+
+	for i := range 6 {
+		id[i] = byte(ms >> (8 * (5 - i)))
+	}
+
+	return id
+}
+
+// work does the jobs of all steps, until none is left.
+func (c *conformance) work() {
+	c.t.Helper()
+
+	for {
+		rows, err := c.pool.Query(c.t.Context(), `
+			DELETE FROM river_job
+			WHERE kind <> 'expire'
+			RETURNING kind, (args ->> 'order_id')::uuid`)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+
+		type job struct {
+			Kind    string
+			OrderID uuid.UUID
+		}
+
+		waiting, err := pgx.CollectRows(rows, pgx.RowToStructByPos[job])
+		if err != nil {
+			c.t.Fatal(err)
+		}
+
+		if len(waiting) == 0 {
+			return
+		}
+
+		for _, j := range waiting {
+			for _, spec := range flow.Specs() {
+				if string(spec.Name) == j.Kind {
+					c.apply(spec, j.OrderID)
+				}
+			}
+		}
+	}
+}
+
+func (c *conformance) apply(spec flow.Spec, id uuid.UUID) {
+	c.t.Helper()
+	c.inTx(func(tx pgx.Tx) error {
+		results, err := spec.Apply(c.t.Context(), tx, c.queue, []uuid.UUID{id})
+		if err != nil {
+			return err
+		}
+
+		return results[0].Err
+	})
+}
+
+// settled is a confirmed order whose steps are all done.
+func (c *conformance) settled(held bool) uuid.UUID {
+	c.t.Helper()
+
+	id := c.place(held)
+	c.work()
+
+	if held {
+		batch(c, flow.Pay(c.queue), flow.Payment{OrderID: id, Reference: "pay-1"})
+		c.work()
+	}
+
+	return id
+}
+
+func (c *conformance) read(id uuid.UUID) (order.Order, order.StepProgress) {
+	c.t.Helper()
+
+	o, err := db.Order(c.t.Context(), c.pool, id)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+
+	for _, s := range o.Steps {
+		if s.Name == c.spec.Name {
+			return o, s
+		}
+	}
+
+	c.t.Fatalf("reading the order does not show step %s", c.spec.Name)
+
+	return o, order.StepProgress{}
+}
+
+func (c *conformance) why(id uuid.UUID) (answer explain.Answer) {
+	c.t.Helper()
+	c.inTx(func(tx pgx.Tx) (err error) {
+		_, answer, err = explain.Why(c.t.Context(), tx, id, nil)
+
+		return err
+	})
+
+	return answer
+}
+
+// violations are those of a full audit that name the order.
+func (c *conformance) violations(id uuid.UUID) (found []audit.Violation) {
+	c.t.Helper()
+
+	all, err := audit.CheckAll(c.t.Context(), c.pool, 0)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+
+	for _, v := range all {
+		if v.Subject == id.String() {
+			found = append(found, v)
+		}
+	}
+
+	return found
+}
+
+// increment is an incremental audit from the beginning.
+func (c *conformance) increment(id uuid.UUID) (found []audit.Violation) {
+	c.t.Helper()
+	c.inTx(func(tx pgx.Tx) error {
+		if _, err := tx.Exec(c.t.Context(), `DELETE FROM watermarks`); err != nil {
+			return err
+		}
+
+		increment, err := audit.Next(c.t.Context(), tx, audit.Options{Again: true})
+
+		for _, v := range increment.Violations {
+			if v.Subject == id.String() {
+				found = append(found, v)
+			}
+		}
+
+		return err
+	})
+
+	return found
+}
+
+func namesStep(violations []audit.Violation, step order.StepName) bool {
+	return slices.ContainsFunc(violations, func(v audit.Violation) bool {
+		return v.Invariant == "open-steps" && strings.Contains(v.Detail, string(step))
+	})
+}
+
+// entries are the timeline's of the step.
+func (c *conformance) entries(id uuid.UUID) (n int) {
+	c.t.Helper()
+
+	all, err := explain.Timeline(c.t.Context(), c.pool, id, 100)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+
+	for _, e := range all {
+		if e.Type == timeline.Step && e.Step == c.spec.Name {
+			n++
+		}
+	}
+
+	return n
+}
+
+// reported is a column of the step's row of a report.
+func (c *conformance) reported(name, column string) int64 {
+	c.t.Helper()
+
+	table, err := report.Run(c.t.Context(), c.pool, name)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+
+	for _, row := range table.Rows {
+		if row[0] == string(c.spec.Name) {
+			return row[slices.Index(table.Columns, column)].(int64)
+		}
+	}
+
+	c.t.Fatalf("report %s has no row of step %s", name, c.spec.Name)
+
+	return 0
+}
+
+// redrive is what would become of a redrive of the step's dead job.
+func (c *conformance) redrive(id uuid.UUID) (outcome repair.Outcome) {
+	c.t.Helper()
+	c.inTx(func(tx pgx.Tx) error {
+		inserted, err := c.queue.InsertTx(c.t.Context(), tx, jobs.Step(c.spec.Step, id), nil)
+		if err != nil {
+			return err
+		}
+
+		if _, err := tx.Exec(c.t.Context(), `
+			UPDATE river_job
+			SET state = 'discarded', finalized_at = now()
+			WHERE id = $1`, inserted.Job.ID); err != nil {
+			return err
+		}
+
+		results, err := repair.Redrive(c.t.Context(), tx, c.queue, []repair.RedriveRequest{{JobID: inserted.Job.ID}}, true)
+		if err != nil {
+			return err
+		}
+
+		outcome = results[0].Outcome
+
+		_, err = tx.Exec(c.t.Context(), `DELETE FROM dead_letters`)
+
+		return err
+	})
+
+	return outcome
+}
+
+// holds is what everything says of an order whose step is done.
+func (c *conformance) holds(id uuid.UUID) {
+	c.t.Helper()
+
+	o, step := c.read(id)
+	if step.State != order.Done || !o.Settled() {
+		c.t.Errorf("the step is %s, the order settled: %t", step.State, o.Settled())
+	}
+
+	if answer := c.why(id); answer.Code != explain.Settled {
+		c.t.Errorf("why: %s, %s", answer.Code, answer.Text)
+	}
+
+	if found := c.violations(id); len(found) > 0 {
+		c.t.Errorf("full audit: %v", found)
+	}
+
+	if found := c.increment(id); len(found) > 0 {
+		c.t.Errorf("incremental audit: %v", found)
+	}
+
+	if n := c.entries(id); n != 1 {
+		c.t.Errorf("the timeline has %d entries of the step", n)
+	}
+
+	if n := c.reported("undone-steps", "undone"); n != 0 {
+		c.t.Errorf("report undone-steps: %d", n)
+	}
+
+	if outcome := c.redrive(id); outcome != repair.AlreadyApplied {
+		c.t.Errorf("a redrive of the step: %s", outcome)
+	}
+}
+
+// takeAway deletes the step's rows of its ledgers.
+func (c *conformance) takeAway(id uuid.UUID) {
+	c.t.Helper()
+
+	rows, err := c.pool.Query(c.t.Context(), `
+		SELECT DISTINCT ledger
+		FROM step_effects
+		WHERE order_id = $1
+			AND step = $2`, id, c.spec.Name)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+
+	ledgers, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		c.t.Fatal(err)
+	}
+
+	if len(ledgers) != 1 {
+		c.t.Fatalf("step_effects has the step in ledgers %v", ledgers)
+	}
+
+	tag, err := c.pool.Exec(c.t.Context(), `DELETE FROM `+pgx.Identifier{ledgers[0]}.Sanitize()+` WHERE order_id = $1`, id)
+	if err != nil || tag.RowsAffected() == 0 {
+		c.t.Fatalf("delete from %s: %d rows, %v", ledgers[0], tag.RowsAffected(), err)
+	}
+}
+
+// misses is what everything must say now.
+func (c *conformance) misses(id uuid.UUID, held bool) {
+	c.t.Helper()
+
+	o, step := c.read(id)
+	if step.State != order.Waiting || o.Settled() {
+		c.t.Errorf("reading does not notice: the step is %s, the order settled: %t", step.State, o.Settled())
+	}
+
+	if answer := c.why(id); answer.Code != explain.JobMissing || answer.Step != c.spec.Name {
+		c.t.Errorf("why does not notice: %s of step %q", answer.Code, answer.Step)
+	}
+
+	if !namesStep(c.violations(id), c.spec.Name) {
+		c.t.Error("the full audit does not notice")
+	}
+
+	if !namesStep(c.increment(id), c.spec.Name) {
+		c.t.Error("the incremental audit does not notice")
+	}
+
+	if n := c.entries(id); n != 0 {
+		c.t.Errorf("the timeline still has %d entries of the step", n)
+	}
+
+	if n := c.reported("undone-steps", "open"); n != 1 {
+		c.t.Errorf("report undone-steps does not notice: %d", n)
+	}
+
+	if !held { // that report is not about held orders, which wait for their payment
+		if n := c.reported("settle-times", "waiting"); n != 1 {
+			c.t.Errorf("report settle-times does not notice: %d", n)
+		}
+	}
+
+	if outcome := c.redrive(id); outcome != repair.Eligible {
+		c.t.Errorf("redrive does not notice: %s", outcome)
+	}
+}
+
+// repaired lets the sweep look: it must enqueue the step's job, which mends it.
+func (c *conformance) repaired(id uuid.UUID) {
+	c.t.Helper()
+	c.inTx(func(tx pgx.Tx) error {
+		n, _, err := repair.MissingJobs(c.t.Context(), tx, c.queue, 10)
+		if err == nil && n != 1 {
+			c.t.Errorf("the sweep enqueued %d jobs", n)
+		}
+
+		return err
+	})
+
+	var kind, queue string
+
+	err := c.pool.QueryRow(c.t.Context(), `
+		SELECT kind, queue
+		FROM live_jobs
+		WHERE unique_key = job_key($1, $2, $3)`, c.spec.Name, id, c.spec.Template).Scan(&kind, &queue)
+	if err != nil || kind != string(c.spec.Name) || !slices.Contains(jobs.StepQueues(), queue) {
+		c.t.Fatalf("the sweep enqueued %q on %q: %v", kind, queue, err)
+	}
+
+	if answer := c.why(id); answer.Code == explain.JobMissing || answer.Step != c.spec.Name {
+		c.t.Errorf("why does not see the job: %s of step %q", answer.Code, answer.Step)
+	}
+
+	c.work()
+
+	if _, step := c.read(id); step.State != order.Done {
+		c.t.Errorf("the step is %s after the repair", step.State)
+	}
+
+	if namesStep(c.violations(id), c.spec.Name) {
+		c.t.Error("the audit still finds the step open")
+	}
+}
+
+// netsToZero ends orders before and after the step, which then runs late, twice.
+func (c *conformance) netsToZero() {
+	c.t.Helper()
+
+	before, after := c.place(false), c.settled(false) // which does the steps of both
+	late := c.place(false)
+
+	for _, id := range []uuid.UUID{before, after, late} {
+		batch(c, flow.Cancel, flow.Cancellation{OrderID: id, Reason: "test"})
+		c.apply(c.spec, id)
+		c.apply(c.spec, id)
+
+		o, step := c.read(id)
+
+		want := order.Skipped
+		if !c.spec.Reversible {
+			want = order.Done // a message that was sent stays sent
+		}
+
+		if o.Status != order.Cancelled || step.State != want {
+			c.t.Errorf("the order is %s, its step %s, want %s", o.Status, step.State, want)
+		}
+	}
+
+	found, err := audit.CheckAll(c.t.Context(), c.pool, 0)
+	if err != nil || len(found) > 0 {
+		c.t.Errorf("full audit: %v, %v", found, err)
+	}
+}
+
+// listed is where the step must be without anything being done for it.
+func listed(t *testing.T, spec flow.Spec) {
+	t.Helper()
+
+	policy := jobs.PolicyOf(string(spec.Name))
+	if policy.Queue == "" || policy.Does == "" || !jobs.Redrivable(policy.Kind) {
+		t.Errorf("its job has the policy %+v", policy)
+	}
+
+	var worked concurrency
+	if err := worked.UnmarshalText(nil); err != nil || worked.worked()[policy.Queue] < 1 {
+		t.Errorf("`orders work` works %v by default: %v", worked.worked(), err)
+	}
+
+	document, err := api.OpenAPI("1")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if names := stepNames(t, document); !slices.Contains(names, string(spec.Name)) {
+		t.Errorf("the API's document lists the steps %v", names)
+	}
+}
+
+// isAdmittedBy lets a job wait in the step's queue for an hour: the admission
+// controller must refuse new orders.
+func (c *conformance) isAdmittedBy() {
+	c.t.Helper()
+
+	if _, err := c.queue.Insert(c.t.Context(), jobs.Step(c.spec.Step, uuid.New()), nil); err != nil {
+		c.t.Fatal(err)
+	}
+
+	if _, err := c.pool.Exec(c.t.Context(), `UPDATE river_job SET scheduled_at = now() - interval '1 hour'`); err != nil {
+		c.t.Fatal(err)
+	}
+
+	log := slog.New(slog.DiscardHandler)
+	controller := admission.NewController(admission.Options{Pool: c.pool, Log: log, MaxWait: time.Second})
+
+	go controller.Run(c.t.Context())
+
+	handler := api.New(api.Options{
+		Pool: c.pool, Log: log, Admission: controller,
+		Place: func(context.Context, flow.Placement) (flow.Placed, error) { return flow.Placed{}, nil },
+	})
+
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		response := httptest.NewRecorder()
+		body := strings.NewReader(`{"user_id":"u-1","lines":[{"sku":"tea","quantity":1}]}`)
+		request := httptest.NewRequestWithContext(c.t.Context(), http.MethodPost, "/orders", body)
+		handler.ServeHTTP(response, request)
+
+		if response.Code == http.StatusServiceUnavailable {
+			return
+		}
+
+		if time.Now().After(deadline) {
+			c.t.Fatalf("an order is answered %d %s", response.Code, response.Body)
+		}
+	}
+}
+
+// stepNames are the values of the component StepName.
+func stepNames(t *testing.T, document []byte) []string {
+	t.Helper()
+
+	var parsed struct {
+		Components struct {
+			Schemas map[string]struct {
+				Enum []string `json:"enum" yaml:"enum"`
+			} `json:"schemas" yaml:"schemas"`
+		} `json:"components" yaml:"components"`
+	}
+
+	if err := yaml.Unmarshal(document, &parsed); err != nil {
+		t.Fatal(err)
+	}
+
+	if len(parsed.Components.Schemas) == 0 {
+		data, _ := json.Marshal(parsed)
+		t.Fatalf("no schemas in the document: %s", data)
+	}
+
+	return parsed.Components.Schemas["StepName"].Enum
+}

@@ -1,0 +1,138 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"orders/db"
+)
+
+// A Finding is a violation that an audit has found, and when it was resolved.
+type Finding struct {
+	Invariant  string
+	Subject    string
+	Detail     string
+	FirstSeen  time.Time
+	LastSeen   time.Time
+	ResolvedAt *time.Time
+}
+
+// keepFindings writes what was found. A finding that was resolved and is found again
+// begins anew.
+func keepFindings(ctx context.Context, tx pgx.Tx, invariant string, found []Violation) error {
+	if len(found) == 0 {
+		return nil
+	}
+
+	subjects, details := make([]string, len(found)), make([]string, len(found))
+	for n, v := range found {
+		subjects[n], details[n] = v.Subject, v.Detail
+	}
+
+	_, err := tx.Exec(ctx, `
+		INSERT INTO audit_findings AS finding (invariant, subject, detail)
+		SELECT $1, f.subject, f.detail
+		FROM unnest($2::text[], $3::text[]) AS f (subject, detail)
+		ORDER BY f.subject
+		ON CONFLICT (invariant, subject) DO UPDATE
+		SET detail = EXCLUDED.detail,
+			first_seen = CASE WHEN finding.resolved_at IS NULL THEN finding.first_seen ELSE EXCLUDED.first_seen END,
+			last_seen = EXCLUDED.last_seen,
+			resolved_at = NULL`, invariant, subjects, details)
+	if err != nil {
+		return fmt.Errorf("keep findings: %w", err)
+	}
+
+	return nil
+}
+
+// resolveUnseen resolves the subjects' open findings that this transaction has not
+// found again.
+func resolveUnseen(ctx context.Context, tx pgx.Tx, invariant string, subjects []string) error {
+	if len(subjects) == 0 {
+		return nil
+	}
+
+	_, err := tx.Exec(ctx, `
+		UPDATE audit_findings
+		SET resolved_at = now()
+		WHERE invariant = $1
+			AND subject = ANY($2)
+			AND resolved_at IS NULL
+			AND last_seen < now()`, invariant, subjects)
+	if err != nil {
+		return fmt.Errorf("resolve findings: %w", err)
+	}
+
+	return nil
+}
+
+// openSubjects lists subjects of open findings, those first whose last check is
+// longest ago.
+func openSubjects(ctx context.Context, q db.Querier, invariant string, limit int) ([]string, error) {
+	rows, err := q.Query(ctx, `
+		SELECT subject
+		FROM audit_findings
+		WHERE invariant = $1
+			AND resolved_at IS NULL
+		ORDER BY last_seen
+		LIMIT $2`, invariant, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read open findings: %w", err)
+	}
+
+	subjects, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("read open findings: %w", err)
+	}
+
+	return subjects, nil
+}
+
+// RecordCheck writes what a full check has found, in the transaction of that check.
+// Open findings that were not found again are resolved.
+func RecordCheck(ctx context.Context, tx pgx.Tx, invariant string, found []Violation) error {
+	if err := keepFindings(ctx, tx, invariant, found); err != nil {
+		return err
+	}
+
+	_, err := tx.Exec(ctx, `
+		UPDATE audit_findings
+		SET resolved_at = now()
+		WHERE invariant = $1
+			AND resolved_at IS NULL
+			AND last_seen < now()`, invariant)
+	if err != nil {
+		return fmt.Errorf("resolve findings: %w", err)
+	}
+
+	return nil
+}
+
+// RebuildSums computes the sums of the incremental audit anew from all of the ledgers.
+func RebuildSums(ctx context.Context, tx pgx.Tx) error {
+	mark := always
+
+	err := tx.QueryRow(ctx, `
+		SELECT at
+		FROM watermarks
+		WHERE name = 'audit'
+		FOR NO KEY UPDATE`).Scan(&mark)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil // there has been no incremental audit
+	}
+
+	if err != nil {
+		return fmt.Errorf("lock audit: %w", err)
+	}
+
+	if _, err := tx.Exec(ctx, `DELETE FROM audit_stock_sums`); err != nil {
+		return fmt.Errorf("clear stock sums: %w", err)
+	}
+
+	return sumUpStock(ctx, tx, always, mark)
+}

@@ -1,0 +1,94 @@
+package deadletter
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// A DueLetter is a dead letter for which an action of the system is due.
+type DueLetter struct {
+	JobID    int64
+	Kind     string
+	OrderID  *uuid.UUID
+	Reason   Reason
+	Error    string
+	Redrives int
+}
+
+// An Action is what the system does about a dead letter by itself.
+type Action string
+
+// The actions. A letter whose cause may pass waits before each redrive: before the
+// first one for the first duration of $1 (RedriveAfter), before the second one for the
+// second, and so on. $2 has the kinds whose death fails the order, $3 the reasons that
+// may pass.
+const (
+	ToRedrive   Action = passing + ` AND dead_at <= now() - ($1::interval[])[redrives + 1] AND $2::text[] IS NOT NULL`
+	ToFail      Action = spent + ` AND kind = ANY($2) AND order_id IS NOT NULL`
+	ToAttention Action = spent + ` AND (kind <> ALL($2) OR order_id IS NULL)`
+
+	passing = `reason = ANY($3)` //nolint:gosec // a condition, no credentials
+	spent   = `(NOT ` + passing + ` OR redrives >= cardinality($1::interval[]))`
+)
+
+// Rules decide what the system does about dead letters.
+type Rules struct {
+	RedriveAfter []time.Duration // how long a letter waits before each automatic redrive
+	FailOrder    []string        // kinds whose death fails the order; others need attention
+}
+
+// LockDue locks at most limit open letters for which an action is due, the oldest
+// first. Letters that need attention are left to operators, letters that another
+// transaction has locked to that one.
+func LockDue(ctx context.Context, tx pgx.Tx, action Action, rules Rules, limit int) ([]DueLetter, error) {
+	return lockLetters(ctx, tx, `
+			AND attention_at IS NULL
+			AND `+string(action)+`
+		ORDER BY dead_at, job_id
+		LIMIT $4`, rules.RedriveAfter, rules.FailOrder, passingReasons, limit)
+}
+
+// LockNeedingAttention locks at most limit open letters that need attention, in random
+// order: those that stay open must not always come before the others.
+func LockNeedingAttention(ctx context.Context, tx pgx.Tx, limit int) ([]DueLetter, error) {
+	return lockLetters(ctx, tx, `
+			AND attention_at IS NOT NULL
+		ORDER BY random()
+		LIMIT $1`, limit)
+}
+
+func lockLetters(ctx context.Context, tx pgx.Tx, condition string, args ...any) ([]DueLetter, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT job_id, kind, order_id, reason, error, redrives
+		FROM dead_letters
+		WHERE resolved_at IS NULL
+			`+condition+`
+		FOR NO KEY UPDATE SKIP LOCKED`, args...)
+	if err != nil {
+		return nil, fmt.Errorf("lock dead letters: %w", err)
+	}
+
+	letters, err := pgx.CollectRows(rows, pgx.RowToStructByName[DueLetter])
+	if err != nil {
+		return nil, fmt.Errorf("lock dead letters: %w", err)
+	}
+
+	return letters, nil
+}
+
+// NeedAttention marks letters about which an operator must decide.
+func NeedAttention(ctx context.Context, tx pgx.Tx, jobIDs []int64) error {
+	_, err := tx.Exec(ctx, `
+		UPDATE dead_letters
+		SET attention_at = now()
+		WHERE job_id = ANY($1)`, jobIDs)
+	if err != nil {
+		return fmt.Errorf("mark for attention: %w", err)
+	}
+
+	return nil
+}

@@ -1,0 +1,280 @@
+// Package groupcommit lets concurrent callers share a transaction.
+//
+// Each caller hands in its item and waits. A free flusher takes all waiting items,
+// runs one transaction over them and gives each caller its own result. There is no
+// timer: a lone caller is a batch of one and is served at once, and batches grow by
+// themselves when transactions take longer than callers take to arrive.
+//
+//	callers ──► waiting ──► flusher: BEGIN, batch(items), COMMIT ──► results
+//
+// Many callers then pay for one commit, and for one round trip a statement.
+package groupcommit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"orders/db"
+)
+
+// ErrClosed is what callers of a closed [Group] get: nothing was done for them.
+var ErrClosed = fmt.Errorf("group commit is closed: %w", db.ErrUnavailable)
+
+// A Batch does the work of many callers in one transaction. It returns one
+// Result for each item, in the items' order. An error of its own means that
+// nothing may be kept: the transaction rolls back.
+//
+// A Batch may get the same items again in another transaction: when a commit's
+// outcome is unknown, or when another item made the transaction fail. So its work
+// for an item must be idempotent; the keys of the rows that it writes ensure that.
+type Batch[In, Out any] func(ctx context.Context, tx pgx.Tx, items []In) ([]Result[Out], error)
+
+// A Result is one item's outcome: its value, or why this item alone was refused.
+type Result[Out any] struct {
+	Value Out
+	Err   error
+}
+
+// Options bound a [Group].
+type Options struct {
+	MaxBatch int           // items of one transaction; default 256
+	Flushers int           // transactions at the same time; default 1
+	Timeout  time.Duration // of one transaction, its commit apart; default 10 s
+
+	// Committed is called after each transaction, before its callers get their results. It must not block.
+	Committed func()
+}
+
+// A Group lets concurrent callers share transactions. It holds at most
+// Flushers × MaxBatch items; further callers block in Do.
+type Group[In, Out any] struct {
+	pool    *pgxpool.Pool
+	batch   Batch[In, Out]
+	options Options
+	waiting chan *call[In, Out]
+	closing chan struct{} // closed by Close: no more callers
+	stopped chan struct{} // closed when the last flusher is gone
+	once    sync.Once
+}
+
+type call[In, Out any] struct {
+	ctx    context.Context //nolint:containedctx // the caller's, to skip callers that have left
+	item   In
+	result chan Result[Out] // buffered: a flusher never waits for a caller
+}
+
+// New starts the flushers; Close ends them.
+func New[In, Out any](pool *pgxpool.Pool, options Options, batch Batch[In, Out]) *Group[In, Out] {
+	if options.MaxBatch <= 0 {
+		options.MaxBatch = 256
+	}
+
+	if options.Flushers <= 0 {
+		options.Flushers = 1
+	}
+
+	if options.Timeout <= 0 {
+		options.Timeout = 10 * time.Second
+	}
+
+	g := &Group[In, Out]{
+		pool:    pool,
+		batch:   batch,
+		options: options,
+		waiting: make(chan *call[In, Out], options.MaxBatch*options.Flushers),
+		closing: make(chan struct{}),
+		stopped: make(chan struct{}),
+	}
+
+	var flushers sync.WaitGroup
+	for range options.Flushers {
+		flushers.Go(g.flush)
+	}
+
+	go func() {
+		flushers.Wait()
+		close(g.stopped)
+	}()
+
+	return g
+}
+
+// Do hands in item and returns its result. When ctx ends first, Do returns its error
+// at once: an item that no flusher has taken will not be done; an item that a flusher
+// has taken may be done. After Close, Do returns [ErrClosed].
+func (g *Group[In, Out]) Do(ctx context.Context, item In) (Out, error) {
+	var none Out
+
+	select {
+	case <-g.closing:
+		return none, ErrClosed
+	default:
+	}
+
+	c := &call[In, Out]{ctx: ctx, item: item, result: make(chan Result[Out], 1)}
+
+	select {
+	case g.waiting <- c:
+	case <-g.closing:
+		return none, ErrClosed
+	case <-ctx.Done():
+		return none, ctx.Err()
+	}
+
+	select {
+	case r := <-c.result:
+		return r.Value, r.Err
+	case <-ctx.Done():
+		return none, ctx.Err()
+	case <-g.stopped:
+	}
+
+	// The last flusher has ended: it served this call before, or it did not see it.
+	select {
+	case r := <-c.result:
+		return r.Value, r.Err
+	default:
+		return none, ErrClosed
+	}
+}
+
+// Close refuses new callers, serves those that wait, and returns when the last
+// transaction has ended. It may be called again.
+func (g *Group[In, Out]) Close() {
+	g.once.Do(func() { close(g.closing) })
+	<-g.stopped
+}
+
+// flush takes all waiting items and runs them, again and again until Close.
+func (g *Group[In, Out]) flush() {
+	for {
+		select {
+		case c := <-g.waiting:
+			g.run(g.take(c))
+		case <-g.closing:
+			for calls := g.take(nil); len(calls) > 0; calls = g.take(nil) {
+				g.run(calls)
+			}
+
+			return
+		}
+	}
+}
+
+// take gathers first, if any, and all calls that wait behind it. It does not wait for
+// more, and leaves out callers that have left.
+func (g *Group[In, Out]) take(first *call[In, Out]) []*call[In, Out] {
+	var calls []*call[In, Out]
+
+	add := func(c *call[In, Out]) {
+		if c != nil && c.ctx.Err() == nil {
+			calls = append(calls, c)
+		}
+	}
+
+	for add(first); len(calls) < g.options.MaxBatch; {
+		select {
+		case c := <-g.waiting:
+			add(c)
+		default:
+			return calls
+		}
+	}
+
+	return calls
+}
+
+// run does calls in one transaction. If an item makes it fail, run halves the calls
+// until the item at fault is alone. A fault of the database is no item's: all callers
+// get it at once, and retry by their own rules.
+func (g *Group[In, Out]) run(calls []*call[In, Out]) {
+	if len(calls) == 0 {
+		return
+	}
+
+	results, err := g.retry(calls)
+
+	switch {
+	case err == nil:
+		if g.options.Committed != nil {
+			g.options.Committed()
+		}
+
+		for i, c := range calls {
+			c.result <- results[i]
+		}
+	case len(calls) == 1 || db.Unavailable(err):
+		for _, c := range calls {
+			c.result <- Result[Out]{Err: db.Error(err)}
+		}
+	default:
+		half := len(calls) / 2
+		g.run(calls[:half])
+		g.run(calls[half:])
+	}
+}
+
+// retry does calls in a transaction, and again if the transaction conflicted with
+// another one or its commit's outcome is unknown, for as long as one transaction may
+// take. Running again resolves an unknown outcome: the keys of the first transaction's
+// rows make the next one wait until the first has ended, and then it finds the rows
+// or not.
+func (g *Group[In, Out]) retry(calls []*call[In, Out]) ([]Result[Out], error) {
+	const pause, longestPause = 10 * time.Millisecond, 500 * time.Millisecond
+
+	items := make([]In, len(calls))
+	for i, c := range calls {
+		items[i] = c.item
+	}
+
+	deadline := time.Now().Add(g.options.Timeout)
+	unknown := false
+
+	for wait := pause; ; wait = min(2*wait, longestPause) {
+		results, err := g.transact(items)
+		unknown = unknown || errors.Is(err, db.ErrCommitUnknown)
+
+		again := db.Conflicted(err) || unknown && db.Unavailable(err)
+		if again && time.Now().Add(wait).Before(deadline) {
+			time.Sleep(wait) //nolint:forbidigo // the other transaction, or the server, needs a moment
+
+			continue
+		}
+
+		if err != nil && unknown {
+			err = fmt.Errorf("%w: %w", db.ErrCommitUnknown, err)
+		}
+
+		return results, err
+	}
+}
+
+func (g *Group[In, Out]) transact(items []In) (results []Result[Out], err error) {
+	// The callers' contexts do not bound it: a caller that leaves must not fail the others.
+	ctx, cancel := context.WithTimeout(context.Background(), g.options.Timeout)
+	defer cancel()
+
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic in batch: %v\n%s", p, debug.Stack())
+		}
+	}()
+
+	err = db.InTx(ctx, g.pool, func(tx pgx.Tx) error {
+		results, err = g.batch(ctx, tx, items)
+		if err == nil && len(results) != len(items) {
+			err = fmt.Errorf("batch returned %d results for %d items", len(results), len(items))
+		}
+
+		return err
+	})
+
+	return results, err
+}

@@ -1,0 +1,218 @@
+package progress
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"orders/db"
+	"orders/db/liveness"
+	"orders/order"
+)
+
+// MaxAhead bounds how many jobs are counted: a larger count means "more than MaxAhead".
+const MaxAhead = 10_000
+
+// Facts are what is known of an order at one moment, for package explain.
+type Facts struct {
+	Now    time.Time
+	Order  order.Order
+	Leader bool // a worker is the elected leader, which schedules due jobs and enqueues sweeps
+	Work   map[order.StepName]Step
+}
+
+// A Step is what is known of a step's job and of the workers of its queue.
+type Step struct {
+	Job     *Job    // the newest; nil when there is none
+	Letter  *Letter // the newest that is open; nil for none
+	Paused  *time.Time
+	Workers int // living processes that work the queue
+	Ahead   int // jobs before it in the queue, counted up to MaxAhead+1
+}
+
+// A Job is a step's job as the queue has it.
+type Job struct {
+	Queue       string
+	State       string // River's
+	Attempts    int
+	Code        order.Code // of the newest error; empty for none
+	ScheduledAt time.Time
+	AttemptedAt *time.Time
+	Worker      string // that runs it, or did last
+	WorkerGone  bool   // it is dead
+}
+
+// A Letter is a step's dead letter.
+type Letter struct {
+	JobID     int64
+	DeadAt    time.Time
+	Code      order.Code // of the newest error; empty for none
+	Reason    string     // the class of that error
+	Redrives  int        // so far
+	Attention bool       // an operator must decide
+}
+
+// ReadFacts reads the facts of an order; [order.NotFound] when there is no such order.
+// It reads several tables: call it in a [db.Snapshot], so that they fit together.
+func ReadFacts(ctx context.Context, tx pgx.Tx, id uuid.UUID) (Facts, error) {
+	o, err := db.Order(ctx, tx, id)
+	if err != nil {
+		return Facts{}, err
+	}
+
+	f := Facts{Order: o, Work: map[order.StepName]Step{}}
+
+	err = tx.QueryRow(ctx, `
+		SELECT now(), EXISTS (SELECT FROM river_leader WHERE expires_at > now())`).Scan(&f.Now, &f.Leader)
+	if err != nil {
+		return f, fmt.Errorf("read leader: %w", err)
+	}
+
+	workers, err := liveness.List(ctx, tx)
+	if err != nil {
+		return f, err
+	}
+
+	if err := readWork(ctx, tx, &f, workers); err != nil {
+		return f, err
+	}
+
+	return f, readLetters(ctx, tx, &f)
+}
+
+// liveWork reads the live job of each step, with the queue's state and the jobs before it.
+const liveWork = `
+	WITH live AS MATERIALIZED (
+		SELECT j.kind, j.id, j.queue, j.state, j.attempt, j.code, j.priority, j.scheduled_at, j.attempted_at, j.worker
+		FROM steps AS s
+		CROSS JOIN LATERAL (
+			SELECT
+				kind, id, queue, state, attempt, code, priority, scheduled_at, attempted_at,
+				attempted_by[array_upper(attempted_by, 1)] AS worker
+			FROM live_jobs
+			WHERE unique_key = job_key(s.name, $1, s.template)
+			OFFSET 0
+		) AS j
+	)
+	SELECT
+		j.kind,
+		j.queue,
+		j.state::text,
+		j.attempt::int,
+		j.code,
+		j.scheduled_at,
+		j.attempted_at,
+		coalesce(j.worker, ''),
+		(SELECT paused_at FROM river_queue WHERE name = j.queue),
+		(
+			SELECT count(*)
+			FROM (
+				SELECT
+				FROM river_job AS a
+				WHERE a.state = 'available'
+					AND j.state = 'available'
+					AND a.queue = j.queue
+					AND (a.priority, a.scheduled_at, a.id) < (j.priority, j.scheduled_at, j.id)
+				LIMIT $2
+			) AS ahead
+		)
+	FROM live AS j`
+
+// readWork reads the live job of each step, the workers of its queue and the jobs before
+// it. The queue is counted in the order in which it is worked, and not to its end.
+func readWork(ctx context.Context, tx pgx.Tx, f *Facts, workers []liveness.Worker) error {
+	rows, err := tx.Query(ctx, liveWork, f.Order.ID, MaxAhead+1)
+	if err != nil {
+		return fmt.Errorf("read work: %w", err)
+	}
+
+	var (
+		step order.StepName
+		job  Job
+		work Step
+	)
+
+	_, err = pgx.ForEachRow(rows, []any{
+		&step, &job.Queue, &job.State, &job.Attempts, &job.Code, &job.ScheduledAt, &job.AttemptedAt, &job.Worker,
+		&work.Paused, &work.Ahead,
+	}, func() error {
+		found, live := work, job
+		live.WorkerGone = job.Worker != "" && !alive(job.Worker, workers)
+		found.Job = &live
+		found.Workers = working(job.Queue, workers)
+		f.Work[step] = found
+
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read work: %w", err)
+	}
+
+	return nil
+}
+
+// alive tells whether a worker lives. A worker that is not in the list died more than an
+// hour ago, or is not of this program.
+func alive(id string, workers []liveness.Worker) bool {
+	return slices.ContainsFunc(workers, func(w liveness.Worker) bool { return w.ID == id && w.Alive })
+}
+
+// working counts the living workers of a queue.
+func working(queue string, workers []liveness.Worker) (n int) {
+	for _, w := range workers {
+		if w.Alive && w.Queues[queue] > 0 {
+			n++
+		}
+	}
+
+	return n
+}
+
+// readLetters reads the newest open dead letter of each step. If there is none and no
+// live job, but an operator dismissed a letter, its job counts as there: the work is
+// not to be done again.
+func readLetters(ctx context.Context, tx pgx.Tx, f *Facts) error {
+	rows, err := tx.Query(ctx, `
+		SELECT DISTINCT ON (l.kind) l.kind, l.job_id, l.dead_at, l.code, l.reason, l.redrives,
+			l.attention_at IS NOT NULL, l.resolved_at IS NULL
+		FROM dead_letters AS l
+		JOIN steps AS s ON s.name = l.kind AND s.template = coalesce(l.args ->> 'template', '')
+		WHERE l.order_id = $1
+			AND (l.resolved_at IS NULL OR l.resolution = 'dismissed')
+		ORDER BY l.kind, l.resolved_at NULLS FIRST, l.job_id DESC`, f.Order.ID)
+	if err != nil {
+		return fmt.Errorf("read dead letters: %w", err)
+	}
+
+	var (
+		step   order.StepName
+		letter Letter
+		open   bool
+	)
+
+	_, err = pgx.ForEachRow(rows, []any{
+		&step, &letter.JobID, &letter.DeadAt, &letter.Code, &letter.Reason, &letter.Redrives, &letter.Attention, &open,
+	}, func() error {
+		l, work := letter, f.Work[step]
+
+		switch {
+		case open:
+			work.Letter = &l
+		case work.Job == nil:
+			work.Job = &Job{State: "discarded", Code: l.Code}
+		}
+
+		f.Work[step] = work
+
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read dead letters: %w", err)
+	}
+
+	return nil
+}

@@ -1,0 +1,346 @@
+package report_test
+
+import (
+	"context"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"orders/db"
+	"orders/db/dbtest"
+	"orders/db/report"
+)
+
+var reportNames = []string{
+	"dead-letters", "failures", "orders-by-hour", "points-reconciliation", "queue-depth", "settle-times", "stock-reconciliation", "undone-steps",
+}
+
+// reportBundle is a transaction of the test's own: in it now() stands still, so
+// that ages come out exact, and nothing of it stays.
+type reportBundle struct {
+	pgx.Tx
+
+	now time.Time
+}
+
+func setupReport(t *testing.T) reportBundle {
+	t.Helper()
+
+	pool, err := db.Open(t.Context(), dbtest.URL(t))
+	if err != nil {
+		t.Fatalf("open pool: %v", err)
+	}
+
+	t.Cleanup(pool.Close)
+
+	tx, err := pool.Begin(t.Context())
+	if err != nil {
+		t.Fatalf("begin: %v", err)
+	}
+
+	t.Cleanup(func() { tx.Rollback(context.WithoutCancel(t.Context())) })
+
+	b := reportBundle{Tx: tx}
+	if err := tx.QueryRow(t.Context(), "SELECT now()").Scan(&b.now); err != nil {
+		t.Fatalf("read now: %v", err)
+	}
+
+	return b
+}
+
+func (b reportBundle) seed(t *testing.T, statements ...string) {
+	t.Helper()
+
+	for _, sql := range statements {
+		if _, err := b.Exec(t.Context(), sql); err != nil {
+			t.Fatalf("seed: %v\n%s", err, sql)
+		}
+	}
+}
+
+// check runs the report and compares all of its rows. Whole numbers come as int64.
+func (b reportBundle) check(t *testing.T, name string, want [][]any) {
+	t.Helper()
+
+	got, err := report.Run(t.Context(), b, name)
+	if err != nil {
+		t.Fatalf("run report: %v", err)
+	}
+
+	for i := range max(len(got.Rows), len(want)) {
+		var g, w []any
+		if i < len(got.Rows) {
+			g = got.Rows[i]
+		}
+
+		if i < len(want) {
+			w = want[i]
+		}
+
+		for j, value := range w {
+			if number, ok := value.(int); ok {
+				w[j] = int64(number)
+			}
+		}
+
+		if !reflect.DeepEqual(g, w) {
+			t.Errorf("row %d of %v:\n got %v\nwant %v", i, got.Columns, g, w)
+		}
+	}
+}
+
+func TestReportOrdersByHour(t *testing.T) {
+	t.Parallel()
+
+	b := setupReport(t)
+	b.seed(t, `
+		INSERT INTO orders (id, user_id, status, currency, total, created_at)
+		SELECT gen_random_uuid(), 'u', o.status, 'EUR', 0, o.at
+		FROM date_trunc('hour', now(), 'UTC') AS hour
+		CROSS JOIN LATERAL (VALUES
+			('pending', now()),
+			('confirmed', hour),
+			('confirmed', hour - interval '1 microsecond'),
+			('confirmed', hour - interval '10 minutes'),
+			('rejected', hour - interval '1 hour'),
+			('cancelled', hour - interval '24 hours'),
+			('cancelled', hour - interval '24 hours 1 microsecond')
+		) AS o (status, at)`)
+
+	hour := b.now.Truncate(time.Hour)
+	b.check(t, "orders-by-hour", [][]any{
+		{hour, "confirmed", 1},
+		{hour, "pending", 1},
+		{hour.Add(-time.Hour), "confirmed", 2},
+		{hour.Add(-time.Hour), "rejected", 1},
+		{hour.Add(-24 * time.Hour), "cancelled", 1},
+	})
+}
+
+func TestReportSettleTimes(t *testing.T) {
+	t.Parallel()
+
+	b := setupReport(t)
+	b.seed(t, `
+		CREATE TEMPORARY TABLE placed ON COMMIT DROP AS
+		SELECT n, lpad(n::text, 32, '0')::uuid AS id, now() - interval '10 minutes' AS at
+		FROM generate_series(1, 203) AS n`, `
+		-- 1 to 199 go well, 200 has no stock, 201 and 202 are on their way, 203 waits for payment.
+		INSERT INTO orders (id, user_id, status, currency, total, hold_until, created_at, updated_at)
+		SELECT
+			id, 'u',
+			CASE WHEN n < 200 THEN 'confirmed' WHEN n = 200 THEN 'rejected' WHEN n = 203 THEN 'awaiting_payment' ELSE 'pending' END,
+			'EUR', 0,
+			CASE WHEN n = 203 THEN now() END,
+			at,
+			at + n * interval '1 ms'
+		FROM placed
+		UNION ALL
+		SELECT gen_random_uuid(), 'too old', 'pending', 'EUR', 0, NULL, now() - interval '61 minutes', now()`, `
+		-- The nth order's steps take n, 2n and 3n ms; two lines each. What undid them later must not count.
+		INSERT INTO stock_movements (order_id, sku, kind, quantity, at)
+		SELECT id, sku, kind, 1, CASE kind WHEN 'deduct' THEN at + n * interval '1 ms' ELSE now() END
+		FROM placed, (VALUES ('a', 'deduct'), ('b', 'deduct'), ('b', 'release')) AS line (sku, kind)
+		WHERE n < 200`, `
+		INSERT INTO points_entries (order_id, kind, user_id, points, at)
+		SELECT id, kind, 'u', CASE WHEN kind = 'reverse' THEN -10 WHEN n = 200 THEN 0 ELSE 10 END,
+			CASE kind WHEN 'earn' THEN at + n * interval '2 ms' ELSE now() END
+		FROM placed, (VALUES ('earn'), ('reverse')) AS entry (kind)
+		WHERE n <= 201`, `
+		INSERT INTO notifications (order_id, template, user_id, body, at)
+		SELECT id, 'created', 'u', '', at + n * interval '3 ms'
+		FROM placed
+		WHERE n <= 200
+		UNION ALL
+		SELECT id, 'rejected', 'u', '', now()
+		FROM placed`)
+	b.check(t, "settle-times", [][]any{
+		{"inventory", 200, 2, 100, 180, 198, 200},
+		{"notification", 200, 2, 300, 540, 594, 600},
+		{"points", 201, 1, 202, 362, 398, 402},
+		{"order", 200, 2, 300, 540, 594, 600},
+	})
+}
+
+// Without orders there is nothing to measure, which is not a time of zero.
+func TestReportSettleTimesWhileAllWait(t *testing.T) {
+	t.Parallel()
+
+	b := setupReport(t)
+	b.check(t, "settle-times", nil)
+	b.seed(t, `
+		INSERT INTO orders (id, user_id, status, currency, total)
+		VALUES (gen_random_uuid(), 'u', 'pending', 'EUR', 0)`)
+	b.check(t, "settle-times", [][]any{
+		{"inventory", 0, 1, nil, nil, nil, nil},
+		{"notification", 0, 1, nil, nil, nil, nil},
+		{"points", 0, 1, nil, nil, nil, nil},
+		{"order", 0, 1, nil, nil, nil, nil},
+	})
+}
+
+func TestReportQueueDepth(t *testing.T) {
+	t.Parallel()
+
+	b := setupReport(t)
+	b.seed(t, `
+		INSERT INTO river_queue (name, paused_at, updated_at)
+		VALUES ('points', NULL, now()), ('maintenance', now(), now())`, `
+		INSERT INTO river_job (queue, kind, state, scheduled_at, finalized_at, max_attempts, args)
+		SELECT j.queue, j.kind, j.state::river_job_state, now() - j.ago, CASE WHEN j.state = 'completed' THEN now() END, 10, '{}'
+		FROM (VALUES
+			('points', 'points', 'available', interval '90 seconds'),
+			('points', 'points', 'available', interval '1 second'),
+			('points', 'points', 'running', interval '1 hour'),
+			('points', 'points', 'retryable', interval '-5 seconds'),
+			('points', 'points', 'scheduled', interval '-1 hour'),
+			('points', 'points', 'completed', interval '2 hours'),
+			('maintenance', 'prune', 'retryable', interval '10 minutes'), -- no scheduler has made it available
+			('maintenance', 'audit', 'scheduled', interval '-1 minute'),
+			('inventory', 'inventory', 'running', interval '1 minute'),
+			('inventory', 'inventory', 'running', interval '2 minutes'),
+			('notification', 'notification', 'completed', interval '1 minute')
+		) AS j (queue, kind, state, ago)`)
+	b.check(t, "queue-depth", [][]any{
+		{"maintenance", "prune", true, 0, 0, 1, 0, 600},
+		{"points", "points", false, 2, 1, 1, 1, 90},
+		{"inventory", "inventory", false, 0, 2, 0, 0, nil},
+		{"maintenance", "audit", true, 0, 0, 0, 1, nil},
+	})
+}
+
+func TestReportFailures(t *testing.T) {
+	t.Parallel()
+
+	b := setupReport(t)
+	b.seed(t, `
+		CREATE FUNCTION pg_temp.failed(error text, ago interval) RETURNS jsonb
+		LANGUAGE sql
+		RETURN jsonb_build_object('at', to_char(now() - ago, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'attempt', 1, 'error', error, 'trace', '')`, `
+		INSERT INTO river_job (kind, state, finalized_at, args, errors)
+		VALUES
+			('points', 'retryable', NULL, '{}', ARRAY[
+				pg_temp.failed('yesterday', '25 hours'),
+				pg_temp.failed('first', '3 minutes'),
+				pg_temp.failed('second', '2 minutes')]),
+			('points', 'running', NULL, '{}', ARRAY[pg_temp.failed('third', '90 seconds')]),
+			('points', 'completed', now(), '{}', ARRAY[pg_temp.failed('mended', '1 hour')]),
+			('points', 'discarded', now(), '{}', ARRAY[
+				pg_temp.failed(repeat('é', 201), '1 minute'),
+				pg_temp.failed('before', '2 hours')]),
+			('points', 'discarded', now() - interval '2 days', '{}', ARRAY[pg_temp.failed('old', '2 days')]),
+			('points', 'available', NULL, '{}', NULL),
+			('inventory', 'cancelled', now(), '{}', ARRAY[pg_temp.failed('not-found', '1 second')]),
+			('notification', 'cancelled', now(), '{}', NULL),
+			('prune', 'completed', now(), '{}', NULL),
+			('audit', 'cancelled', now() - interval '2 days', '{}', NULL)`)
+	b.check(t, "failures", [][]any{
+		{"inventory", 1, 0, 0, 1, "not-found", b.now.Add(-time.Second)},
+		{"points", 6, 2, 1, 0, strings.Repeat("é", 200), b.now.Add(-time.Minute)},
+		{"notification", 0, 0, 0, 1, nil, nil},
+	})
+}
+
+// One order whose points' job is alive, one whose is dead, and one whose steps nothing
+// will do; an order of the day before yesterday is not counted.
+func TestReportUndoneSteps(t *testing.T) {
+	t.Parallel()
+
+	b := setupReport(t)
+	b.seed(t, `
+		INSERT INTO orders (id, user_id, status, currency, total, updated_at)
+		SELECT o.id::uuid, 'u', 'confirmed', 'EUR', 0, date_trunc('hour', now(), 'UTC')
+		FROM (VALUES
+			(left(uuid_at(now())::text, 35) || '1'),
+			(left(uuid_at(now())::text, 35) || '2'),
+			(left(uuid_at(now())::text, 35) || '3'),
+			(left(uuid_at(now() - interval '2 days')::text, 35) || '4')) AS o (id)`, `
+		INSERT INTO stock_movements (order_id, sku, kind, quantity)
+		SELECT id, 'tea', 'deduct', 1 FROM orders WHERE id::text NOT LIKE '%3'`, `
+		INSERT INTO notifications (order_id, template, user_id, body)
+		SELECT id, 'created', 'u', '' FROM orders WHERE id::text NOT LIKE '%3'`, `
+		INSERT INTO river_job (kind, queue, args, max_attempts, unique_key, unique_states)
+		SELECT 'points', 'points', jsonb_build_object('order_id', id), 10, job_key('points', id), B'11110101'
+		FROM orders
+		WHERE id::text LIKE '%1'`, `
+		INSERT INTO dead_letters (job_id, kind, queue, order_id, args, errors, error, attempts, reason, signature)
+		SELECT 1, 'points', 'points', id, '{}', '[]', 'x', 10, 'unknown', 'x'
+		FROM orders
+		WHERE id::text LIKE '%2'`)
+
+	hour := b.now.Truncate(time.Hour)
+	b.check(t, "undone-steps", [][]any{
+		{"inventory", 1, 0, 0, 1, hour},
+		{"notification", 1, 0, 0, 1, hour},
+		{"points", 3, 1, 1, 1, hour},
+	})
+}
+
+func TestReportStockReconciliation(t *testing.T) {
+	t.Parallel()
+
+	b := setupReport(t)
+	b.seed(t, `
+		INSERT INTO products (sku, name, price, currency, available)
+		VALUES ('bread', '', 1, 'EUR', 94), ('coffee', '', 1, 'EUR', 0), ('milk', '', 1, 'EUR', 9), ('tea', '', 1, 'EUR', 6)`, `
+		INSERT INTO stock_receipts (sku, reference, quantity)
+		VALUES ('bread', 'po-1', 90), ('bread', 'po-2', 10), ('tea', 'po-3', 5)`, `
+		INSERT INTO stock_movements (order_id, sku, kind, quantity)
+		VALUES
+			(gen_random_uuid(), 'bread', 'deduct', 6),
+			(gen_random_uuid(), 'bread', 'deduct', 3),
+			(gen_random_uuid(), 'bread', 'release', 3),
+			(gen_random_uuid(), 'bread', 'deduct', 0),
+			(gen_random_uuid(), 'ghost', 'deduct', 2)`) // milk has stock but no receipt, ghost no product
+	b.check(t, "stock-reconciliation", [][]any{
+		{"ghost", 0, 2, 0, -2, 0, 2},
+		{"milk", 0, 0, 0, 0, 9, 9},
+		{"tea", 5, 0, 0, 5, 6, 1},
+		{"bread", 100, 9, 3, 94, 94, 0},
+		{"coffee", 0, 0, 0, 0, 0, 0},
+	})
+}
+
+func TestReportPointsReconciliation(t *testing.T) {
+	t.Parallel()
+
+	b := setupReport(t)
+	b.seed(t, `
+		INSERT INTO points_entries (order_id, kind, user_id, points)
+		VALUES
+			(gen_random_uuid(), 'earn', 'anna', 10),
+			(gen_random_uuid(), 'earn', 'anna', 10),
+			(gen_random_uuid(), 'reverse', 'anna', -10),
+			(gen_random_uuid(), 'earn', 'bob', 0),
+			(gen_random_uuid(), 'earn', 'carl', 10),
+			(gen_random_uuid(), 'earn', 'dora', 10)`, `
+		INSERT INTO points_balances (user_id, balance)
+		VALUES ('anna', 10), ('carl', 20), ('emil', -5)`) // bob's void needs no balance, dora's points do
+	b.check(t, "points-reconciliation", [][]any{
+		{"carl", 1, 10, 20, 10},
+		{"dora", 1, 10, 0, -10},
+		{"emil", 0, 0, -5, -5},
+		{"anna", 3, 10, 10, 0},
+		{"bob", 1, 0, 0, 0},
+	})
+}
+
+func TestReportDeadLetters(t *testing.T) {
+	t.Parallel()
+	b := setupReport(t)
+	b.seed(t, `
+		INSERT INTO dead_letters (job_id, kind, queue, args, errors, error, attempts, reason, signature, dead_at, attention_at, resolved_at, resolution)
+		VALUES
+			(1, 'points', 'points', '{}', '[]', 'x 1', 10, 'unknown', 'points: x ?', now() - interval '2 hours', now(), NULL, NULL),
+			(2, 'points', 'points', '{}', '[]', 'x 2', 10, 'unknown', 'points: x ?', now() - interval '1 hour', NULL, NULL, NULL),
+			(3, 'points', 'points', '{}', '[]', 'x 3', 10, 'poison', 'points: x ?', now(), NULL, NULL, NULL),
+			(4, 'points', 'points', '{}', '[]', 'x 4', 10, 'unknown', 'points: x ?', now(), NULL, now(), 'redriven')`)
+
+	b.check(t, "dead-letters", [][]any{
+		{"points", "unknown", "points: x ?", int64(2), int64(1), b.now.Add(-2 * time.Hour), b.now.Add(-time.Hour)},
+		{"points", "poison", "points: x ?", int64(1), int64(0), b.now, b.now},
+	})
+}

@@ -1,0 +1,76 @@
+// Package sqlfile reads queries that are in files of their own, so that they run from a
+// program and with psql -f.
+package sqlfile
+
+import (
+	"embed"
+	"io/fs"
+	"path"
+	"strings"
+)
+
+// A Column is a column of a query and what it means.
+type Column struct {
+	Name string
+	Doc  string
+}
+
+// A Query is a query in a file of its own. The comment at the head of the file
+// describes it:
+//
+//	-- title: a field of this name
+//	-- columns:
+//	--   name  what it means
+//
+// The first line that is no comment ends it. Fields that are missing stay empty: tests
+// check the files, so that the program need not.
+type Query struct {
+	Name    string // of the file, without .sql
+	SQL     string
+	Fields  map[string]string
+	Columns []Column
+}
+
+// Read reads the files of a directory, sorted by name.
+func Read(files embed.FS) []Query {
+	var all []Query
+
+	err := fs.WalkDir(files, ".", func(file string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+
+		text, err := files.ReadFile(file)
+		all = append(all, parse(strings.TrimSuffix(path.Base(file), ".sql"), string(text)))
+
+		return err
+	})
+	if err != nil {
+		panic(err) //nolint:forbidigo // the files are part of the program
+	}
+
+	return all
+}
+
+func parse(name, text string) Query {
+	q := Query{Name: name, SQL: text, Fields: map[string]string{}}
+
+	for line := range strings.Lines(text) {
+		comment, ok := strings.CutPrefix(strings.TrimSpace(line), "-- ")
+		if !ok {
+			break
+		}
+
+		if column, ok := strings.CutPrefix(comment, "  "); ok {
+			name, doc, _ := strings.Cut(column, " ")
+			q.Columns = append(q.Columns, Column{Name: name, Doc: strings.TrimSpace(doc)})
+
+			continue
+		}
+
+		key, value, _ := strings.Cut(comment, ":")
+		q.Fields[key] = strings.TrimSpace(value)
+	}
+
+	return q
+}

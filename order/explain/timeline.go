@@ -1,0 +1,176 @@
+package explain
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"orders/db"
+	"orders/db/timeline"
+	"orders/order"
+)
+
+// An Entry of a timeline is something that happened to an order, with a sentence for
+// people.
+type Entry struct {
+	timeline.Entry
+
+	Text string
+}
+
+// Timeline lists what happened to an order: its newest entries, at most limit, the oldest
+// of them first; [order.NotFound] if there is no such order.
+func Timeline(ctx context.Context, q db.Querier, id uuid.UUID, limit int) ([]Entry, error) {
+	read, err := timeline.Read(ctx, q, id, limit)
+	if err != nil {
+		return nil, err
+	}
+
+	entries := make([]Entry, len(read))
+	for i, e := range read {
+		entries[i] = Tell(e)
+	}
+
+	return entries, nil
+}
+
+// Tell gives an entry its sentence. Of an error it keeps what customers may read.
+func Tell(read timeline.Entry) Entry {
+	e := Entry{Entry: read}
+
+	if code, ok := e.Detail["code"].(string); ok && code != "" {
+		e.Detail["error"] = order.PublicError(order.Code(code))
+	}
+
+	delete(e.Detail, "code")
+	e.Text = e.words()
+
+	return e
+}
+
+func (e Entry) words() string {
+	switch e.Type {
+	case timeline.Placed:
+		return e.f("The order was placed: total %v %v in minor units.", "total", "currency")
+	case timeline.Attempt:
+		return e.attempt()
+	case timeline.Payment:
+		return e.f("The order was paid: reference %v.", "reference")
+	case timeline.Step:
+		return e.step()
+	case timeline.Status:
+		return e.f("The order is %v", "status") + e.because("reason")
+	case timeline.DeadLetter:
+		return e.f("The %v job was given up after %v attempts", "kind", "attempts") + e.because("error")
+	case timeline.Attention:
+		return e.f("The dead %v job needs an operator.", "kind")
+	case timeline.Redrive:
+		return e.redrive()
+	case timeline.Resolved:
+		return e.f("The dead %v job was resolved: %v", "kind", "resolution") + e.because("note")
+	case timeline.Event:
+		return e.event()
+	}
+
+	return string(e.Type) + "."
+}
+
+func (e Entry) attempt() string {
+	if e.has("error") {
+		return e.f("Attempt %v of the %v job failed", "attempt", "kind") + e.because("error")
+	}
+
+	return e.f("Attempt %v of the %v job began.", "attempt", "kind")
+}
+
+// step is the sentence of rows that a step's ledger got. A step that is not listed here
+// has a general sentence with its name.
+func (e Entry) step() string {
+	first := map[string]any{}
+
+	rows, _ := e.Detail["rows"].([]any)
+	if len(rows) > 0 {
+		first, _ = rows[0].(map[string]any)
+	}
+
+	switch {
+	case e.Step == order.Inventory && first["kind"] == "deduct":
+		return "Stock was taken: " + pieces(rows) + "."
+	case e.Step == order.Inventory:
+		return "Stock was given back: " + pieces(rows) + "."
+	case e.Step == order.Points && sum(rows, "points") == 0:
+		return "The order will not earn points any more."
+	case e.Step == order.Points && first["kind"] == "earn":
+		return fmt.Sprintf("The customer earned %d points.", sum(rows, "points"))
+	case e.Step == order.Points:
+		return fmt.Sprintf("The points were taken back: %d.", sum(rows, "points"))
+	case e.Step == order.Notification:
+		return fmt.Sprintf("The customer was notified: %v.", first["body"])
+	case e.Detail["void"] == true:
+		return fmt.Sprintf("The %s step was undone, or will not happen any more.", e.Step)
+	default:
+		return fmt.Sprintf("The %s step was done.", e.Step)
+	}
+}
+
+// pieces counts what rows of the stock's ledger moved.
+func pieces(rows []any) string {
+	return count(sum(rows, "quantity"), "piece", "pieces") + " of " + count(len(rows), "product", "products")
+}
+
+// sum adds up a field of the rows.
+func sum(rows []any, field string) (total int64) {
+	for _, row := range rows {
+		fields, _ := row.(map[string]any)
+
+		if n, ok := fields[field].(json.Number); ok {
+			value, _ := n.Int64() // a bigint
+			total += value
+		}
+	}
+
+	return total
+}
+
+func (e Entry) redrive() string {
+	if e.Detail["outcome"] == "redriven" {
+		return e.f("The %v job's work was given a new job", "kind") + e.because("note")
+	}
+
+	return e.f("A redrive of the %v job was requested: %v", "kind", "outcome") + e.because("note")
+}
+
+func (e Entry) event() string {
+	if e.Detail["name"] == "missing_job" {
+		return e.f("The %v step had no job; its job was enqueued again.", "step")
+	}
+
+	return e.f("%v", "name") + e.because("reason")
+}
+
+// because ends a sentence with a field's text, if there is one.
+func (e Entry) because(field string) string {
+	if !e.has(field) {
+		return "."
+	}
+
+	return e.f(": %v.", field)
+}
+
+func (e Entry) has(field string) bool {
+	v, ok := e.Detail[field]
+
+	return ok && v != nil && v != ""
+}
+
+// f formats the detail's fields.
+func (e Entry) f(format string, fields ...string) string {
+	values := make([]any, len(fields))
+	for i, field := range fields {
+		values[i] = e.Detail[field]
+	}
+
+	return fmt.Sprintf(format, values...)
+}

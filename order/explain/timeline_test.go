@@ -1,0 +1,85 @@
+package explain_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"orders/db/timeline"
+	"orders/order"
+	"orders/order/explain"
+)
+
+type detail = map[string]any
+
+// rows are a ledger's, as the database gives them.
+func rows(list ...detail) []any {
+	all := make([]any, len(list))
+	for i, row := range list {
+		all[i] = row
+	}
+
+	return all
+}
+
+func TestTell(t *testing.T) {
+	t.Parallel()
+
+	const hidden = "an internal error; operators see its text in the job"
+
+	for want, e := range map[string]timeline.Entry{
+		"The order was placed: total 2500 EUR in minor units.": {Type: timeline.Placed, Detail: detail{"total": json.Number("2500"), "currency": "EUR"}},
+		"Attempt 2 of the points job began.":                   {Type: timeline.Attempt, Detail: detail{"kind": "points", "attempt": 2}},
+		"Attempt 3 of the points job failed: " + hidden + ".":  {Type: timeline.Attempt, Detail: detail{"kind": "points", "attempt": 3, "code": "internal"}},
+		"Attempt 4 of the points job failed: the database could not be reached.": {
+			Type: timeline.Attempt, Detail: detail{"kind": "points", "attempt": 4, "code": "unavailable"},
+		},
+		"The order was paid: reference pay-1.": {Type: timeline.Payment, Detail: detail{"reference": "pay-1"}},
+		"Stock was taken: 3 pieces of 2 products.": {
+			Type: timeline.Step, Step: order.Inventory,
+			Detail: detail{"rows": rows(detail{"kind": "deduct", "quantity": json.Number("1")}, detail{"kind": "deduct", "quantity": json.Number("2")})},
+		},
+		"Stock was given back: 2 pieces of 1 product.": {
+			Type: timeline.Step, Step: order.Inventory, Detail: detail{"rows": rows(detail{"kind": "release", "quantity": json.Number("2")})},
+		},
+		"The customer earned 10 points.": {
+			Type: timeline.Step, Step: order.Points, Detail: detail{"rows": rows(detail{"kind": "earn", "points": json.Number("10")})},
+		},
+		"The points were taken back: -10.": {
+			Type: timeline.Step, Step: order.Points, Detail: detail{"void": true, "rows": rows(detail{"kind": "reverse", "points": json.Number("-10")})},
+		},
+		"The order will not earn points any more.": {
+			Type: timeline.Step, Step: order.Points, Detail: detail{"void": true, "rows": rows(detail{"kind": "earn", "points": json.Number("0")})},
+		},
+		"The customer was notified: hello.":                         {Type: timeline.Step, Step: order.Notification, Detail: detail{"rows": rows(detail{"body": "hello"})}},
+		"The invoice step was done.":                                {Type: timeline.Step, Step: "invoice", Detail: detail{"void": false, "rows": rows(detail{"number": json.Number("7")})}},
+		"The invoice step was undone, or will not happen any more.": {Type: timeline.Step, Step: "invoice", Detail: detail{"void": true}},
+		"The order is confirmed.":                                   {Type: timeline.Status, Detail: detail{"status": "confirmed"}},
+		"The order is cancelled: too late.":                         {Type: timeline.Status, Detail: detail{"status": "cancelled", "reason": "too late"}},
+		"The points job was given up after 10 attempts: " + hidden + ".": {
+			Type: timeline.DeadLetter, Detail: detail{"kind": "points", "attempts": 10, "code": "internal"},
+		},
+		"The dead points job needs an operator.":             {Type: timeline.Attention, Detail: detail{"kind": "points"}},
+		"The points job's work was given a new job: mended.": {Type: timeline.Redrive, Detail: detail{"kind": "points", "outcome": "redriven", "note": "mended"}},
+		"A redrive of the points job was requested: already_applied.": {
+			Type: timeline.Redrive, Detail: detail{"kind": "points", "outcome": "already_applied", "note": ""},
+		},
+		"The dead points job was resolved: dismissed: a gift.":    {Type: timeline.Resolved, Detail: detail{"kind": "points", "resolution": "dismissed", "note": "a gift"}},
+		"The points step had no job; its job was enqueued again.": {Type: timeline.Event, Detail: detail{"name": "missing_job", "step": "points"}},
+		"touched: because.": {Type: timeline.Event, Detail: detail{"name": "touched", "reason": "because"}},
+	} {
+		if got := explain.Tell(e); got.Text != want {
+			t.Errorf("%s, want %s", got.Text, want)
+		}
+	}
+}
+
+// A code is for programs; people read what it means.
+func TestTellWordsTheCode(t *testing.T) {
+	t.Parallel()
+
+	e := explain.Tell(timeline.Entry{Type: timeline.Attempt, Detail: detail{"code": "unavailable"}})
+
+	if _, kept := e.Detail["code"]; kept || e.Detail["error"] != order.PublicError(order.Unavailable) {
+		t.Errorf("%v", e.Detail)
+	}
+}

@@ -1,0 +1,120 @@
+package flow
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"orders/db"
+	"orders/db/groupcommit"
+	"orders/order"
+)
+
+func inventory() Spec {
+	return Spec{
+		Step:     declared(order.Inventory),
+		Apply:    reserve,
+		Revoke:   db.Release,
+		WhenDead: FailOrder,
+	}
+}
+
+// reserve shares the stock among those of the orders that have none yet. A pending
+// order that gets all its lines is confirmed, or waits for payment if it is held. A
+// pending order that does not is rejected.
+//
+// An order that is past its reservation without any stock in the ledger has lost its
+// rows. It gets its stock again, or is refused: it cannot be rejected any more, so an
+// operator must decide.
+func reserve(ctx context.Context, tx pgx.Tx, queue *Queue, ids []uuid.UUID) ([]groupcommit.Result[None], error) {
+	orders, err := db.LockUnreserved(ctx, tx, ids)
+	if err != nil {
+		return nil, err
+	}
+
+	done, err := results(ctx, tx, ids, len(orders))
+	if err != nil || len(orders) == 0 {
+		return done, err
+	}
+
+	lost, err := allocate(ctx, tx, queue, orders)
+	if err != nil {
+		return nil, err
+	}
+
+	for i, id := range ids {
+		if shortage := lost[id]; shortage != nil {
+			done[i].Err = order.Errorf(order.Internal, "The order has lost its stock and cannot get it again: %s.", shortage.Reason())
+		}
+	}
+
+	return done, nil
+}
+
+// allocate shares the stock and moves the pending orders. It returns the shortages of
+// orders that are not pending any more.
+func allocate(ctx context.Context, tx pgx.Tx, queue *Queue, orders []order.Order) (map[uuid.UUID]*order.Shortage, error) {
+	stock, err := db.LockStock(ctx, tx, skusOf(orders))
+	if err != nil {
+		return nil, err
+	}
+
+	var (
+		served   []order.Order // all that get their stock
+		reserved []order.Order // those of them that move on
+		moves    []db.Move
+		endings  []ending
+		lost     = map[uuid.UUID]*order.Shortage{}
+	)
+
+	for i, shortage := range order.Allocate(stock, orders) {
+		switch o := orders[i]; {
+		case shortage != nil && o.Status == order.Pending:
+			endings = append(endings, ending{order: o, event: order.Reject, reason: shortage.Reason()})
+		case shortage != nil:
+			lost[o.ID] = shortage
+		case o.Status != order.Pending:
+			served = append(served, o)
+		default:
+			to, err := o.Status.Next(reservation(o))
+			if err != nil {
+				return nil, err
+			}
+
+			served, reserved = append(served, o), append(reserved, o)
+			moves = append(moves, db.Move{OrderID: o.ID, To: to})
+		}
+	}
+
+	if err := advance(ctx, tx, queue, reserved, moves); err != nil {
+		return nil, err
+	}
+
+	if err := db.Deduct(ctx, tx, served); err != nil {
+		return nil, err
+	}
+
+	return lost, end(ctx, tx, endings)
+}
+
+// reservation is what having stock means for an order.
+func reservation(o order.Order) order.Event {
+	if o.HoldUntil != nil {
+		return order.Hold
+	}
+
+	return order.Reserve
+}
+
+func skusOf(orders []order.Order) []string {
+	var skus []string
+
+	for _, o := range orders {
+		for _, l := range o.Lines {
+			skus = append(skus, l.SKU)
+		}
+	}
+
+	return skus
+}
