@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-# Nothing here is told by a file's time: the go command knows what is up to date.
+# No target depends on a file's time: the go command knows what is up to date.
 .PHONY: help build run test browser bench soak lint fmt generate verify migrate docker clean ci go postgres
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -10,26 +10,26 @@ LINT     = go tool -modfile=lint.mod golangci-lint
 # The race detector needs a C compiler; where there is none, the tests still run. CI always has one.
 RACE     = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
-help: ## list what can be made
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 build: go ## build bin/orders
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-X main.version=$(VERSION)' -o bin/orders ./cmd/orders
 
-run: $(if $(DATABASE_URL),,postgres) build ## everything in one process, with a private Postgres unless DATABASE_URL is set
+run: $(if $(DATABASE_URL),,postgres) build ## run everything in one process, with a private Postgres unless DATABASE_URL is set
 	bin/orders dev
 
-test: go $(if $(ORDERS_TEST_DATABASE_URL),,postgres) ## all tests, on a real Postgres (ORDERS_TEST_DATABASE_URL, or one of their own)
+test: go $(if $(ORDERS_TEST_DATABASE_URL),,postgres) ## run all tests, on a real Postgres (ORDERS_TEST_DATABASE_URL, or private servers)
 	go test $(RACE) -timeout 10m ./...
 
-browser: go $(if $(ORDERS_TEST_DATABASE_URL),,postgres) ## the console in a real browser (needs Chromium)
+browser: go $(if $(ORDERS_TEST_DATABASE_URL),,postgres) ## test the pages in a real browser (needs Chromium)
 	go test -tags browser -run Browser -count 1 -timeout 5m ./cmd/orders
 
-bench: build $(if $(ORDERS_POSTGRES_BIN),,postgres) ## how fast it is, next to textbook River, as a table (ten minutes; BENCH=--help lists its flags)
+bench: build $(if $(ORDERS_POSTGRES_BIN),,postgres) ## compare the throughput with textbook River, as a table (ten minutes; BENCH=--help lists the flags)
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -o bin/bench ./cmd/bench
 	bin/bench $(BENCH)
 
-soak: ## ten minutes at 80 % of capacity: does the queue stay bounded?
+soak: ## run ten minutes at 80 % of capacity, and sample the queue
 	$(MAKE) bench BENCH='--soak 10m $(BENCH)'
 
 lint: go ## report what .golangci.yml forbids, formatting included
@@ -38,10 +38,10 @@ lint: go ## report what .golangci.yml forbids, formatting included
 fmt: go ## format the code
 	$(LINT) fmt
 
-generate: go ## write openapi.yaml and README's tables anew
+generate: go ## regenerate openapi.yaml and README's tables
 	go generate ./...
 
-verify: go ## fail when generated files or go.mod are not up to date
+verify: go ## fail if generated files or go.mod are not up to date
 	.ci/generated
 	go mod tidy -diff
 	go mod verify

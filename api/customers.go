@@ -105,7 +105,7 @@ func (s *service) getPoints(ctx context.Context, in *customerInput) (pointsPage,
 // A Notification is a message in a customer's inbox.
 type Notification struct {
 	OrderID  uuid.UUID `json:"order_id" format:"uuid"`
-	Template string    `json:"template" doc:"Which message it is; an order sends each message once"`
+	Template string    `json:"template" doc:"The name of the message; an order sends each message at most once"`
 	Body     string    `json:"body" doc:"The words as the customer reads them"`
 	At       time.Time `json:"at"`
 }

@@ -22,11 +22,11 @@ func (s *service) registerEvents() {
 		Tags:        []string{"orders"},
 		Summary:     "Watch an order until it settles",
 		Description: "Sends server-sent events. The event `order` has the order as its data: once as it is now, and again after each " +
-			"change. Changes that follow each other closely may be one event. When nothing more is to come, the event `settled` has " +
+			"change. Changes that follow each other closely may be one event. When the order has settled, the event `settled` has " +
 			"the status, and the stream ends. Every 15 seconds a comment keeps the connection open. A stream also ends after 10 " +
-			"minutes, when its client does not read, and when the process stops. Then reconnect with `Last-Event-ID`, as browsers do " +
-			"by themselves: what the client has seen is not sent again. A client that has seen `settled` gets 204, after which " +
-			"browsers do not reconnect.",
+			"minutes, if its client does not read, and when the process stops. Then reconnect with `Last-Event-ID`, as browsers do " +
+			"automatically: an event that the client has seen is not sent again. If the client has seen `settled`, the response is " +
+			"204: browsers then do not reconnect.",
 	}
 	operation.Describe(&op, operation.Contract{
 		Media:    stream.MediaType,
@@ -37,7 +37,7 @@ func (s *service) registerEvents() {
 
 	op.Responses["200"].Content[stream.MediaType].Schema = &huma.Schema{Type: huma.TypeString}
 	op.Responses["204"] = &huma.Response{
-		Description: "The order has settled, and Last-Event-ID says that the client knows",
+		Description: "The order has settled, and Last-Event-ID says that the client has seen it",
 		Headers:     map[string]*huma.Param{middleware.RequestID: operation.HeaderRef(middleware.RequestID)},
 	}
 

@@ -21,7 +21,7 @@ var tags = []*huma.Tag{
 	{Name: "customers", Description: "A customer's points and messages"},
 	{Name: "dead letters", Description: "Jobs that were given up, and how to do their work again"},
 	{Name: "workers", Description: "The processes that run the jobs"},
-	{Name: "audit", Description: "Whether the data keeps its invariants"},
+	{Name: "audit", Description: "Whether the invariants of the data hold"},
 	{Name: "health", Description: "For load balancers and process supervisors"},
 }
 
@@ -46,11 +46,11 @@ func addComponents(c *huma.Components) {
 
 	c.Headers = map[string]*huma.Header{
 		middleware.RequestID: {
-			Description: "The request's id. It is the one that was sent, if that has 1 to 64 visible ASCII characters, or a new one.",
+			Description: "The request's id: the X-Request-Id of the request if it has 1 to 64 visible ASCII characters, otherwise a new id.",
 			Schema:      &huma.Schema{Type: huma.TypeString, Examples: []any{id}},
 		},
 		"Retry-After": {
-			Description: "After how many seconds to try again",
+			Description: "The number of seconds after which to try again",
 			Schema:      &huma.Schema{Type: huma.TypeInteger, Examples: []any{1}},
 		},
 	}
@@ -95,12 +95,12 @@ accepted order cannot lose its work. The steps:
 **Money** is an integer of minor units (cents) and an ISO 4217 code. **Times** are UTC, in RFC 3339. **Ids** are UUIDs
 of version 7: they sort by time.
 
-**Idempotency.** ` + "`POST /orders`" + ` takes an ` + "`Idempotency-Key`" + `. When the same body is sent again under its key, the
-response is the same order, with ` + "`Idempotent-Replayed: true`" + `. Keys are kept for at least %d hours. After a 503, or when
-no response arrives, send the request again under its key. If the order was placed, no second order is made.
+**Idempotency.** ` + "`POST /orders`" + ` takes an ` + "`Idempotency-Key`" + `. If the same body is sent again under its key, the
+response is the same order, with ` + "`Idempotent-Replayed: true`" + `. Keys are kept for at least %d hours. After a 503, or if
+no response arrives, send the request again under its key. If the order was placed, no second order is placed.
 
-**Lists** come in pages. Send ` + "`next_cursor`" + ` as ` + "`cursor`" + ` to read the next page, until it is empty. A cursor does
-not expire, and it belongs to one list. An empty parameter counts as none.
+**Lists** come in pages. Send ` + "`next_cursor`" + ` as ` + "`cursor`" + ` to read the next page. On the last page ` + "`next_cursor`" + `
+is empty. A cursor does not expire, and it belongs to one list. An empty parameter counts as not sent.
 
 **Bodies** are JSON objects in UTF-8. Unknown fields, duplicate keys and keys in another letter case are refused. So are
 unknown and repeated query parameters.

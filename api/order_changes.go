@@ -27,9 +27,9 @@ func (s *service) registerChanges() {
 		Middlewares:  huma.Middlewares{s.inFlight.Limit},
 		Tags:         []string{"orders"},
 		Summary:      "Cancel an order",
-		Description: "Ends an order that is `pending`, `awaiting_payment` or `confirmed`. In one transaction its stock is given " +
-			"back, its points are taken back, and a message to the customer is enqueued. If the order is already cancelled, the " +
-			"response is the order, unchanged.",
+		Description: "Ends an order that is `pending`, `awaiting_payment` or `confirmed`. In one transaction its stock is " +
+			"returned, its points are taken back, and a message is put into the customer's inbox. If the order is already " +
+			"cancelled, the response is the order, unchanged.",
 	}, operation.Contract{
 		Request:  cancellation{Reason: operation.Text(cancelled.StatusReason)},
 		Response: cancelled,
@@ -45,7 +45,7 @@ func (s *service) registerChanges() {
 		Middlewares:  huma.Middlewares{s.inFlight.Limit},
 		Tags:         []string{"orders"},
 		Summary:      "Record an order's payment",
-		Description: "Confirms a held order that is `awaiting_payment`. When the same reference is sent again, nothing changes and " +
+		Description: "Confirms a held order that is `awaiting_payment`. If the same reference is sent again, nothing changes and " +
 			"the response is the order. A reference pays for one order only, and an order is paid once.",
 	}, operation.Contract{
 		Request:  payment{Reference: "pay-4711"},

@@ -29,11 +29,11 @@ func (s *service) registerOrders() {
 		Middlewares:   huma.Middlewares{s.Admission.Limit, s.inFlight.Limit},
 		Tags:          []string{"orders"},
 		Summary:       "Place an order",
-		Description: "Prices the lines from the catalogue and accepts the order. Its steps follow by themselves. The order goes " +
+		Description: "Prices the lines from the catalogue and accepts the order. Its steps run asynchronously. The order goes " +
 			"from `pending` to `confirmed`, or to `awaiting_payment` if it is held, or to `rejected` if a product is out of stock. " +
-			"An order with an unknown product, a product in two lines, several currencies or too large a total is refused, and " +
-			"nothing is written. While work waits too long, orders are refused with 503. Send them again after Retry-After, " +
-			"under the same Idempotency-Key.",
+			"An order is refused, and nothing is written, if it has an unknown product, a product in two lines, several currencies, " +
+			"or too large a total. While the service is overloaded, orders are refused with 503. Send them again after " +
+			"Retry-After, under the same Idempotency-Key.",
 	}, operation.Contract{
 		Request:  newOrder{UserID: "u-1", Lines: []newOrderLine{{SKU: "tea", Quantity: 2}}},
 		Response: exampleOrder(),
@@ -105,7 +105,7 @@ func (o newOrder) draft(now time.Time) order.Draft {
 }
 
 type placeInput struct {
-	Key  string `header:"Idempotency-Key" maxLength:"255" pattern:"^[\\x21-\\x7e]+$" patternDescription:"visible ASCII characters" example:"8e03978e-40d5-43dd-bc93-6894a57f9324" doc:"Names this request, so that sending it again does not place a second order. 1 to 255 visible ASCII characters, best a new UUID for each order. A key is kept for at least 24 hours. The same key with the same body returns the same order, with Idempotent-Replayed. Requests at the same moment wait for the first of them. With another body, the request is refused with 422. A refused request leaves its key free."`
+	Key  string `header:"Idempotency-Key" maxLength:"255" pattern:"^[\\x21-\\x7e]+$" patternDescription:"visible ASCII characters" example:"8e03978e-40d5-43dd-bc93-6894a57f9324" doc:"Identifies this request, so that sending it again does not place a second order. 1 to 255 visible ASCII characters; use a new UUID for each order. A key is kept for at least 24 hours. The same key with the same body returns the same order, with Idempotent-Replayed. Concurrent requests with one key wait for the first of them. The same key with another body is refused with 422. If a request is refused, its key stays free."`
 	Body newOrder
 }
 

@@ -52,7 +52,7 @@ func (s *service) registerProducts() {
 		Tags:         []string{"products"},
 		Summary:      "Add or change a product",
 		Description: "Writes the name, the price and the currency. It does not change the stock, which comes in by receipts. " +
-			"Orders keep the price of the time of their placing.",
+			"Orders keep the price at which they were placed.",
 	}, operation.Contract{
 		Request:  productTerms{Name: operation.Text(product.Name), Price: product.Price, Currency: product.Currency},
 		Response: product,

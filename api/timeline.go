@@ -27,10 +27,10 @@ func (s *service) registerTimeline() {
 		Path:        "/orders/{id}/timeline",
 		Tags:        []string{"orders"},
 		Summary:     "Read what happened to an order",
-		Description: "Lists what happened to the order, in the order of time. There are entries for its placing, its steps, its " +
-			"changes of status with their reasons, and the attempts of its jobs with their errors. Others are for dead letters, " +
-			"redrives and what operators did. Entries stay when the queue deletes its jobs, except the attempts of jobs that " +
-			"succeeded in the end. At most the newest 1,000 entries are listed.",
+		Description: "Lists what happened to the order, the oldest entry first: its placing, its steps, its changes of status with " +
+			"their reasons, and the attempts of its jobs with their errors. There are also entries for dead letters, redrives and " +
+			"acts of operators. Entries stay after the queue has deleted its jobs, except the attempts of jobs that succeeded in " +
+			"the end. At most the newest 1,000 entries are listed.",
 	}, operation.Contract{
 		Response: orderTimeline{OrderID: o.ID, Entries: []TimelineEntry{
 			timelineEntryOf(explain.Tell(timeline.Entry{

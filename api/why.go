@@ -48,8 +48,8 @@ type Reason struct {
 	Code  explain.Code                       `json:"code"`
 	Text  string                             `json:"text" doc:"The reason in words"`
 	Step  operation.Optional[order.StepName] `json:"step" doc:"The step that the reason is about; empty for the order itself"`
-	Until *time.Time                         `json:"until" doc:"When it goes on by itself, if that is known, else null"`
-	Link  string                             `json:"link" doc:"An address with more to read, else empty"`
+	Until *time.Time                         `json:"until" doc:"When something happens without an operator, for example the next attempt; null if that is not known"`
+	Link  string                             `json:"link" doc:"An address with more information; empty for none"`
 }
 
 func reasonOf(r explain.Reason) Reason {

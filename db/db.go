@@ -1,10 +1,10 @@
-// Package db holds the pool, transactions, errors, migrations and the SQL of the
-// order tables, a file each. The packages below it hold the SQL of one subject
-// each; no other package speaks to Postgres.
+// Package db holds the pool, transactions, errors and the SQL of the order tables, a
+// file for each table. Each package below it holds the SQL of one subject. Only
+// migrations and the benchmark have other SQL.
 //
-// Functions take the transaction they run in and never open one: the caller that
-// was triggered (an API operation, a worker, group commit) opens it. Each function
-// works on a slice with one statement a table, in the lock order of the system:
+// Functions take the transaction in which they run and never open one. The outermost
+// code (an API operation, a handler, a command, group commit) opens it. Each function
+// works on a slice with one statement for each table, in the lock order of the system:
 // orders by id, then products by sku, then ledgers by key.
 package db
 

@@ -26,8 +26,8 @@ const (
 	readOnlyTransaction       = "25006"
 )
 
-// ErrUnavailable is wrapped by errors of this program that mean the same as a server
-// that cannot be reached: nothing was done, and a retry may succeed.
+// ErrUnavailable is wrapped by errors of this program that mean the same as an
+// unreachable server: nothing was done, and a retry may succeed.
 var ErrUnavailable = errors.New("unavailable")
 
 // Error gives an error of the database a code, by SQLSTATE, never by text. Data that
@@ -56,8 +56,8 @@ func Error(err error) error {
 }
 
 // Unavailable tells whether an error is a fault of the server or of the network, and
-// not of the statement. An error of pgx without an SQLSTATE is (a cut or refused
-// connection, a deadline).
+// not of the statement. An error of pgx without an SQLSTATE counts as such a fault: a
+// cut or refused connection, or a deadline.
 func Unavailable(err error) bool {
 	if errors.Is(err, ErrCommitUnknown) || errors.Is(err, ErrUnavailable) ||
 		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
@@ -90,7 +90,7 @@ func Unavailable(err error) bool {
 	return false
 }
 
-// Conflicted tells whether the same transaction may simply run again.
+// Conflicted tells whether the same transaction may run again unchanged.
 func Conflicted(err error) bool {
 	state := sqlState(err)
 

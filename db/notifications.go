@@ -58,7 +58,7 @@ type Notification struct {
 }
 
 // Inbox lists a customer's notifications, newest first: at most limit notifications
-// behind after (nil for the first page).
+// that follow the position after (nil for the first page).
 func Inbox(ctx context.Context, q Querier, userID string, after *LedgerPosition, limit int) ([]Notification, error) {
 	query := `
 		SELECT order_id, template, body, at

@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// An OrderEvent is what happened to an order and is in no ledger.
+// An OrderEvent records what happened to an order and is in no ledger.
 type OrderEvent struct {
 	OrderID uuid.UUID
 	At      time.Time // when reading; a new event has the transaction's time

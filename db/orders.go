@@ -13,8 +13,8 @@ import (
 )
 
 // InsertOrders writes new orders with their lines and returns when each was
-// created, by id. An order that exists, from a transaction whose commit outcome was
-// unknown, is left alone and missing from the result.
+// created, by id. An order may exist already, from a transaction whose commit outcome
+// was unknown: it is not changed, and it is not in the result.
 func InsertOrders(ctx context.Context, tx pgx.Tx, orders []order.Order) (map[uuid.UUID]time.Time, error) {
 	created, err := insertHeads(ctx, tx, orders)
 	if err != nil {
@@ -85,9 +85,9 @@ func insertHeads(ctx context.Context, tx pgx.Tx, orders []order.Order) (map[uuid
 	return created, nil
 }
 
-// LockUnreserved locks the orders that must have stock, in id order, and returns in
-// that order, with their lines, those that have none: the pending ones, and those
-// past their reservation of which the ledger has nothing.
+// LockUnreserved locks the orders that must have stock, in id order. It returns those
+// that have no stock, in id order and with their lines: pending orders, and later
+// orders without a row in the ledger.
 func LockUnreserved(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) ([]order.Order, error) {
 	orders, err := lockOrders(ctx, tx, `
 		id = ANY($1) AND status IN ('pending', 'awaiting_payment', 'confirmed')
@@ -150,7 +150,7 @@ func LockOrders(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) ([]order.Order,
 
 // LockOverdue locks at most limit orders of each kind that are overdue: pending
 // orders older than deadline, and held orders whose payment is late by more than
-// grace, in which their own job expires them. Orders that another transaction has
+// grace. Within grace, the order's own job expires it. Orders that another transaction has
 // locked are skipped: that transaction changes them.
 func LockOverdue(ctx context.Context, tx pgx.Tx, deadline, grace time.Duration, limit int) ([]order.Order, error) {
 	overdue, err := lockOrders(ctx, tx, `
@@ -266,7 +266,7 @@ func SetStatus(ctx context.Context, tx pgx.Tx, moves []Move) error {
 	return nil
 }
 
-// Missing returns those of the ids that no order has.
+// Missing returns the ids for which there is no order.
 func Missing(ctx context.Context, q Querier, ids []uuid.UUID) (map[uuid.UUID]bool, error) {
 	rows, err := q.Query(ctx, `
 		SELECT m.id

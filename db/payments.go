@@ -19,7 +19,8 @@ func Payments(ctx context.Context, q Querier, ids []uuid.UUID) (map[uuid.UUID]st
 }
 
 // Pay writes a payment for each of the orders and returns the payments that were
-// written. The reference of a missing one has paid for another order.
+// written. If an order's payment is not in the result, its reference has paid for another
+// order.
 func Pay(ctx context.Context, tx pgx.Tx, payments map[uuid.UUID]string) (map[uuid.UUID]string, error) {
 	ids, references := make([]uuid.UUID, 0, len(payments)), make([]string, 0, len(payments))
 	for id, reference := range payments {

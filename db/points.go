@@ -44,7 +44,7 @@ func Earn(ctx context.Context, tx pgx.Tx, ids []uuid.UUID, points int64) (placed
 }
 
 // TakeBackPoints makes the orders' points net to zero: it reverses points that were
-// earned, and voids points that were not, so that they never will be.
+// earned, and voids points that were not earned, so that they never will be.
 func TakeBackPoints(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
 	_, err := tx.Exec(ctx, `
 		INSERT INTO points_entries (order_id, kind, user_id, points)
@@ -106,15 +106,15 @@ func Balance(ctx context.Context, q Querier, userID string) (balance int64, err 
 }
 
 // A LedgerPosition is where a page of a customer's ledger or inbox ended: the
-// next one starts behind it. Label is the entry's kind or template.
+// next page starts after it. Label is the entry's kind or template.
 type LedgerPosition struct {
 	At      time.Time
 	OrderID uuid.UUID
 	Label   string
 }
 
-// PointsEntries lists a customer's ledger, newest first: at most limit entries behind
-// after (nil for the first page), without voids.
+// PointsEntries lists a customer's ledger, newest first and without voids: at most
+// limit entries that follow the position after (nil for the first page).
 func PointsEntries(ctx context.Context, q Querier, userID string, after *LedgerPosition, limit int) ([]PointsEntry, error) {
 	query := `
 		SELECT order_id, kind, points, at

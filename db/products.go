@@ -33,7 +33,7 @@ func Catalogue(ctx context.Context, q Querier, skus []string) (map[string]order.
 	return catalogue, nil
 }
 
-// Products lists the catalogue by sku: at most limit products behind after.
+// Products lists the catalogue by sku: at most limit products that follow the sku after.
 func Products(ctx context.Context, q Querier, after string, limit int) ([]order.Product, error) {
 	rows, err := q.Query(ctx, `
 		SELECT sku, name, price, currency, available
@@ -98,7 +98,7 @@ type Receipt struct {
 	Quantity  int64
 }
 
-// Receive books a receipt, once for its reference, and returns the stock after
+// Receive records a receipt, once for each reference, and returns the stock after
 // it. It refuses with [order.NotFound] for an unknown product and with
 // [order.ReceiptReused] when the reference has another quantity.
 func Receive(ctx context.Context, tx pgx.Tx, r Receipt) (available int64, err error) {

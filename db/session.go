@@ -14,8 +14,8 @@ import (
 var sessions = "orders " + NewName()
 
 // NewName makes a name that is unique among all processes that share the database:
-// host, process id, and random letters, as those two may come again. It is shorter
-// than the 63 bytes that Postgres keeps of an application_name.
+// host, process id, and random letters, because host and process id may be reused. It is
+// at most 63 bytes long, which is what Postgres keeps of an application_name.
 func NewName() string {
 	const hostLength, letters = 32, 6
 

@@ -8,8 +8,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// Snapshot lets fn read one snapshot of the database: what it reads from several
-// tables fits together. It writes nothing.
+// Snapshot runs fn in a read-only transaction on one snapshot of the database: what fn
+// reads from several tables is consistent.
 func Snapshot(ctx context.Context, pool *pgxpool.Pool, fn func(tx pgx.Tx) error) error {
 	tx, err := pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
 	if err != nil {

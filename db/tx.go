@@ -13,8 +13,9 @@ import (
 
 // ErrCommitUnknown says that the connection was lost around COMMIT: the
 // transaction may or may not have been applied. Do the work again under the same
-// keys: that waits for the first transaction to end and finds what it left. Do not
-// rely on pgx's safe-to-retry: it says so of some errors although the row is there.
+// keys: the second transaction waits until the first one has ended, and finds what it
+// wrote. Do not rely on pgconn.SafeToRetry: it returns true for some errors although
+// the row was written.
 var ErrCommitUnknown = errors.New("commit outcome unknown")
 
 const (
@@ -22,9 +23,9 @@ const (
 	cleanupTimeout = 5 * time.Second
 )
 
-// InTx runs fn in a transaction. It commits when fn returns nil, and rolls back when
-// fn fails or panics, also if ctx has ended by then. It returns fn's error as it
-// is, and [ErrCommitUnknown] when the commit's outcome is unknown.
+// InTx runs fn in a transaction. It commits if fn returns nil. It rolls back if fn fails
+// or panics, even if ctx has ended. It returns fn's error unchanged, and
+// [ErrCommitUnknown] if the outcome of the commit is unknown.
 func InTx(ctx context.Context, pool *pgxpool.Pool, fn func(tx pgx.Tx) error) error {
 	tx, err := pool.Begin(ctx)
 	if err != nil {
@@ -53,8 +54,8 @@ func InTx(ctx context.Context, pool *pgxpool.Pool, fn func(tx pgx.Tx) error) err
 	return commitError(tx.Commit(commit))
 }
 
-// LiftStatementTimeout lets the transaction's statements take as long as they need,
-// where [Open] bounds them: for a look at all there is.
+// LiftStatementTimeout removes the limit that [Open] sets on the time of a statement,
+// for this transaction: reading all data takes longer.
 func LiftStatementTimeout(ctx context.Context, tx pgx.Tx) error {
 	if _, err := tx.Exec(ctx, `SET LOCAL statement_timeout = 0`); err != nil {
 		return fmt.Errorf("lift statement timeout: %w", err)
@@ -72,7 +73,7 @@ func rollback(ctx context.Context, tx pgx.Tx) {
 	_ = tx.Rollback(cleanup)
 }
 
-// CloseConn closes a connection that is not a pool's, also when ctx has ended.
+// CloseConn closes a connection that does not belong to a pool, even if ctx has ended.
 func CloseConn(ctx context.Context, conn *pgx.Conn) {
 	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()

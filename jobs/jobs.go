@@ -2,8 +2,9 @@
 // makes a job unique and how it is retried. It knows neither what enqueues a job nor what
 // runs it.
 //
-// Args have ids only, as River UI shows them and the database keeps them. A field may be
-// added if it is optional. No field may be renamed: jobs of the release before may wait.
+// Args contain only ids, because River UI shows them and the database keeps them. A field
+// may be added if it is optional. No field may be renamed, because jobs of the previous
+// release may still wait.
 package jobs
 
 import (

@@ -13,7 +13,7 @@ import (
 
 // The queues beside those of the steps. Each step has a queue of its own name, so that no
 // step waits behind another. The maintenance queue is for periodic sweeps only: the next
-// period repeats a sweep, so it leaves no dead letter.
+// period repeats a sweep, so a failed sweep leaves no dead letter.
 const (
 	QueueLifecycle   = "lifecycle"
 	QueueMaintenance = "maintenance"
@@ -25,14 +25,14 @@ type Policy struct {
 	Does        string // for README and --help
 	Queue       string
 	MaxAttempts int           // attempts before the job is dead; 0 for Settings.Attempts
-	Timeout     time.Duration // of one attempt; River's rescuer waits as long, too
+	Timeout     time.Duration // of one attempt; River's rescuer waits at least as long
 	BackoffBase time.Duration // wait before the second attempt; doubled before each attempt after it
 	BackoffMax  time.Duration // bound of the doubling
 	Every       time.Duration // period of a periodic kind; else 0
 }
 
-// MaxDeaths is how many processes may end while a job runs. Then the job is taken for the
-// cause, and is not run any more.
+// MaxDeaths is how many processes may die while a job runs. After that many, the job is
+// regarded as the cause and does not run again.
 const MaxDeaths = 3
 
 // Our keys of a job's metadata. The SQL functions failure_code, failure_class
@@ -49,7 +49,7 @@ const (
 type Settings struct {
 	Attempts        int           // of a step's job before it is dead
 	CompensateEvery time.Duration // period of compensate
-	KeepCompleted   time.Duration // how long completed jobs are kept for people to look at
+	KeepCompleted   time.Duration // how long completed jobs stay visible in River UI
 }
 
 // Defaults are the settings of a program that sets none.
@@ -74,9 +74,9 @@ var policies = func() []Policy {
 	)
 }()
 
-// ofOrder is the policy of a kind that works on one order. Its attempts take about eight
-// minutes: long enough for a database failover, and short enough that the customer soon reads
-// of a failure.
+// ofOrder is the policy of a kind that works on one order. The waits between ten attempts
+// add up to four to nine minutes: long enough for a database failover, and short enough
+// that the customer soon learns of a failure.
 func ofOrder(kind, queue, does string) Policy {
 	return Policy{
 		Kind:        kind,
@@ -149,8 +149,8 @@ func StepQueues() []string {
 }
 
 // Periodic lists the jobs that the elected leader enqueues periodically. A restart resets
-// River's clock, hence RunOnStart. As the jobs are unique in their period, restarts do not
-// run them more often.
+// River's clock, hence RunOnStart. The jobs are unique in their period, so restarts do not
+// make them run more often.
 func Periodic(s Settings) []*river.PeriodicJob {
 	return []*river.PeriodicJob{
 		every(s.CompensateEvery, Compensate{}),
@@ -170,9 +170,9 @@ func every(period time.Duration, args river.JobArgs) *river.PeriodicJob {
 }
 
 // RetryAfter is how long a job waits after its nth failed attempt (n from 1). It grows
-// exponentially up to BackoffMax. Up to half of it is taken off at random, so that jobs that
-// failed together do not run again together ("equal jitter" of Exponential Backoff And
-// Jitter, AWS Architecture Blog, 2015).
+// exponentially up to BackoffMax, minus a random part of up to half. So jobs that failed
+// together do not run again together. This is "equal jitter" in Exponential Backoff And
+// Jitter, AWS Architecture Blog, 2015.
 func (p Policy) RetryAfter(n int) time.Duration {
 	const maxDoublings = 20 // keeps the shift inside int64
 

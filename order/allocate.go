@@ -6,8 +6,8 @@ import (
 )
 
 // Allocate shares stock among orders. The orders are served in the sequence given:
-// callers sort them by id, which is by age. An order gets all of its lines or none. If
-// it wants more than is left, it gets nothing and leaves the stock to those behind it.
+// callers sort them by id, and so by age. An order gets all of its lines or none. If it
+// wants more than is left, it gets nothing, and the stock is left for the next orders.
 //
 // Allocate lowers the numbers in stock by what it gives out, never below zero. For each
 // order it returns nil, or the first line for which there was not enough.

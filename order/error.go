@@ -10,8 +10,8 @@ import (
 // clients read them as the last part of a problem's type, and operators group by them.
 type Code string
 
-// The codes. Package api maps each to an HTTP status, package workers to what
-// becomes of the job.
+// The codes. Package api maps each code to an HTTP status. Package workers maps it to
+// what happens to the job.
 const (
 	Invalid         Code = "invalid-request"
 	InvalidLines    Code = "invalid-lines"
@@ -40,7 +40,7 @@ type Error struct {
 	cause      error
 }
 
-// Errorf makes an Error. The message reaches clients: no internal text in it.
+// Errorf makes an Error. Clients read the message, so it must not have internal text.
 func Errorf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
@@ -75,7 +75,7 @@ func CodeOf(err error) Code {
 }
 
 // PublicError is what customers may read of a failed attempt. The error itself may
-// have host names or SQL in it.
+// contain host names or SQL.
 func PublicError(code Code) string {
 	switch code {
 	case "":

@@ -1,11 +1,11 @@
 // Package order is the domain: what an order is, the states it may be in, the steps
 // that it causes, how a batch of orders shares scarce stock, and what customers read.
-// It does no I/O and imports the standard library and the id type only, so that all
-// of it can be read, and tested, without a database.
+// It does no I/O and imports only the standard library and the id type. So all of it can
+// be read and tested without a database.
 //
 // An order is pending until its stock is reserved. It is then confirmed, or waits for
-// payment if it was placed to be held. Events move it. [Status.Next] refuses the moves
-// that are not drawn here:
+// payment if it is held. Events move it from status to status. [Status.Next] refuses
+// the moves that are not drawn here:
 //
 //	pending
 //	   ├── reserve ──────────────────────────────────► confirmed
@@ -18,9 +18,9 @@
 //	   ├── expire ──► expired
 //	   └── give up ─► failed
 //
-// The asynchronous work of an order is its [Steps]: each is one job. An order that is
-// confirmed has all of its steps, or gets them. An order that was rejected, cancelled,
-// expired or failed nets to zero.
+// The asynchronous work of an order is its [Steps]: each step is one job. All steps of a
+// confirmed order are done, or will be. An order that was rejected, cancelled, expired
+// or failed nets to zero: its stock and points are as if it had never been placed.
 package order
 
 import (
@@ -46,7 +46,7 @@ type Order struct {
 	Steps        []StepProgress
 }
 
-// A Line is one product of an order, at the price of the moment it was placed.
+// A Line is one product of an order. Its price is the one when the order was placed.
 type Line struct {
 	SKU       string
 	Quantity  int64
@@ -63,7 +63,7 @@ const (
 	PointsEarned = 10                  // by the customer, for each order
 )
 
-// A Product can be ordered, as long as some of it is available.
+// A Product can be ordered while some of it is available.
 type Product struct {
 	SKU       string
 	Name      string
@@ -75,8 +75,8 @@ type Product struct {
 // Status is the state of an order.
 type Status string
 
-// The states of an order. A final one nets to zero: stock and points are as if the
-// order had never been placed, and the customer has been notified.
+// The states of an order. In a final status the order nets to zero: stock and points are
+// as if it had never been placed, and the customer has been notified.
 const (
 	Pending         Status = "pending"
 	AwaitingPayment Status = "awaiting_payment"
@@ -87,8 +87,8 @@ const (
 	Failed          Status = "failed"
 )
 
-// Settled tells whether nothing happens to the order any more unless somebody requests
-// it. An order with a dead step has settled, too.
+// Settled tells whether nothing more happens to the order, unless a client or an
+// operator requests it. An order with a dead step has settled, too.
 func (o Order) Settled() bool {
 	if o.Status == Pending || o.Status == AwaitingPayment {
 		return false

@@ -22,10 +22,10 @@ const (
 type Step struct {
 	Name         StepName
 	Does         string   // what it does, for README and the API document
-	DueIn        []Status // an order in one of these statuses must have the step, or get it
+	DueIn        []Status // in these statuses the step must be done, or will be
 	AfterPayment bool     // a held order gets the step when it is paid, and not before
 	Template     Template // of the message that the step sends to the customer; empty for none
-	Reversible   bool     // ending an order undoes it; a message, for instance, cannot be unsent
+	Reversible   bool     // ending an order undoes it; for example, a message cannot be unsent
 }
 
 // steps declares the steps in the order in which they are shown.
@@ -65,8 +65,8 @@ func StepOf(name StepName) (Step, bool) {
 	return Step{}, false
 }
 
-// Due tells whether an order in the status must have the step, or get it. held tells
-// whether the order was placed to wait for payment.
+// Due tells whether the step must be done, or will be, for an order in the status. held
+// tells whether the order was placed to wait for payment.
 func (s Step) Due(status Status, held bool) bool {
 	if held && s.AfterPayment && status != Confirmed {
 		return false
@@ -104,8 +104,8 @@ const (
 // StepStates lists the states of a step.
 func StepStates() []StepState { return []StepState{Waiting, Done, Skipped, Retrying, Dead} }
 
-// An Effect is what a step's ledger has: the step happened, or it nets to zero because
-// it was voided before it could happen, or undone afterwards.
+// An Effect is what a step's ledger has of the step. The step happened, or it nets to
+// zero: it was voided before it could happen, or undone afterwards.
 type Effect struct {
 	At   time.Time
 	Void bool
@@ -118,8 +118,8 @@ type Attempt struct {
 	Dead   bool // the job was given up
 }
 
-// ProgressOf derives a step's progress from the ledger and the queue. The ledger
-// decides; as long as it has nothing, the queue tells. Either may be nil.
+// ProgressOf derives a step's progress from the ledger and the queue. If there is an
+// effect, it decides; without one, the attempt decides. Either may be nil.
 func ProgressOf(name StepName, effect *Effect, attempt *Attempt) StepProgress {
 	p := StepProgress{Name: name, State: Waiting}
 	if attempt != nil {

@@ -23,9 +23,9 @@ const metaRescuedByRiver = "river:rescue_count"
 // quarantine cancels a job whose process has died [jobs.MaxDeaths] times while the
 // job ran. Another attempt would end all other jobs of that process once more.
 //
-// When a process dies, all jobs that it ran are suspects. A job that is one death
-// short of the limit therefore runs marked, and one at a time. If the process dies
-// again, only the marked job is counted. Innocent jobs end, and so are cleared.
+// When a process dies, all jobs that it ran are suspects, and each counts a death. A job
+// that is one death short of the limit runs marked, and a process runs one marked job at
+// a time. Only a marked job counts its last death. Innocent jobs end, and so are cleared.
 //
 //	deaths 0, 1 ─► runs
 //	deaths 2 ────► runs marked, one at a time in a process; the others snooze

@@ -1,6 +1,6 @@
-// Package workers runs the jobs: one handler a kind, each a thin layer around package
-// flow. The jobs of a step share transactions through group commit, which is what
-// makes a queue on Postgres fast.
+// Package workers runs the jobs. There is one handler for each kind, a thin layer around
+// packages flow and repair. The jobs of a step share transactions through group commit.
+// This makes a queue on Postgres fast.
 //
 //   - A worker is a process that runs [Workers].
 //   - A handler is the code for a kind of job. River calls it a Worker.

@@ -1,8 +1,8 @@
-// Package admission keeps the API from accepting more work than can be done.
+// Package admission keeps the API from accepting more work than the workers can do.
 //
-// An [InFlight] limits the requests that are worked on at once in this process. A
-// [Controller] sheds load: it refuses new orders while the work of an order would wait
-// too long in the queues, whatever number of processes accept and work.
+// An [InFlight] limits the requests in flight in this process. A [Controller] sheds load:
+// it refuses new orders while their work would wait too long in the queues. It works with
+// any number of serve and work processes.
 package admission
 
 import (
@@ -33,15 +33,15 @@ type Options struct {
 }
 
 // A Controller is the admission controller. It keeps orders from being accepted faster
-// than their work is done. From a reading a second it estimates how long a new order's
-// work would wait, and it refuses orders when that is too long. To ask it costs neither
-// a transaction nor a lock.
+// than their work is done. Once a second it reads the backlog and estimates how long a
+// new order's work would wait. If that is too long, it refuses orders. A request needs
+// neither a transaction nor a lock for this decision.
 //
-// It does not refuse all orders or none, which would let load swing between the two. It
-// refuses a share that grows with the wait: none up to MaxWait, all from half as much
-// again. In between there is a wait at which as much is accepted as is done, whatever
-// number of processes accept. Retry-After tells a refused client when the wait is
-// expected to be under MaxWait.
+// If it refused either all orders or none, the load would swing between the two. So it
+// refuses a share that grows with the wait: none up to MaxWait, all from 1.5 times
+// MaxWait. In between there is a wait at which orders are accepted as fast as their work
+// is done, for any number of serve processes. Retry-After tells a refused client when the
+// wait is expected to be below MaxWait.
 //
 //	wait       0 ───────────── MaxWait ──────────── 1.5 MaxWait ─────
 //	accepted        all           │   fewer and fewer    │    none

@@ -12,17 +12,16 @@ import (
 	"orders/order"
 )
 
-// MaxInFlight is how many requests that change orders are worked on at once: two full
-// transactions, one that runs and one that fills. More requests would not make it
-// faster, and every response later. With twice as many, at three times the capacity,
-// refusals took 225 ms instead of 85 ms. The price: when Postgres stands still for a
-// third of a second near capacity, some requests are refused.
+// MaxInFlight is how many requests that change orders a process handles at once. It is
+// two full transactions: one that runs and one that fills. More requests would not raise
+// the throughput, and would delay every response. With twice as many, under a load of
+// three times the capacity, refusals took 225 ms instead of 85 ms. The price: near
+// capacity, if Postgres stalls for a third of a second, some requests are refused.
 const MaxInFlight = 512
 
-// An InFlight limits the requests that are worked on at once to [MaxInFlight]. It
-// refuses the others before anything is done for them, with their bodies unread. A
-// refusal costs a twentieth of placing an order, so that refusing many requests leaves
-// the machine to those that are accepted.
+// An InFlight limits the requests in flight to [MaxInFlight]. It refuses other requests
+// before it reads their bodies. A refusal costs a twentieth of placing an order, so the
+// machine has time for the accepted requests even if many are refused.
 type InFlight struct {
 	log     *slog.Logger
 	now     atomic.Int64
@@ -30,7 +29,7 @@ type InFlight struct {
 	logged  atomic.Int64 // the time of the last log line, in Unix nanoseconds
 }
 
-// NewInFlight makes a limit that is shared by all operations that it is a middleware of.
+// NewInFlight makes a limit. All operations that use it as a middleware share it.
 func NewInFlight(log *slog.Logger) *InFlight { return &InFlight{log: log} }
 
 // Limit is the middleware of an operation that changes orders.

@@ -38,22 +38,22 @@ type enum struct {
 var enums = []enum{
 	enumOf("OrderStatus", "The status of an order. rejected, expired, cancelled and failed are final.", order.Statuses()...),
 	enumOf("StepName", "A step of an order: a piece of its asynchronous work", stepNames()...),
-	enumOf("StepState", "waiting: the job has not run yet, or it runs now. done: the effect is there. "+
+	enumOf("StepState", "waiting: the job has not run yet, or it runs now. done: the effect exists. "+
 		"skipped: the step was undone, or it must not happen any more. retrying: an attempt failed, and another is due. "+
 		"dead: the job was given up.", order.StepStates()...),
 	enumOf("DeadLetterReason", "Why the job was given up. transient: a fault that passes. permanent: no attempt can succeed. "+
-		"poison: the job's processes died again and again. cancelled: an operator cancelled it.", deadletter.Reasons()...),
+		"poison: the processes that ran the job died, three times. cancelled: an operator cancelled it.", deadletter.Reasons()...),
 	enumOf("DeadLetterResolution", "redriven: a new job has the work. compensated: the order was undone. "+
-		"applied: the effect is there after all. dismissed: nothing is to be done.", deadletter.Resolutions()...),
+		"applied: the effect exists after all. dismissed: nothing is to be done.", deadletter.Resolutions()...),
 	enumOf("DeadLetterState", "Whether dead letters are still to be resolved", deadletter.Open, deadletter.Resolved, deadletter.All),
 	enumOf("RedriveOutcome", "redriven: there is a new job. eligible: there would be one without dry_run. "+
-		"already_applied: the effect is there, or nothing is left to do, and the letter is resolved. "+
+		"already_applied: the effect exists, or nothing is left to do, and the letter is resolved. "+
 		"order_is_final: nothing may be done for the order any more, and the letter is resolved. "+
-		"live_job_exists: that job does the work, and the letter stays open. already_resolved: an earlier act resolved the letter. "+
+		"live_job_exists: a live job does the work, and the letter stays open. already_resolved: the letter was resolved before. "+
 		"not_redrivable: the kind is not known, or there is no such order. not_found: there is no such letter.", repair.Outcomes()...),
 	enumOf("WhyCode", "Why an order has not settled, or that it has. Codes that need an operator come first.", explain.Codes()...),
 	enumOf("TimelineType", "What a timeline's entry is about", timeline.Types()...),
-	enumOf[AuditMode]("AuditMode", "incremental: what is new since the last audit. full: all data.", audit.Incremental, audit.Full),
+	enumOf[AuditMode]("AuditMode", "incremental: the data that is new since the last audit. full: all data.", audit.Incremental, audit.Full),
 	enumOf[PointsEntryKind]("PointsEntryKind", "earn: the order gave points. reverse: they were taken back.", "earn", "reverse"),
 }
 

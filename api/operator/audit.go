@@ -20,9 +20,9 @@ func (s *service) registerAudit() {
 		Path:        "/audit",
 		Tags:        []string{"audit"},
 		Summary:     "Read what the audit found",
-		Description: "Lists the invariants of the data. Every five minutes an audit checks them on what is new; `orders audit` checks " +
-			"them on all data. A finding is a place where an invariant did not hold. The open findings come first, then the " +
-			"resolved ones, the newest first.",
+		Description: "Lists the invariants and the findings of audits. Every five minutes an audit checks new data; `orders audit` " +
+			"checks all data. A finding is a product, customer, order or Idempotency-Key that broke an invariant. Open findings " +
+			"come first, then resolved findings, each the newest first.",
 	}, operation.Contract{
 		Response: auditPage{
 			LastRunAt: &audited,
@@ -46,7 +46,7 @@ func (s *service) registerAudit() {
 type auditPage struct {
 	OK         bool             `json:"ok" doc:"An audit has run, and none of its findings is open"`
 	LastRunAt  *time.Time       `json:"last_run_at" doc:"When the last audit finished; null before the first"`
-	CoveredTo  *time.Time       `json:"covered_to" doc:"Up to when new data has been checked; null before the first audit"`
+	CoveredTo  *time.Time       `json:"covered_to" doc:"The time up to which new data has been checked; null before the first audit"`
 	Runs       []auditRun       `json:"runs" nullable:"false" doc:"The last audit of each mode"`
 	Invariants []auditInvariant `json:"invariants" nullable:"false"`
 	Findings   []finding        `json:"findings" nullable:"false"`

@@ -25,7 +25,7 @@ func (s *service) registerDeadLetters() {
 		Path:        "/dead-letters",
 		Tags:        []string{"dead letters"},
 		Summary:     "List dead letters",
-		Description: "Lists jobs that were given up, the last one first. Dead letters are kept for good. Without `state`, the open " +
+		Description: "Lists jobs that were given up, the newest first. Dead letters are never deleted. Without `state`, the open " +
 			"ones are listed.",
 	}, operation.Contract{
 		Response: letterPage{DeadLetters: []DeadLetter{letter.DeadLetter}},

@@ -31,7 +31,7 @@ func (s *service) registerRedrives() {
 		Tags:         []string{"dead letters"},
 		Summary:      "Do a dead letter's work again",
 		Description: "Makes a new job with all its attempts, and resolves the letter. If the work must not be done again, `outcome` " +
-			"says why. When the same `operation_id` is sent again, nothing changes and the response is the same.",
+			"says why. If the same `operation_id` is sent again, nothing changes and the response is the same.",
 	}, operation.Contract{
 		Request:  redriveRequest{Note: "the table is back"},
 		Response: redriveResponse{OperationID: exampleOperation(), RedriveResult: done},
@@ -50,7 +50,7 @@ func (s *service) registerRedrives() {
 		MaxBodyBytes: operation.SmallBody,
 		Tags:         []string{"dead letters"},
 		Summary:      "Resolve a dead letter",
-		Description: "Dismisses the letter: nothing is to be done, and the reason is kept. When the same reason is sent again, " +
+		Description: "Dismisses the letter: nothing is to be done, and the reason is kept. If the same reason is sent again, " +
 			"nothing changes.",
 	}, operation.Contract{
 		Request:  resolveRequest{Reason: operation.Text(resolved.Note)},
@@ -64,7 +64,7 @@ type redriveRequest struct {
 	_ struct{} `additionalProperties:"false"`
 
 	Note        operation.Text `json:"note,omitempty" maxLength:"500" doc:"Why, in words"`
-	OperationID *uuid.UUID     `json:"operation_id,omitempty" format:"uuid" doc:"Names this act, so that sending it again does nothing twice; a new id by default"`
+	OperationID *uuid.UUID     `json:"operation_id,omitempty" format:"uuid" doc:"Identifies this operation, so that sending it again changes nothing; a new id by default"`
 }
 
 type redriveInput struct {
@@ -76,7 +76,7 @@ type redriveInput struct {
 type redriveResponse struct {
 	RedriveResult
 
-	OperationID uuid.UUID `json:"operation_id" format:"uuid" doc:"The name of the act"`
+	OperationID uuid.UUID `json:"operation_id" format:"uuid" doc:"The id of the operation"`
 }
 
 // A RedriveResult is what came of the redrive of one letter.
@@ -108,7 +108,7 @@ func (s *service) redriveLetter(ctx context.Context, in *redriveInput) (redriveR
 	return out, err
 }
 
-// operationID is the name of the act: a new one unless the client has given it one.
+// operationID is the id of the operation: the client's, or a new one.
 func operationID(given *uuid.UUID) (uuid.UUID, error) {
 	if given != nil {
 		return *given, nil

@@ -25,10 +25,10 @@ func (s *service) registerBulkRedrive() {
 		MaxBodyBytes: operation.SmallBody,
 		Tags:         []string{"dead letters"},
 		Summary:      "Do the work of many dead letters again",
-		Description: "Redrives the open dead letters that match all that is given of `kind`, `signature`, `order_id` and `reason`. " +
-			"The letters that have waited longest come first. With `dry_run` it writes nothing and returns the outcome that each " +
-			"letter would have. When the same `operation_id` is sent again, nothing changes and the response is the same. To " +
-			"redrive more letters, use a new one.",
+		Description: "Redrives the open dead letters that match each given field of `kind`, `signature`, `order_id` and `reason`. " +
+			"The oldest letters come first. With `dry_run` it writes nothing and returns the outcome that each letter would have. " +
+			"If the same `operation_id` is sent again, nothing changes and the response is the same. To redrive more letters, " +
+			"use a new `operation_id`.",
 	}, operation.Contract{
 		Request: bulkRedriveRequest{
 			Kind: operation.Text(letter.Kind), Signature: operation.Text(letter.Signature), DryRun: true, Limit: 100,
@@ -36,7 +36,7 @@ func (s *service) registerBulkRedrive() {
 		Response: BulkRedriveResultOf(exampleOperation(), true, []repair.RedriveResult{
 			{JobID: letter.JobID, Outcome: repair.Eligible},
 		}),
-		Returns: "The outcomes, or what they would be",
+		Returns: "The outcomes; with dry_run, the outcomes that the letters would have",
 	}, s.redriveLetters)
 }
 
@@ -47,11 +47,11 @@ type bulkRedriveRequest struct {
 	Signature   operation.Text    `json:"signature,omitempty" maxLength:"250" doc:"Only dead letters with this signature"`
 	OrderID     *uuid.UUID        `json:"order_id,omitempty" format:"uuid" doc:"Only dead letters of this order"`
 	Reason      deadletter.Reason `json:"reason,omitempty" doc:"Only dead letters with this reason"`
-	DryRun      bool              `json:"dry_run,omitempty" doc:"Write nothing, and return what would be"`
+	DryRun      bool              `json:"dry_run,omitempty" doc:"Write nothing, and return the outcome that each dead letter would have"`
 	Limit       int               `json:"limit,omitempty" minimum:"1" maximum:"1000" default:"100" doc:"The largest number of dead letters to redrive"`
-	Rate        float64           `json:"rate,omitempty" minimum:"0.01" maximum:"10000" doc:"How many jobs a second may begin; without it, all at once"`
+	Rate        float64           `json:"rate,omitempty" minimum:"0.01" maximum:"10000" doc:"How many of the new jobs may begin in a second; without it, all at once"`
 	Note        operation.Text    `json:"note,omitempty" maxLength:"500" doc:"Why, in words"`
-	OperationID *uuid.UUID        `json:"operation_id,omitempty" format:"uuid" doc:"Names this act, so that sending it again does nothing twice; a new id by default"`
+	OperationID *uuid.UUID        `json:"operation_id,omitempty" format:"uuid" doc:"Identifies this operation, so that sending it again changes nothing; a new id by default"`
 }
 
 // filter is what the request asks for. A request without any condition is refused, so
@@ -71,7 +71,7 @@ func (r bulkRedriveRequest) filter() (deadletter.Filter, error) {
 
 // A BulkRedriveResult is what came of the redrive of many letters.
 type BulkRedriveResult struct {
-	OperationID uuid.UUID              `json:"operation_id" format:"uuid" doc:"The name of the act"`
+	OperationID uuid.UUID              `json:"operation_id" format:"uuid" doc:"The id of the operation"`
 	DryRun      bool                   `json:"dry_run"`
 	Outcomes    map[repair.Outcome]int `json:"outcomes" doc:"How many dead letters have each outcome"`
 	Letters     []RedriveResult        `json:"letters" nullable:"false"`

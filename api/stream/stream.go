@@ -62,8 +62,8 @@ func (s *Stream) put(now state) {
 }
 
 // Serve writes the events, then closes the stream. It ends when the order has settled,
-// when the client or the watch goes, and after MaxDuration. For a client that has seen
-// the last event it responds with 204, after which browsers do not reconnect.
+// when the client disconnects, when the watch is closed, and after MaxDuration. If the
+// client has seen the last event, the response is 204: browsers then do not reconnect.
 func (s *Stream) Serve(w http.ResponseWriter, r *http.Request) {
 	if s.over() {
 		w.WriteHeader(http.StatusNoContent)

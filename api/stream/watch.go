@@ -34,15 +34,16 @@ type Options struct {
 	MaxDuration  time.Duration // of a stream, after which its client reconnects; default 10 min
 	Heartbeat    time.Duration // between comments that keep the connection open; default 15 s
 	WriteTimeout time.Duration // for a client that does not read; default 10 s
-	Poll         time.Duration // between readings that no notification asks for; default 2 s
-	Pause        time.Duration // between readings at least; default 100 ms
+	Poll         time.Duration // the longest time between reads; default 2 s
+	Pause        time.Duration // the shortest time between reads; default 100 ms
 }
 
-// A Watch reads the orders that streams are open for, for all streams at once.
+// A Watch reads the orders of all open streams at once.
 //
-// A notification says that some orders have changed, but not which: reading a thousand
-// orders takes as many statements as reading one. The readings by the clock are the
-// guarantee. They also see what nobody notifies of, such as a failed attempt.
+// A notification says that some orders have changed, but not which orders: reading a
+// thousand orders takes as many statements as reading one. Because a notification may be
+// lost, the watch also reads every Poll. These reads also see changes without a
+// notification, such as a failed attempt.
 type Watch struct {
 	Options
 
@@ -86,9 +87,9 @@ func (w *Watch) Close() {
 	w.work.Wait()
 }
 
-// Open opens a stream of an order for a client that has seen the event of that id, which
-// may be empty. It refuses with [order.NotFound], and with [order.Unavailable] when too
-// many streams are open or the watch is closed.
+// Open opens a stream of an order. lastEventID is the last event that the client has
+// seen; empty for none. Open refuses with [order.NotFound]. It refuses with
+// [order.Unavailable] if too many streams are open or the watch is closed.
 func (w *Watch) Open(ctx context.Context, id uuid.UUID, lastEventID string) (*Stream, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()

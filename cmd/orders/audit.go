@@ -20,7 +20,7 @@ var errBroken = errors.New("the data breaks its invariants")
 
 type auditCmd struct {
 	JSON  bool          `name:"json" help:"Print the result as JSON."`
-	Grace time.Duration `default:"5m" help:"How long an order may take to settle; whether a younger one has settled is not checked."`
+	Grace time.Duration `default:"5m" help:"How long an order may take to settle. Younger orders are not checked for it."`
 }
 
 // auditResult is the result of an audit, as JSON.

@@ -25,7 +25,7 @@ import (
 type config struct {
 	DatabaseURL string `name:"database-url" env:"DATABASE_URL" placeholder:"URL" help:"Postgres to use, as postgres://user:password@host/database. Without it, dev runs one of its own."`
 	Listen      string `env:"ORDERS_LISTEN" default:"127.0.0.1:8080" help:"Address of the API."`
-	WorkListen  string `env:"ORDERS_WORK_LISTEN" placeholder:"ADDRESS" help:"Address of /healthz and /readyz of a worker; empty for none."`
+	WorkListen  string `env:"ORDERS_WORK_LISTEN" placeholder:"ADDRESS" help:"Address on which work serves /healthz and /readyz; empty for none."`
 	Insecure    bool   `env:"ORDERS_INSECURE" help:"Listen on addresses other than loopback although the API has no authentication."`
 	DataDir     string `env:"ORDERS_DATA_DIR" default:".local" help:"Directory of the Postgres that dev runs."`
 
@@ -39,7 +39,7 @@ type config struct {
 	KeepCompleted   time.Duration   `env:"ORDERS_KEEP_COMPLETED" default:"${keep_completed}" help:"How long completed jobs stay in River UI; the ledgers keep their effects. 0 deletes them at once, which is 5 % faster."`
 	RedriveAfter    []time.Duration `env:"ORDERS_REDRIVE_AFTER" default:"${redrive_after}" help:"Delays before each automatic redrive of a dead letter that looks transient; after the last one an operator decides."`
 
-	MaxWait time.Duration `env:"ORDERS_MAX_WAIT" default:"30s" help:"Longest wait of new work. Above it, orders are refused with 503 and Retry-After; 0 never refuses."`
+	MaxWait time.Duration `env:"ORDERS_MAX_WAIT" default:"30s" help:"Longest time that new work may wait. Above it, a growing share of orders is refused with 503 and Retry-After; 0 never refuses."`
 
 	LogLevel  slog.Level `env:"ORDERS_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
 	LogFormat string     `env:"ORDERS_LOG_FORMAT" default:"text" enum:"text,json" help:"text or json."`

@@ -17,7 +17,7 @@ import (
 )
 
 type deadLettersCmd struct {
-	List    listLettersCmd   `cmd:"" help:"List dead letters, the last one first."`
+	List    listLettersCmd   `cmd:"" help:"List dead letters, the newest first."`
 	Groups  letterGroupsCmd  `cmd:"" help:"Group the open dead letters by cause."`
 	Show    showLetterCmd    `cmd:"" help:"Show a dead letter with its arguments, the errors of all attempts, and its redrives."`
 	Redrive redriveCmd       `cmd:"" help:"Do the work of dead letters again, by job id or by filter."`

@@ -23,10 +23,10 @@ type redriveCmd struct {
 
 	JobIDs    []int64 `arg:"" optional:"" name:"job-id" help:"The dead letters' jobs; without them, the filter selects."`
 	DryRun    bool    `help:"Write nothing, and print the outcome that each dead letter would have."`
-	Limit     int     `default:"100" help:"How many dead letters the filter selects at most, the longest waiting first: 1 to 1000."`
-	Rate      float64 `placeholder:"N" help:"How many of the selected jobs may begin a second; 0 for all at once."`
+	Limit     int     `default:"100" help:"How many dead letters the filter selects at most, the oldest first: 1 to 1000."`
+	Rate      float64 `placeholder:"N" help:"How many of the new jobs may begin in a second; 0 for all at once."`
 	Note      string  `help:"Why, in words."`
-	Operation string  `placeholder:"UUID" help:"Names this act, so that repeating it does nothing twice; a new id by default."`
+	Operation string  `placeholder:"UUID" help:"Identifies this operation, so that repeating it changes nothing; a new id by default."`
 	JSON      bool    `name:"json" help:"For scripts: an object, as POST /dead-letters/redrive returns it."`
 }
 

@@ -1,5 +1,5 @@
-// Package deadletter holds the jobs that the queue has given up. A trigger on River's
-// table writes them, in the transaction that gives up.
+// Package deadletter reads and resolves dead letters: the jobs that the queue has given
+// up. A trigger on River's table writes them, in the transaction that gives up the job.
 package deadletter
 
 import (
@@ -20,11 +20,11 @@ import (
 // A Reason is the class of the error that a job died of.
 type Reason string
 
-// The reasons. The worker gives each failed attempt its class; the trigger does where no worker did.
+// The reasons. The worker gives each failed attempt its class. If no worker did, the trigger does.
 const (
 	Transient Reason = "transient" // a fault that passes by itself
 	Permanent Reason = "permanent" // no further attempt can succeed
-	Poison    Reason = "poison"    // the processes that ran it died again and again
+	Poison    Reason = "poison"    // the processes that ran it died, three times
 	Cancelled Reason = "cancelled" // an operator cancelled it
 	Unknown   Reason = "unknown"
 )
@@ -54,7 +54,7 @@ const (
 // Resolutions lists the resolutions.
 func Resolutions() []Resolution { return []Resolution{Redriven, Compensated, Applied, Dismissed} }
 
-// A Letter is a job that the queue has given up, kept for good.
+// A Letter is a job that the queue has given up. Letters are never deleted.
 type Letter struct {
 	JobID       int64
 	Kind        string
@@ -76,12 +76,12 @@ type Letter struct {
 const letterColumns = `job_id, kind, queue, order_id, attempts, error, reason, signature, redrives, dead_at, attention_at,
 			resolved_at, coalesce(resolution, '') AS resolution, resolved_by, note`
 
-// A Job is what it takes to do a dead letter's work again.
+// A Job is what a redrive needs to know of a dead letter.
 type Job struct {
 	JobID    int64
 	Work     progress.Work
-	HasOrder bool            // else the work names no order
-	Args     json.RawMessage // as they are stored, fields that this program does not know included
+	HasOrder bool            // false if the work names no order
+	Args     json.RawMessage // as they are stored, including fields that this program does not know
 	Reason   Reason
 	Redrives int
 	Resolved bool
@@ -92,7 +92,7 @@ func Jobs(ctx context.Context, q db.Querier, jobIDs []int64) (map[int64]Job, err
 	return readJobs(ctx, q, jobIDs, "")
 }
 
-// LockJobs is [Jobs] for letters that are to be resolved: it locks them.
+// LockJobs is like [Jobs], and locks the letters so that they can be resolved.
 func LockJobs(ctx context.Context, tx pgx.Tx, jobIDs []int64) (map[int64]Job, error) {
 	return readJobs(ctx, tx, jobIDs, "FOR NO KEY UPDATE")
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// A DueLetter is a dead letter for which an action of the system is due.
+// A DueLetter is a dead letter for which the system must act now.
 type DueLetter struct {
 	JobID    int64
 	Kind     string
@@ -22,10 +22,10 @@ type DueLetter struct {
 // An Action is what the system does about a dead letter by itself.
 type Action string
 
-// The actions. A letter whose cause may pass waits before each redrive: before the
-// first one for the first duration of $1 (RedriveAfter), before the second one for the
-// second, and so on. $2 has the kinds whose death fails the order, $3 the reasons that
-// may pass.
+// The actions. A letter whose cause may pass waits before each redrive: before the first
+// redrive for the first duration of $1 (RedriveAfter), before the second redrive for the
+// second duration, and so on. $2 has the kinds whose death fails the order. $3 has the
+// reasons that may pass.
 const (
 	ToRedrive   Action = passing + ` AND dead_at <= now() - ($1::interval[])[redrives + 1] AND $2::text[] IS NOT NULL`
 	ToFail      Action = spent + ` AND kind = ANY($2) AND order_id IS NOT NULL`
@@ -42,8 +42,8 @@ type Rules struct {
 }
 
 // LockDue locks at most limit open letters for which an action is due, the oldest
-// first. Letters that need attention are left to operators, letters that another
-// transaction has locked to that one.
+// first. It skips letters that need attention, because operators decide about them, and
+// letters that another transaction has locked.
 func LockDue(ctx context.Context, tx pgx.Tx, action Action, rules Rules, limit int) ([]DueLetter, error) {
 	return lockLetters(ctx, tx, `
 			AND attention_at IS NULL
@@ -53,7 +53,7 @@ func LockDue(ctx context.Context, tx pgx.Tx, action Action, rules Rules, limit i
 }
 
 // LockNeedingAttention locks at most limit open letters that need attention, in random
-// order: those that stay open must not always come before the others.
+// order, so that letters that stay open do not always come before the others.
 func LockNeedingAttention(ctx context.Context, tx pgx.Tx, limit int) ([]DueLetter, error) {
 	return lockLetters(ctx, tx, `
 			AND attention_at IS NOT NULL

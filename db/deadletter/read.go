@@ -74,8 +74,8 @@ func (f Filter) conditions(state State) (conditions []string, args []any) {
 	return conditions, args
 }
 
-// List lists dead letters, the newest first: at most limit letters behind after (nil
-// for the first page).
+// List lists dead letters, the newest first: at most limit letters that follow the
+// position after (nil for the first page).
 func List(
 	ctx context.Context, q db.Querier, f Filter, state State, after *Position, limit int,
 ) ([]Letter, error) {

@@ -1,13 +1,13 @@
 // Package groupcommit lets concurrent callers share a transaction.
 //
-// Each caller hands in its item and waits. A free flusher takes all waiting items,
-// runs one transaction over them and gives each caller its own result. There is no
-// timer: a lone caller is a batch of one and is served at once, and batches grow by
-// themselves when transactions take longer than callers take to arrive.
+// Each caller hands in its item and waits. A free flusher takes the waiting items, at
+// most Options.MaxBatch, runs one transaction over them and gives each caller its own
+// result. There is no timer. A lone caller is a batch of one and is served immediately.
+// Batches grow by themselves if callers arrive faster than transactions end.
 //
 //	callers ──► waiting ──► flusher: BEGIN, batch(items), COMMIT ──► results
 //
-// Many callers then pay for one commit, and for one round trip a statement.
+// Many callers then share one commit, and one round trip for each statement.
 package groupcommit
 
 import (
@@ -28,8 +28,8 @@ import (
 var ErrClosed = fmt.Errorf("group commit is closed: %w", db.ErrUnavailable)
 
 // A Batch does the work of many callers in one transaction. It returns one
-// Result for each item, in the items' order. An error of its own means that
-// nothing may be kept: the transaction rolls back.
+// Result for each item, in the items' order. If the Batch itself returns an error,
+// the transaction rolls back and nothing is kept.
 //
 // A Batch may get the same items again in another transaction: when a commit's
 // outcome is unknown, or when another item made the transaction fail. So its work
@@ -46,7 +46,7 @@ type Result[Out any] struct {
 type Options struct {
 	MaxBatch int           // items of one transaction; default 256
 	Flushers int           // transactions at the same time; default 1
-	Timeout  time.Duration // of one transaction, its commit apart; default 10 s
+	Timeout  time.Duration // of one transaction, without its commit; default 10 s
 
 	// Committed is called after each transaction, before its callers get their results. It must not block.
 	Committed func()

@@ -30,7 +30,7 @@ type Step struct {
 	Job     *Job    // the newest; nil when there is none
 	Letter  *Letter // the newest that is open; nil for none
 	Paused  *time.Time
-	Workers int // living processes that work the queue
+	Workers int // living workers that fetch from the queue
 	Ahead   int // jobs before it in the queue, counted up to MaxAhead+1
 }
 
@@ -42,8 +42,8 @@ type Job struct {
 	Code        order.Code // of the newest error; empty for none
 	ScheduledAt time.Time
 	AttemptedAt *time.Time
-	Worker      string // that runs it, or did last
-	WorkerGone  bool   // it is dead
+	Worker      string // the worker that runs it, or ran it last
+	WorkerGone  bool   // Worker is dead
 }
 
 // A Letter is a step's dead letter.
@@ -57,7 +57,7 @@ type Letter struct {
 }
 
 // ReadFacts reads the facts of an order; [order.NotFound] when there is no such order.
-// It reads several tables: call it in a [db.Snapshot], so that they fit together.
+// It reads several tables: call it in a [db.Snapshot], so that they are consistent.
 func ReadFacts(ctx context.Context, tx pgx.Tx, id uuid.UUID) (Facts, error) {
 	o, err := db.Order(ctx, tx, id)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package progress reads how far the steps of orders are: what is done by the
-// ledgers, what is alive in the queue, what is dead, and what nothing will do.
+// Package progress reads how far the steps of orders are: which have an effect in a
+// ledger, which have a live job, which are dead, and which nothing will do.
 package progress
 
 import (

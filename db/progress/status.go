@@ -18,7 +18,7 @@ type Work struct {
 	Template string // of a step that sends a message
 }
 
-// A Status is how far a piece of work is, independent of what became of its jobs.
+// A Status is how far a piece of work is, whatever happened to its jobs.
 type Status struct {
 	Order   order.Status // of its order; empty when there is none
 	Applied bool         // the ledger has its key: the effect, or a void
@@ -26,8 +26,8 @@ type Status struct {
 }
 
 // Statuses looks up how far each piece of work is. OFFSET 0 makes the planner use one
-// index look-up a piece of work: it might read all jobs when the queue has grown since
-// its last statistics.
+// index lookup for each piece of work. Without it, the planner might read all jobs if the
+// queue has grown since its last ANALYZE.
 func Statuses(ctx context.Context, q db.Querier, works []Work) (map[Work]Status, error) {
 	found := make(map[Work]Status, len(works))
 	if len(works) == 0 {

@@ -13,7 +13,7 @@ import (
 )
 
 // An Entry of a timeline is something that happened to an order, with a sentence for
-// people.
+// operators.
 type Entry struct {
 	timeline.Entry
 
@@ -36,7 +36,7 @@ func Timeline(ctx context.Context, q db.Querier, id uuid.UUID, limit int) ([]Ent
 	return entries, nil
 }
 
-// Tell gives an entry its sentence. Of an error it keeps what customers may read.
+// Tell gives an entry its sentence. It replaces an error by what customers may read.
 func Tell(read timeline.Entry) Entry {
 	e := Entry{Entry: read}
 

@@ -24,7 +24,7 @@ const (
 	DeadLetter      Code = "dead_letter"      // the step's job is dead and waits for a redrive
 	GivenUp         Code = "given_up"         // the step's job was cancelled, or its letter dismissed
 	QueuePaused     Code = "queue_paused"     // an operator has paused the step's queue
-	NoWorker        Code = "no_worker"        // no worker works the step's queue
+	NoWorker        Code = "no_worker"        // no worker fetches from the step's queue
 	NoLeader        Code = "no_leader"        // no worker is leader, so due jobs do not become available
 	JobMissing      Code = "job_missing"      // the step has no job; the next sweep enqueues one
 	WorkerDead      Code = "worker_dead"      // the step's worker has died; another rescues the job
@@ -51,8 +51,8 @@ type Reason struct {
 	Code  Code
 	Text  string         // the reason in words
 	Step  order.StepName // the step that waits; empty for the order itself
-	Until *time.Time     // when the order goes on by itself; nil if that is not known
-	Link  string         // to more about it; empty for none
+	Until *time.Time     // when something happens without an operator; nil if that is not known
+	Link  string         // address with more information; empty for none
 }
 
 // An Answer is the most important reason, followed by all reasons.

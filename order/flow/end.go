@@ -67,7 +67,7 @@ func end(ctx context.Context, tx pgx.Tx, endings []ending) error {
 	return db.RecordEvents(ctx, tx, events)
 }
 
-// GiveUp fails those of the orders that are still pending, as their stock cannot be
+// GiveUp fails those of the orders that are still pending, because their stock cannot be
 // reserved. It returns the ids of the orders that failed.
 func GiveUp(ctx context.Context, tx pgx.Tx, ids []uuid.UUID, actor string) (map[uuid.UUID]bool, error) {
 	orders, err := db.LockOrders(ctx, tx, ids)

@@ -1,8 +1,8 @@
-// Package flow is what the system does to orders. A file has one act: placing, a step,
-// payment, cancellation, expiry. Each works on a slice of orders in the caller's
-// transaction. The rules are in package order, the SQL is in db.
+// Package flow is what the system does to orders. Each file has one act: placing, a step,
+// payment, cancellation, expiry. Each act works on a slice of orders in the caller's
+// transaction. The rules are in package order, the SQL is in package db.
 //
-// Each act may run again, also at the same moment: the primary keys of the ledgers, of
+// Each act may run twice, even at the same moment. The primary keys of the ledgers, of
 // orders and of idempotency_keys make its effect happen once. [Spec] says how to add a
 // step.
 package flow
@@ -22,27 +22,28 @@ import (
 // A Queue enqueues jobs in the caller's transaction.
 type Queue = river.Client[pgx.Tx]
 
-// None is the result of an act that has none.
+// None is the result of an act that returns nothing.
 type None = struct{}
 
 // A Spec is what the system does for a step; its [order.Step] says what the step is.
 // Queues, handlers, settings, repair and explanations range over [Specs].
 //
-// To add a step: declare it in package order; give it a file here that returns its
-// Spec, and list that in [Specs]; in a migration, add its ledger, a branch of the view
-// step_effects and a row of the table steps. The tests of this package cover each Spec.
+// To add a step, declare it in package order. Write a file here that returns its Spec,
+// and list the Spec in [Specs]. In a migration, add its ledger, a branch of the view
+// step_effects and a row of the table steps. Tests of this package and TestConformance
+// in cmd/orders cover each Spec. docs/adding-a-step.md shows an example.
 type Spec struct {
 	order.Step
 
-	// Apply does the step for the orders, once an order however often it is called:
-	// the step's ledger key decides. It may enqueue follow-up work in the same
-	// transaction. An order that does not exist is refused with [order.NotFound].
+	// Apply does the step for the orders. Its effect happens once for each order, even
+	// if Apply is called again: the step's ledger key ensures that. Apply may enqueue
+	// follow-up work in the same transaction. An order that does not exist is refused with [order.NotFound].
 	Apply func(ctx context.Context, tx pgx.Tx, queue *Queue, ids []uuid.UUID) ([]groupcommit.Result[None], error)
 
 	// Revoke makes the step net to zero for orders that this transaction has moved
-	// to a final status. It undoes an effect that is there. If there is none, it
-	// voids the step under the same ledger key, so that the step does nothing when
-	// it runs later; a step that reads the order's status needs no void.
+	// to a final status. If the effect exists, Revoke undoes it. If not, it voids
+	// the step under the same ledger key, so that the step does nothing when it runs
+	// later. A step that reads the order's status needs no void.
 	Revoke func(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error
 
 	// WhenDead is what becomes of the order when the step's job is dead.

@@ -33,8 +33,8 @@ func DefaultRules() Rules {
 	}
 }
 
-// A Sweep repairs at most limit letters in the caller's transaction. It returns for how
-// many it did something.
+// A Sweep repairs at most limit letters in the caller's transaction. It returns how many
+// letters it changed.
 type Sweep func(ctx context.Context, tx pgx.Tx, limit int) (int, error)
 
 // Sweeps repair dead letters. Run each in a transaction of its own: if one fails, the

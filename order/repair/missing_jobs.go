@@ -37,9 +37,10 @@ var laterScans = []scan{
 	{name: "missing_jobs:again", cycle: true, grace: 5 * time.Minute, limit: 2_000},
 }
 
-// MissingJobs enqueues the jobs of open steps: those that nothing will do. It looks at the
-// next orders that it has not looked at, at most limit; more tells whether there may be
-// others. There should be no open steps: each is kept as an event of its order.
+// MissingJobs enqueues the jobs of open steps: the due steps that nothing will do. It
+// looks at the next orders after its watermark, at most limit; more tells whether there
+// may be others. There should be no open steps, so each is recorded as an event of its
+// order.
 func MissingJobs(ctx context.Context, tx pgx.Tx, queue *flow.Queue, limit int) (enqueued int, more bool, err error) {
 	s := firstScan
 	s.limit = limit
@@ -49,7 +50,8 @@ func MissingJobs(ctx context.Context, tx pgx.Tx, queue *flow.Queue, limit int) (
 	return enqueued, scanned == limit, err
 }
 
-// MissingJobsAgain does so for some of the orders that [MissingJobs] has looked at.
+// MissingJobsAgain enqueues the jobs of open steps, too. It looks again at some of the
+// orders that [MissingJobs] has looked at.
 func MissingJobsAgain(ctx context.Context, tx pgx.Tx, queue *flow.Queue) (enqueued int, err error) {
 	for _, s := range laterScans {
 		n, _, err := s.run(ctx, tx, queue)

@@ -33,8 +33,8 @@ func Outcomes() []Outcome {
 
 // A RedriveRequest requests that a dead letter's work is done again.
 type RedriveRequest struct {
-	JobID       int64     // the letter's; each letter once in a call
-	OperationID uuid.UUID // of one act on one letter or many: the same act again changes nothing and has the same results
+	JobID       int64     // of the letter; a call has each letter once
+	OperationID uuid.UUID // of one operation on one letter or many; repeating it changes nothing and has the same results
 	Actor, Note string    // who requests it, and why
 	At          time.Time // when the new job may run; zero for at once
 }

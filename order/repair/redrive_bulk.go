@@ -77,7 +77,7 @@ func earlierRun(ctx context.Context, tx pgx.Tx, operation uuid.UUID) ([]RedriveR
 	return done, nil
 }
 
-// RedriveOne redrives one letter; [order.NotFound] when there is none.
+// RedriveOne redrives one letter; [order.NotFound] if there is none.
 func RedriveOne(ctx context.Context, tx pgx.Tx, queue *flow.Queue, request RedriveRequest) (RedriveResult, error) {
 	done, err := Redrive(ctx, tx, queue, []RedriveRequest{request}, false)
 	if err != nil {
