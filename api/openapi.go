@@ -46,7 +46,7 @@ func addComponents(c *huma.Components) {
 
 	c.Headers = map[string]*huma.Header{
 		middleware.RequestID: {
-			Description: "The request's id: the X-Request-Id of the request if it has 1 to 64 visible ASCII characters, otherwise a new id.",
+			Description: "The request's id: its X-Request-Id if that has 1 to 64 visible ASCII characters, otherwise a new id.",
 			Schema:      &huma.Schema{Type: huma.TypeString, Examples: []any{id}},
 		},
 		"Retry-After": {

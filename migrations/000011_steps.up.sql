@@ -23,6 +23,9 @@ VALUES
     ('points', '', '{pending,confirmed}', true, true),
     ('notification', 'created', '{pending,awaiting_payment,confirmed}', false, false);
 
+-- A step that a later migration adds is due from then on, also if the migration does not say so.
+ALTER TABLE steps ALTER COLUMN since SET DEFAULT now();
+
 -- Each step has a view of its effects: the rows of its ledger, plain enough for the planner to look into it by its key.
 CREATE VIEW inventory_effects AS
 SELECT

@@ -53,7 +53,7 @@ var enums = []enum{
 		"not_redrivable: the kind is not known, or there is no such order. not_found: there is no such letter.", repair.Outcomes()...),
 	enumOf("WhyCode", "Why an order has not settled, or that it has. Codes that need an operator come first.", explain.Codes()...),
 	enumOf("TimelineType", "What a timeline's entry is about", timeline.Types()...),
-	enumOf[AuditMode]("AuditMode", "incremental: the data that is new since the last audit. full: all data.", audit.Incremental, audit.Full),
+	enumOf[AuditMode]("AuditMode", "incremental: the data since the last audit. full: all data.", audit.Incremental, audit.Full),
 	enumOf[PointsEntryKind]("PointsEntryKind", "earn: the order gave points. reverse: they were taken back.", "earn", "reverse"),
 }
 

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/riverqueue/river"
+
 	"orders/jobs"
 )
 
@@ -33,8 +35,9 @@ func (c *concurrency) UnmarshalText(text []byte) error {
 		}
 
 		n, err := strconv.Atoi(strings.TrimSpace(number))
-		if err != nil || n < 0 {
-			return fmt.Errorf("%q: write queue:number, for example inventory:500; 0 leaves the queue to other processes", part)
+		if err != nil || n < 0 || n > river.QueueNumWorkersMax {
+			return fmt.Errorf("%q: write queue:number, for example inventory:500; 0 leaves the queue to other processes, "+
+				"and %d is the most", part, river.QueueNumWorkersMax)
 		}
 
 		queues[queue] = n

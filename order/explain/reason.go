@@ -121,7 +121,7 @@ func (e explanation) withoutJob() Reason {
 		return reasonf(GivenUp, "The %s job was given up (%s), and no redrive has been requested.",
 			e.step, cmp.Or(order.PublicError(job.Code), "it was cancelled"))
 	default:
-		return reasonf(JobMissing, "The %s step has no job, which should not happen; the next sweep enqueues one.", e.step)
+		return reasonf(JobMissing, "The %s step has no job, which should not happen; a sweep enqueues it within minutes.", e.step)
 	}
 }
 

@@ -26,7 +26,7 @@ const (
 	QueuePaused     Code = "queue_paused"     // an operator has paused the step's queue
 	NoWorker        Code = "no_worker"        // no worker fetches from the step's queue
 	NoLeader        Code = "no_leader"        // no worker is leader, so due jobs do not become available
-	JobMissing      Code = "job_missing"      // the step has no job; the next sweep enqueues one
+	JobMissing      Code = "job_missing"      // the step has no job; a sweep enqueues it within minutes
 	WorkerDead      Code = "worker_dead"      // the step's worker has died; another rescues the job
 	AwaitingRetry   Code = "awaiting_retry"   // an attempt has failed, another is due
 	AwaitingPayment Code = "awaiting_payment" // the order is held

@@ -2,6 +2,9 @@ package flow
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -67,10 +70,11 @@ func end(ctx context.Context, tx pgx.Tx, endings []ending) error {
 	return db.RecordEvents(ctx, tx, events)
 }
 
-// GiveUp fails those of the orders that are still pending, because their stock cannot be
-// reserved. It returns the ids of the orders that failed.
-func GiveUp(ctx context.Context, tx pgx.Tx, ids []uuid.UUID, actor string) (map[uuid.UUID]bool, error) {
-	orders, err := db.LockOrders(ctx, tx, ids)
+// GiveUp fails those of the orders that are still pending, because a step that they must
+// have is dead. steps has that step of each order. It returns the ids of the orders that
+// failed.
+func GiveUp(ctx context.Context, tx pgx.Tx, steps map[uuid.UUID]order.StepName, actor string) (map[uuid.UUID]bool, error) {
+	orders, err := db.LockOrders(ctx, tx, slices.Collect(maps.Keys(steps)))
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +86,8 @@ func GiveUp(ctx context.Context, tx pgx.Tx, ids []uuid.UUID, actor string) (map[
 	for _, o := range orders {
 		if _, err := o.Status.Next(order.GiveUp); err == nil {
 			failed[o.ID] = true
-			endings = append(endings, ending{order: o, event: order.GiveUp, reason: "stock could not be reserved", actor: actor})
+			reason := fmt.Sprintf("the %s step could not be done", steps[o.ID])
+			endings = append(endings, ending{order: o, event: order.GiveUp, reason: reason, actor: actor})
 		}
 	}
 

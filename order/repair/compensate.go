@@ -13,6 +13,7 @@ import (
 
 	"orders/db/deadletter"
 	"orders/db/progress"
+	"orders/order"
 	"orders/order/flow"
 )
 
@@ -140,12 +141,12 @@ func redriveDue(ctx context.Context, tx pgx.Tx, queue *flow.Queue, letters []dea
 // order that is not pending any more stays as it is. If its step is still not done, an
 // operator must decide.
 func giveUpOrders(ctx context.Context, tx pgx.Tx, letters []deadletter.DueLetter) (int, error) {
-	ids := make([]uuid.UUID, len(letters))
-	for i, l := range letters {
-		ids[i] = *l.OrderID
+	steps := make(map[uuid.UUID]order.StepName, len(letters))
+	for _, l := range letters {
+		steps[*l.OrderID] = order.StepName(l.Kind)
 	}
 
-	failed, err := flow.GiveUp(ctx, tx, ids, actor)
+	failed, err := flow.GiveUp(ctx, tx, steps, actor)
 	if err != nil {
 		return 0, err
 	}

@@ -24,9 +24,8 @@ import (
 
 const batchSize = 256 // the most that a group commit takes
 
-// Floor is the cost of the effects without a queue: orders a second of their steps,
-// one after the other, a transaction for each batch and step. The products of the
-// workload are there.
+// Floor is the cost of the effects without a queue, in orders a second: step after step, a
+// transaction for each batch. The products of the workload are there.
 func Floor(ctx context.Context, pool *pgxpool.Pool, orders int) (float64, error) {
 	begun := time.Now().Truncate(time.Millisecond) // as in ids
 

@@ -66,6 +66,6 @@ FROM (
     ORDER BY at DESC
     LIMIT 1
 ) AS last
-CROSS JOIN unnest('{audit,orphans,orphans:again}'::text[]) AS name;
+CROSS JOIN unnest('{audit,missing_jobs,missing_jobs:again}'::text[]) AS name;
 
 DROP TABLE bench_history;
