@@ -13,10 +13,11 @@ import (
 )
 
 // InsertOrders writes new orders with their lines and returns when each was
-// created, by id. An order may exist already, from a transaction whose commit outcome
-// was unknown: it is not changed, and it is not in the result.
-func InsertOrders(ctx context.Context, tx pgx.Tx, orders []order.Order) (map[uuid.UUID]time.Time, error) {
-	created, err := insertHeads(ctx, tx, orders)
+// created, by id. batches has the batch of each order that shares its jobs. An order may
+// exist already, from a transaction whose commit outcome was unknown: it is not changed,
+// and it is not in the result.
+func InsertOrders(ctx context.Context, tx pgx.Tx, orders []order.Order, batches map[uuid.UUID]uuid.UUID) (map[uuid.UUID]time.Time, error) {
+	created, err := insertHeads(ctx, tx, orders, batches)
 	if err != nil {
 		return nil, err
 	}
@@ -43,25 +44,26 @@ func InsertOrders(ctx context.Context, tx pgx.Tx, orders []order.Order) (map[uui
 	return created, nil
 }
 
-func insertHeads(ctx context.Context, tx pgx.Tx, orders []order.Order) (map[uuid.UUID]time.Time, error) {
+func insertHeads(ctx context.Context, tx pgx.Tx, orders []order.Order, batchOf map[uuid.UUID]uuid.UUID) (map[uuid.UUID]time.Time, error) {
 	n := len(orders)
 	ids, totals := make([]uuid.UUID, n), make([]int64, n)
 	users, statuses, currencies := make([]string, n), make([]string, n), make([]string, n)
-	holds := make([]*time.Time, n)
+	holds, batches := make([]*time.Time, n), make([]uuid.NullUUID, n)
 
 	for i, o := range orders {
 		ids[i], users[i], statuses[i], currencies[i], totals[i] = o.ID, o.UserID, string(o.Status), o.Currency, o.Total
 		holds[i] = o.HoldUntil
+		batches[i].UUID, batches[i].Valid = batchOf[o.ID]
 	}
 
 	rows, err := tx.Query(ctx, `
-		INSERT INTO orders (id, user_id, status, currency, total, hold_until)
-		SELECT o.id, o.user_id, o.status, o.currency, o.total, o.hold_until
-		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::timestamptz[])
-			AS o (id, user_id, status, currency, total, hold_until)
+		INSERT INTO orders (id, user_id, status, currency, total, hold_until, batch_id)
+		SELECT o.id, o.user_id, o.status, o.currency, o.total, o.hold_until, o.batch_id
+		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::timestamptz[], $7::uuid[])
+			AS o (id, user_id, status, currency, total, hold_until, batch_id)
 		ORDER BY o.id
 		ON CONFLICT DO NOTHING
-		RETURNING id, created_at`, ids, users, statuses, currencies, totals, holds)
+		RETURNING id, created_at`, ids, users, statuses, currencies, totals, holds, batches)
 	if err != nil {
 		return nil, fmt.Errorf("insert orders: %w", err)
 	}

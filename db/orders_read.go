@@ -189,15 +189,15 @@ func readAttempts(ctx context.Context, q Querier, ids []uuid.UUID) (map[stepKey]
 	rows, err := q.Query(ctx, `
 		SELECT order_id, step, attempt, code, dead
 		FROM (
-			SELECT o.id AS order_id, s.name AS step, j.id AS job_id, j.attempt::int, j.code, false AS dead
-			FROM unnest($1::uuid[]) AS o (id)
-			CROSS JOIN steps AS s
+			SELECT o.order_id, o.kind AS step, j.id AS job_id, j.attempt::int, j.code, false AS dead
+			FROM order_jobs AS o
 			CROSS JOIN LATERAL (
 				SELECT id, attempt, code
 				FROM live_jobs
-				WHERE unique_key = job_key(s.name, o.id, s.template)
+				WHERE unique_key = ANY(o.unique_keys)
 				OFFSET 0 -- one index look-up a step, also if the planner's statistics of the queue are old
 			) AS j
+			WHERE o.order_id = ANY($1)
 			UNION ALL
 			SELECT l.order_id, s.name, l.job_id, l.attempts, l.code, true
 			FROM dead_letters AS l

@@ -81,7 +81,7 @@ func TestNoQueryScansATableThatGrows(t *testing.T) {
 		"read prices": func(ctx context.Context, tx pgx.Tx) error {
 			return dbtest.Err(db.Catalogue(ctx, tx, []string{"sku-1", "sku-2"}))
 		},
-		"insert orders": func(ctx context.Context, tx pgx.Tx) error { return dbtest.Err(db.InsertOrders(ctx, tx, orders)) },
+		"insert orders": func(ctx context.Context, tx pgx.Tx) error { return dbtest.Err(db.InsertOrders(ctx, tx, orders, nil)) },
 		"lock orders":   func(ctx context.Context, tx pgx.Tx) error { return dbtest.Err(db.LockUnreserved(ctx, tx, ids)) },
 		"lock stock": func(ctx context.Context, tx pgx.Tx) error {
 			return dbtest.Err(db.LockStock(ctx, tx, []string{"sku-1", "sku-2"}))

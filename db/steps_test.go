@@ -78,6 +78,29 @@ func TestTableStepsSaysWhatTheProgramDeclares(t *testing.T) {
 	}
 }
 
+// Only the first three steps are of all orders. A migration that forgets to say since when
+// its step is due must not make history unsettled.
+func TestAStepIsDueFromItsMigrationOn(t *testing.T) {
+	t.Parallel()
+
+	pool := dbtest.Pool(t)
+
+	var always []string
+
+	err := pool.QueryRow(t.Context(), `
+		WITH added AS (
+			INSERT INTO steps (name, due_in)
+			VALUES ('forgotten', '{confirmed}')
+			RETURNING name, since
+		)
+		SELECT array_agg(name ORDER BY name)
+		FROM (SELECT name, since FROM steps UNION ALL SELECT name, since FROM added) AS s
+		WHERE since IS NULL`).Scan(&always)
+	if err != nil || !slices.Equal(always, []string{"inventory", "notification", "points"}) {
+		t.Errorf("steps of all orders: %v, %v", always, err)
+	}
+}
+
 // Each view must read the ledgers by their keys, whether it is asked for one order, a list or an id range.
 func TestViewsOfStepsReadTheLedgersByTheirKeys(t *testing.T) {
 	t.Parallel()

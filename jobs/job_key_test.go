@@ -3,6 +3,7 @@ package jobs_test
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -31,12 +32,22 @@ func exec(t *testing.T, pool *pgxpool.Pool, sql string, args ...any) {
 	}
 }
 
+// putOrder writes an order that shares its jobs with those of the batch.
+func putOrder(t *testing.T, pool *pgxpool.Pool, id uuid.UUID, batch *uuid.UUID, held bool) {
+	t.Helper()
+
+	exec(t, pool, `
+		INSERT INTO orders (id, user_id, status, currency, total, batch_id, hold_until)
+		VALUES ($1, 'u-1', 'pending', 'EUR', 1, $2, CASE WHEN $3 THEN now() + interval '1 hour' END)`, id, batch, held)
+}
+
 // liveOfOrder finds an order's live jobs by their keys: $1 the order, $2 one job or 0 for all.
 const liveOfOrder = `
 	SELECT count(*)
-	FROM order_job_kinds AS k
-	JOIN live_jobs ON unique_key = job_key(k.kind, $1, k.template)
-	WHERE $2::bigint IN (0, id)`
+	FROM order_jobs AS o
+	JOIN live_jobs ON unique_key = ANY(o.unique_keys)
+	WHERE o.order_id = $1
+		AND $2::bigint IN (0, id)`
 
 // The database makes the same unique keys as River: by them it finds the jobs of an
 // order, and only while they live.
@@ -46,6 +57,10 @@ func TestLiveJobsOfAnOrderAreFoundByTheirKeys(t *testing.T) {
 	pool, queue := newQueue(t)
 	id, other := uuid.Must(uuid.NewV7()), uuid.Must(uuid.NewV7())
 	mine := ofOrder(id)
+
+	putOrder(t, pool, id, nil, false)
+	putOrder(t, pool, other, nil, true) // held, but its jobs are its own
+
 	ids := make([]int64, 0, 2*len(mine))
 
 	for _, args := range slices.Concat(mine, ofOrder(other)) {
@@ -57,9 +72,9 @@ func TestLiveJobsOfAnOrderAreFoundByTheirKeys(t *testing.T) {
 		ids = append(ids, inserted.Job.ID)
 	}
 
-	kinds, found := count(t, pool, `SELECT count(*) FROM order_job_kinds`), count(t, pool, liveOfOrder, id, 0)
+	kinds, found := count(t, pool, `SELECT count(*) FROM order_jobs WHERE order_id = $1`, id), count(t, pool, liveOfOrder, id, 0)
 	if kinds != len(mine) || found != len(mine) {
-		t.Errorf("order_job_kinds has %d kinds, by which %d jobs are found; want %d", kinds, found, len(mine))
+		t.Errorf("order_jobs has %d kinds, by which %d jobs are found; want %d", kinds, found, len(mine))
 	}
 
 	for i, args := range mine {
@@ -86,6 +101,84 @@ func TestLiveJobsOfAnOrderAreFoundByTheirKeys(t *testing.T) {
 	}
 }
 
+// Each order of a batch finds the job that it shares by the key of the batch. A held order
+// has no part in the job of a step that waits for its payment.
+func TestASharedJobIsFoundFromEachOfItsOrders(t *testing.T) {
+	t.Parallel()
+
+	pool, queue := newQueue(t)
+	first, second, held, alone := uuid.Must(uuid.NewV7()), uuid.Must(uuid.NewV7()), uuid.Must(uuid.NewV7()), uuid.Must(uuid.NewV7())
+
+	putOrder(t, pool, first, &first, false)
+	putOrder(t, pool, second, &first, false)
+	putOrder(t, pool, held, &first, true)
+	putOrder(t, pool, alone, nil, false)
+
+	for _, step := range order.Steps() {
+		inserted, err := queue.Insert(t.Context(), jobs.Batch(step, first, []uuid.UUID{first, second}), nil)
+		if err != nil || inserted.UniqueSkippedAsDuplicate {
+			t.Fatalf("%s: %v", step.Name, err)
+		}
+
+		if n := count(t, pool, `SELECT count(*) FROM river_job WHERE id = $1 AND unique_key = batch_job_key($2, $3)`, inserted.Job.ID, step.Name, first); n != 1 {
+			t.Errorf("batch_job_key is not River's key of the shared %s job", step.Name)
+		}
+
+		for id, want := range map[uuid.UUID]int{first: 1, second: 1, alone: 0} {
+			if n := count(t, pool, liveOfOrder, id, inserted.Job.ID); n != want {
+				t.Errorf("the shared %s job is found %d times, want %d", step.Name, n, want)
+			}
+		}
+
+		want := 1
+		if step.AfterPayment {
+			want = 0
+		}
+
+		if n := count(t, pool, liveOfOrder, held, inserted.Job.ID); n != want {
+			t.Errorf("from a held order, the shared %s job is found %d times, want %d", step.Name, n, want)
+		}
+
+		again, err := queue.Insert(t.Context(), jobs.Batch(step, first, []uuid.UUID{first}), nil)
+		if err != nil || !again.UniqueSkippedAsDuplicate {
+			t.Errorf("a second shared %s job of the batch: %v", step.Name, err)
+		}
+	}
+}
+
+// A job that orders share is queued, bounded and retried as one of a single order.
+func TestBothShapesOfAStepHaveOnePolicy(t *testing.T) {
+	t.Parallel()
+
+	for _, step := range order.Steps() {
+		single, shared := jobs.Step(step, uuid.New()), jobs.Batch(step, uuid.New(), nil)
+
+		if single.Kind() == shared.Kind() || !jobs.Shared(shared.Kind()) || jobs.Shared(single.Kind()) {
+			t.Errorf("kinds %s and %s", single.Kind(), shared.Kind())
+		}
+
+		if a, b := jobs.PolicyOf(single.Kind()), jobs.PolicyOf(shared.Kind()); a != b || a.Kind != string(step.Name) {
+			t.Errorf("policies %+v and %+v", a, b)
+		}
+
+		for _, kind := range []string{single.Kind(), shared.Kind()} {
+			if s, isStep := jobs.StepOf(kind); !isStep || s.Name != step.Name {
+				t.Errorf("%s is the step %q", kind, s.Name)
+			}
+		}
+
+		if a, b := single.InsertOpts(), shared.InsertOpts(); !reflect.DeepEqual(a, b) {
+			t.Errorf("%+v and %+v", a, b)
+		}
+	}
+
+	for _, kind := range []string{jobs.KindExpire, jobs.KindAudit, "", "_batch", "expire_batch"} {
+		if _, isStep := jobs.StepOf(kind); isStep || jobs.Shared(kind) {
+			t.Errorf("%q is a step", kind)
+		}
+	}
+}
+
 // A job of the time before, whose key blocks it in more states than it lives in, is
 // over all the same.
 func TestALiveJobIsNotOver(t *testing.T) {
@@ -93,6 +186,8 @@ func TestALiveJobIsNotOver(t *testing.T) {
 
 	pool, queue := newQueue(t)
 	id := uuid.Must(uuid.NewV7())
+
+	putOrder(t, pool, id, nil, false)
 
 	for _, args := range ofOrder(id) {
 		if _, err := queue.Insert(t.Context(), args, nil); err != nil {
@@ -117,6 +212,11 @@ func TestArgsAreThoseOfTheReleaseBefore(t *testing.T) {
 	t.Parallel()
 
 	id := uuid.MustParse("01990000-0000-7000-8000-000000000001")
+
+	batch, err := json.Marshal(jobs.Batch(order.Steps()[2], id, []uuid.UUID{id}))
+	if want := `{"batch_id":"` + id.String() + `","order_ids":["` + id.String() + `"],"template":"created"}`; err != nil || string(batch) != want {
+		t.Errorf("%s, %v; want %s", batch, err, want)
+	}
 
 	for kind, want := range map[string]string{
 		"inventory":    `{"order_id":"01990000-0000-7000-8000-000000000001"}`,

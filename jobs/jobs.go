@@ -9,6 +9,7 @@ package jobs
 
 import (
 	"encoding/json"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/riverqueue/river"
@@ -17,7 +18,8 @@ import (
 )
 
 // OfOrder are the args of a job that works on one order: a declared step, whose
-// name is the job's kind, or [Expire].
+// name is the job's kind, or [Expire]. Orders that are placed together share jobs of
+// [OfBatch] instead.
 type OfOrder struct {
 	OrderID  uuid.UUID      `json:"order_id"           river:"unique"`
 	Template order.Template `json:"template,omitempty" river:"unique"` // of a step that sends a message
@@ -55,6 +57,46 @@ func (a OfOrder) MarshalJSON() ([]byte, error) {
 	type fields OfOrder // without this method
 
 	return json.Marshal(fields(a))
+}
+
+// sharedSuffix is what the kind of a job that orders share has behind the step's name. A
+// kind of its own keeps the job from workers of the release before, which fetch only the
+// kinds that they know.
+const sharedSuffix = "_batch"
+
+// OfBatch are the args of a job that does a step for several orders, which were placed in
+// one transaction. The job is unique by its batch alone: batch_job_key makes the same key
+// in SQL, from the batch that is kept with each order.
+type OfBatch struct {
+	BatchID  uuid.UUID      `json:"batch_id"           river:"unique"`
+	OrderIDs []uuid.UUID    `json:"order_ids"`
+	Template order.Template `json:"template,omitempty"` // of a step that sends a message
+
+	kind string
+}
+
+// Batch makes the args of the job that orders share for a step.
+func Batch(step order.Step, batch uuid.UUID, ids []uuid.UUID) OfBatch {
+	return OfBatch{BatchID: batch, OrderIDs: ids, Template: step.Template, kind: string(step.Name) + sharedSuffix}
+}
+
+// Kind names the job.
+func (a OfBatch) Kind() string { return a.kind }
+
+// InsertOpts are the kind's queue, uniqueness and attempts.
+func (a OfBatch) InsertOpts() river.InsertOpts { return insertOpts(a.kind) }
+
+// StepOf finds the step that jobs of a kind do, for one order or for several; false if the
+// kind is not that of a step.
+func StepOf(kind string) (order.Step, bool) {
+	return order.StepOf(order.StepName(strings.TrimSuffix(kind, sharedSuffix)))
+}
+
+// Shared tells whether jobs of the kind do a step for several orders.
+func Shared(kind string) bool {
+	_, isStep := StepOf(kind)
+
+	return isStep && strings.HasSuffix(kind, sharedSuffix)
 }
 
 // The kinds of jobs that are not steps.

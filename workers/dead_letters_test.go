@@ -54,6 +54,43 @@ func TestTheRescuerLeavesADeadLetter(t *testing.T) {
 	b.eventually(1, `SELECT count(*) FROM dead_letters WHERE order_id = $1 AND kind = 'points' AND reason = 'transient' AND error LIKE 'Stuck job%'`, id)
 }
 
+// So a shared job that is given up leaves a letter for each of its orders, whoever gives it up.
+func TestASharedJobThatIsGivenUpLeavesADeadLetterOfEachOrder(t *testing.T) {
+	t.Parallel()
+
+	for name, test := range map[string]struct{ change, letter string }{
+		"by the rescuer": {
+			`attempt = max_attempts, attempted_at = now() - interval '1 hour'`,
+			`reason = 'transient' AND error LIKE 'Stuck job%'`,
+		},
+		"by the rescuer, of an unknown kind": {
+			`kind = 'later_batch', attempt = 1, attempted_at = now() - interval '1 hour'`,
+			`reason = 'transient' AND kind = 'later'`,
+		},
+		"by the rescuer, cancelled": {
+			`attempt = 1, attempted_at = now() - interval '1 hour', metadata = '{"cancel_attempted_at": "2026-01-01T00:00:00Z"}'`,
+			`reason = 'cancelled'`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			b := setup(t)
+			b.exec(`INSERT INTO steps (name, due_in) VALUES ('later', '{pending,confirmed}')`) // a newer program's
+
+			b.together(5)
+			b.exec(`UPDATE river_job SET state = 'running', attempted_by = '{gone}', ` + test.change + ` WHERE kind = 'points_batch'`)
+			b.start()
+
+			b.eventually(5, `SELECT count(DISTINCT order_id) FROM dead_letters WHERE `+test.letter)
+
+			if n := count(b, `SELECT count(*) FROM dead_letters`); n != 5 {
+				t.Errorf("%d dead letters", n)
+			}
+		})
+	}
+}
+
 // The scheduler discards a retry whose twin is there: its work is done, so nothing is lost.
 func TestTheSchedulersTwinIsNoDeadLetter(t *testing.T) {
 	t.Parallel()
@@ -162,4 +199,38 @@ func TestSuspectsRunAlone(t *testing.T) {
 	if n := count(b, `SELECT count(*) FROM dead_letters`); n != 0 {
 		t.Errorf("%d innocent jobs are dead", n)
 	}
+}
+
+// A shared job that is cancelled while it runs leaves its undone orders' letters.
+func TestAnOperatorsCancelOfARunningSharedJobLeavesDeadLetters(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	b.together(5)
+
+	release := hold(b, `LOCK TABLE points_entries IN ACCESS EXCLUSIVE MODE`)
+
+	b.start()
+	b.eventually(1, `SELECT count(*) FROM river_job WHERE kind = 'points_batch' AND state = 'running'`)
+
+	var jobID int64
+	if err := b.pool.QueryRow(t.Context(), `SELECT id FROM river_job WHERE kind = 'points_batch'`).Scan(&jobID); err != nil {
+		t.Fatal(err)
+	}
+
+	if job, err := b.queue.JobCancel(t.Context(), jobID); err != nil || job == nil {
+		t.Fatal(err)
+	}
+
+	release() // the trigger reads the ledger
+
+	// Its effects may have been committed in the meantime, and then it has completed.
+	b.eventually(1, `
+		SELECT count(*)
+		FROM river_job AS j
+		WHERE kind = 'points_batch'
+			AND (
+				state = 'completed' AND (SELECT count(*) FROM points_entries) = 5
+				OR state = 'cancelled' AND (SELECT count(*) FROM dead_letters WHERE kind = 'points' AND reason = 'cancelled') + (SELECT count(*) FROM points_entries) >= 5
+			)`)
 }

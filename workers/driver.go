@@ -3,6 +3,7 @@ package workers
 import (
 	"context"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -13,12 +14,17 @@ import (
 	"orders/db/jobqueue"
 )
 
-// driver is River's own, except for the statement that completes jobs: an order has
-// three of them. River's statement serves every outcome of an attempt. It takes a
+// driver is River's own, except for the statement that completes jobs.
+//
+// The jobs of steps are completed by the transactions of their effects, so nothing is left to
+// do for them here, and nothing may be done: after a failover to a server that lags
+// behind, the effects are gone and the job runs there. To complete it would lose its work.
+//
+// Of the other jobs, those that complete are completed by a statement of our own. River's serves every outcome of an attempt. It takes a
 // dozen arrays, reads each job again beside the update, and returns all columns for
 // subscribers, which this program has none of. A statement for completed jobs alone,
 // in the order in which their rows lie, saves Postgres 9 % of an order's work and this
-// process 10 %.
+// process 10 %. (Measured when it completed the jobs of steps, too.)
 //
 // River does not promise to keep the methods of drivers. The driver overrides one
 // method, for one case. If the method's signature changes, it does not compile.
@@ -27,6 +33,7 @@ type driver struct {
 
 	pool *pgxpool.Pool
 	keep time.Duration // of completed jobs; at 0 they are deleted at once
+	done *sync.Map     // ids of jobs that the transactions of their effects have completed
 }
 
 // GetExecutor makes the executor that River's services use to reach Postgres.
@@ -45,22 +52,70 @@ type executor struct {
 func (e executor) JobSetStateIfRunningMany(
 	ctx context.Context, params *riverdriver.JobSetStateIfRunningManyParams,
 ) ([]*rivertype.JobRow, error) {
-	if !completes(params) {
+	done, rest := e.driver.separate(params)
+
+	jobs, err := e.setState(ctx, rest)
+	if err != nil {
+		return nil, err // River tries again with all of them
+	}
+
+	for _, id := range done {
+		e.driver.done.Delete(id)
+	}
+
+	return append(jobs, completed(done)...), nil
+}
+
+func (e executor) setState(
+	ctx context.Context, params *riverdriver.JobSetStateIfRunningManyParams,
+) ([]*rivertype.JobRow, error) {
+	switch {
+	case len(params.ID) == 0:
+		return nil, nil
+	case !completes(params):
 		return e.Executor.JobSetStateIfRunningMany(ctx, params)
 	}
 
 	ids := slices.Sorted(slices.Values(params.ID))
 
-	if err := jobqueue.Complete(ctx, e.driver.pool, ids, e.driver.keep > 0); err != nil {
-		return nil, err
+	return completed(ids), jobqueue.Complete(ctx, e.driver.pool, ids, e.driver.keep > 0)
+}
+
+// separate finds the jobs that are completed already. The rest are those for which there is
+// a statement to run.
+func (d driver) separate(
+	params *riverdriver.JobSetStateIfRunningManyParams,
+) (done []int64, rest *riverdriver.JobSetStateIfRunningManyParams) {
+	rest = &riverdriver.JobSetStateIfRunningManyParams{Now: params.Now, Schema: params.Schema}
+
+	for i, id := range params.ID {
+		if _, is := d.done.Load(id); is && params.State[i] == rivertype.JobStateCompleted && !params.MetadataDoMerge[i] {
+			done = append(done, id)
+
+			continue
+		}
+
+		rest.ID = append(rest.ID, id)
+		rest.Attempt = append(rest.Attempt, params.Attempt[i])
+		rest.ErrData = append(rest.ErrData, params.ErrData[i])
+		rest.FinalizedAt = append(rest.FinalizedAt, params.FinalizedAt[i])
+		rest.MetadataDoMerge = append(rest.MetadataDoMerge, params.MetadataDoMerge[i])
+		rest.MetadataUpdates = append(rest.MetadataUpdates, params.MetadataUpdates[i])
+		rest.ScheduledAt = append(rest.ScheduledAt, params.ScheduledAt[i])
+		rest.State = append(rest.State, params.State[i])
 	}
 
+	return done, rest
+}
+
+// completed are completed jobs as River's events and statistics need them.
+func completed(ids []int64) []*rivertype.JobRow {
 	jobs := make([]*rivertype.JobRow, len(ids))
 	for i, id := range ids {
 		jobs[i] = &rivertype.JobRow{ID: id, State: rivertype.JobStateCompleted}
 	}
 
-	return jobs, nil
+	return jobs
 }
 
 // completes tells whether all attempts have succeeded and leave no metadata.

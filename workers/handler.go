@@ -6,11 +6,11 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
 
-	"orders/db/groupcommit"
+	"orders/db"
+	"orders/db/jobqueue"
 	"orders/jobs"
-	"orders/order"
-	"orders/order/flow"
 )
 
 // policy gives a handler the timeout and the backoff of its kind's row of the job table.
@@ -28,22 +28,56 @@ func (policy[A]) NextRetry(job *river.Job[A]) time.Time {
 	return time.Now().Add(jobs.PolicyOf(job.Kind).RetryAfter(len(job.Errors) + 1))
 }
 
-// stepHandler is the handler of a declared step.
+// stepHandler is the handler of a step's jobs for one order.
 type stepHandler struct {
 	policy[jobs.OfOrder]
 
-	template order.Template
-	group    *groupcommit.Group[uuid.UUID, flow.None]
+	work *stepWork
 }
 
-// Work hands the job's order to the step's group commit and waits for the commit: a
-// job is never completed before its effect is durable.
-func (s *stepHandler) Work(ctx context.Context, job *river.Job[jobs.OfOrder]) error {
-	if job.Args.Template != s.template {
-		return order.Errorf(order.Internal, "This program does not know the template %q.", job.Args.Template) // a newer one does
+// Work hands the job's order to the step's group commit and waits for the commit, which
+// completes the job, too. An order that fails is retried by River.
+func (h *stepHandler) Work(ctx context.Context, job *river.Job[jobs.OfOrder]) error {
+	if err := h.work.knows(job.Args.Template); err != nil {
+		return err
 	}
 
-	_, err := s.group.Do(ctx, job.Args.OrderID)
+	return jobError(h.work.do(ctx, stepJob{Attempt: attemptOf(job.JobRow), orders: []uuid.UUID{job.Args.OrderID}}))
+}
+
+// batchHandler is the handler of a step's jobs that orders share.
+type batchHandler struct {
+	policy[jobs.OfBatch]
+
+	work *stepWork
+}
+
+// Work hands the job's orders to the step's group commit. There, orders that fail get jobs
+// of their own, and the job is completed. If the step fails as a whole, Work hands the
+// orders in again, to be isolated. Only a fault of the database is left to River, which
+// retries the job as it is.
+//
+// A job whose process has died is not worked as it is: one of its orders may be the cause.
+func (h *batchHandler) Work(ctx context.Context, job *river.Job[jobs.OfBatch]) error {
+	if err := h.work.knows(job.Args.Template); err != nil {
+		return err
+	}
+
+	j := stepJob{Attempt: attemptOf(job.JobRow), orders: job.Args.OrderIDs, shared: true}
+
+	if deaths(job.Metadata) > 0 {
+		return jobError(h.work.split(ctx, j))
+	}
+
+	err := h.work.do(ctx, j)
+	if err != nil && !db.Unavailable(err) {
+		j.isolate = true
+		err = h.work.do(ctx, j)
+	}
 
 	return jobError(err)
+}
+
+func attemptOf(job *rivertype.JobRow) jobqueue.Attempt {
+	return jobqueue.Attempt{JobID: job.ID, Number: job.Attempt}
 }

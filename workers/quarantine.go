@@ -17,9 +17,6 @@ import (
 	"orders/order"
 )
 
-// metaRescuedByRiver is the key under which River's rescuer counts in a job's metadata.
-const metaRescuedByRiver = "river:rescue_count"
-
 // quarantine cancels a job whose process has died [jobs.MaxDeaths] times while the
 // job ran. Another attempt would end all other jobs of that process once more.
 //
@@ -30,6 +27,9 @@ const metaRescuedByRiver = "river:rescue_count"
 //	deaths 0, 1 ─► runs
 //	deaths 2 ────► runs marked, one at a time in a process; the others snooze
 //	deaths 3 ────► cancelled before its args are read: a dead letter of reason poison
+//
+// A job that orders share is left to its handler, which gives each of its orders a job of
+// its own after the first death. So only the order that is the cause comes this far.
 type quarantine struct {
 	river.MiddlewareDefaults
 
@@ -39,6 +39,10 @@ type quarantine struct {
 
 // Work runs the job, snoozes it or cancels it.
 func (q *quarantine) Work(ctx context.Context, job *rivertype.JobRow, next func(context.Context) error) error {
+	if jobs.Shared(job.Kind) {
+		return next(ctx)
+	}
+
 	switch n := deaths(job.Metadata); {
 	case n >= jobs.MaxDeaths:
 		return river.JobCancel(order.Errorf(quarantined, "%d processes ended while it ran", n))
@@ -86,7 +90,7 @@ func deaths(metadata []byte) int {
 
 	_ = json.Unmarshal(metadata, &counts) // metadata that is no object holds no counts, and must not keep the job from running
 
-	return int(counts[metaRescuedByRiver] + counts[jobs.MetaRescued])
+	return int(counts[jobs.MetaRescuedByRiver] + counts[jobs.MetaRescued])
 }
 
 // count is a number in a job's metadata; 0 for any other value. metadata_count is

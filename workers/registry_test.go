@@ -19,7 +19,7 @@ import (
 func TestAnOlderProgramBesideThisOneLosesNoJob(t *testing.T) {
 	t.Parallel()
 
-	const orders = 20
+	const orders, shared = 20, 5
 
 	b := setup(t)
 	startOld(b)
@@ -29,6 +29,8 @@ func TestAnOlderProgramBesideThisOneLosesNoJob(t *testing.T) {
 		b.order(1)
 	}
 
+	b.together(shared) // the old program knows inventory jobs, but not those that orders share
+
 	// Jobs that the old program knows stand behind those that it does not know: once they are done, it has passed over these.
 	b.exec(`
 		INSERT INTO river_job (kind, queue, args, max_attempts)
@@ -36,8 +38,8 @@ func TestAnOlderProgramBesideThisOneLosesNoJob(t *testing.T) {
 		FROM unnest('{points,notification}'::text[]) AS queue`)
 	b.eventually(orders+2, `SELECT count(*) FROM river_job WHERE kind = 'inventory' AND state = 'completed' AND attempted_by = '{old}'`)
 
-	if n := count(b, `SELECT count(*) FROM river_job WHERE kind <> 'inventory' AND state = 'available' AND attempt = 0`); n != 2*orders {
-		t.Errorf("%d jobs wait for a worker that knows them, want %d", n, 2*orders)
+	if n := count(b, `SELECT count(*) FROM river_job WHERE kind <> 'inventory' AND state = 'available' AND attempt = 0`); n != 2*orders+3 {
+		t.Errorf("%d jobs wait for a worker that knows them, want %d", n, 2*orders+3)
 	}
 
 	// A worker of this program took a job and died: the old leader's rescuer would discard the job after 20 s. It never gets it.
@@ -50,14 +52,14 @@ func TestAnOlderProgramBesideThisOneLosesNoJob(t *testing.T) {
 		b.order(1)
 	}
 
-	b.eventually(6*orders+2, `SELECT count(*) FROM river_job WHERE state = 'completed' AND queue <> 'maintenance'`)
+	b.eventually(6*orders+2+3, `SELECT count(*) FROM river_job WHERE state = 'completed' AND queue <> 'maintenance'`)
 
 	for sql, want := range map[string]int{
 		`SELECT count(*) FROM river_job WHERE errors IS NOT NULL`:                                0,
 		`SELECT count(*) FROM river_job WHERE state IN ('discarded', 'cancelled')`:               0,
 		`SELECT count(*) FROM river_job WHERE kind <> 'inventory' AND 'old' = ANY(attempted_by)`: 0,
-		`SELECT count(*) FROM points_entries`:                                                    2 * orders,
-		`SELECT count(*) FROM notifications`:                                                     2 * orders,
+		`SELECT count(*) FROM points_entries`:                                                    2*orders + shared,
+		`SELECT count(*) FROM notifications`:                                                     2*orders + shared,
 		`SELECT count(*) FROM river_leader WHERE leader_id = 'old'`:                              1, // all the while
 	} {
 		if got := count(b, sql); got != want {

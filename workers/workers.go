@@ -12,6 +12,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -24,6 +26,7 @@ import (
 	"orders/db/change"
 	"orders/db/groupcommit"
 	"orders/jobs"
+	"orders/order"
 	"orders/order/flow"
 	"orders/order/repair"
 )
@@ -66,6 +69,12 @@ type Workers struct {
 
 // New makes workers. [Workers.Start] starts them.
 func New(o Options) (*Workers, error) {
+	for _, step := range order.Steps() {
+		if !slices.ContainsFunc(flow.Specs(), func(s flow.Spec) bool { return s.Name == step.Name }) {
+			return nil, fmt.Errorf("step %s is declared, but package flow has no Spec of it", step.Name)
+		}
+	}
+
 	w := &Workers{heartbeat: newHeartbeat(o)}
 
 	// The handlers enqueue follow-up work by a client of their own: the one that runs them is made from them.
@@ -74,12 +83,14 @@ func New(o Options) (*Workers, error) {
 		return nil, err
 	}
 
+	done := &sync.Map{} // ids of jobs that their steps have completed
+
 	queues := make(map[string]river.QueueConfig, len(o.Concurrency))
 	for name, n := range o.Concurrency {
 		queues[name] = river.QueueConfig{MaxWorkers: n}
 	}
 
-	w.client, err = river.NewClient(driver{riverpgxv5.New(o.Pool), o.Pool, o.Jobs.KeepCompleted}, &river.Config{
+	w.client, err = river.NewClient(driver{riverpgxv5.New(o.Pool), o.Pool, o.Jobs.KeepCompleted, done}, &river.Config{
 		CompletedJobRetentionPeriod: max(cleanAfter, 2*o.Jobs.KeepCompleted),
 		FetchCooldown:               fetchCooldown,
 		FetchOnlyKnownKinds:         true, // a newer program's jobs wait for that program's workers
@@ -94,7 +105,7 @@ func New(o Options) (*Workers, error) {
 		ReindexerIndexNames:         jobIndexes,
 		RescueStuckJobsAfter:        rescueAfter,
 		SoftStopTimeout:             softStop,
-		Workers:                     w.register(o, queue),
+		Workers:                     w.register(o, queue, done),
 	})
 	if err != nil {
 		w.close()
@@ -112,17 +123,17 @@ func New(o Options) (*Workers, error) {
 // During a rolling deploy the leader may be an older program. The jobs of new steps
 // are safe from it: their timeout is shorter, and a dead worker's jobs are rescued
 // earlier. It may discard a new sweep that takes longer; the next period repeats it.
-func (w *Workers) register(o Options, queue *flow.Queue) *river.Workers {
+func (w *Workers) register(o Options, queue *flow.Queue, done *sync.Map) *river.Workers {
 	handlers := river.NewWorkers()
 	changed := change.NewNotifier(o.Pool).Changed
 
 	for _, spec := range flow.Specs() {
-		group := share(w, o.Pool, changed, func(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) ([]groupcommit.Result[flow.None], error) {
-			return spec.Apply(ctx, tx, queue, ids)
-		})
+		work := newStepWork(o, spec, queue, done, changed)
+		w.groups = append(w.groups, work.group)
 
-		// AddWorkerArgs is meant for River's own tests. It is needed here because all steps have the same type of args.
-		river.AddWorkerArgs(handlers, jobs.Step(spec.Step, uuid.Nil), &stepHandler{template: spec.Template, group: group})
+		// AddWorkerArgs is meant for River's own tests. It is needed here because all steps have the same types of args.
+		river.AddWorkerArgs(handlers, jobs.Step(spec.Step, uuid.Nil), &stepHandler{work: work})
+		river.AddWorkerArgs(handlers, jobs.Batch(spec.Step, uuid.Nil, nil), &batchHandler{work: work})
 	}
 
 	river.AddWorkerArgs(handlers, jobs.Expire(uuid.Nil), &expire{group: share(w, o.Pool, changed, flow.Expire)})

@@ -37,7 +37,13 @@ type bundle struct {
 func setup(t *testing.T) *bundle {
 	t.Helper()
 
-	b := &bundle{t: t, pool: dbtest.Pool(t), log: slog.New(slog.DiscardHandler)}
+	return setupOn(t, dbtest.Pool(t))
+}
+
+func setupOn(t *testing.T, pool *pgxpool.Pool) *bundle {
+	t.Helper()
+
+	b := &bundle{t: t, pool: pool, log: slog.New(slog.DiscardHandler)}
 
 	var err error
 	if b.queue, err = jobs.NewClient(b.pool, b.log, jobs.Defaults()); err != nil {

@@ -37,6 +37,7 @@ type config struct {
 	CompensateEvery time.Duration   `env:"ORDERS_COMPENSATE_EVERY" default:"${compensate_every}" help:"How often dead letters, overdue orders and steps without a job are repaired."`
 	PendingDeadline time.Duration   `env:"ORDERS_PENDING_DEADLINE" default:"${pending_deadline}" help:"How long an order may stay pending before it expires."`
 	KeepCompleted   time.Duration   `env:"ORDERS_KEEP_COMPLETED" default:"${keep_completed}" help:"How long completed jobs stay in River UI; the ledgers keep their effects. 0 deletes them at once, which is 5 % faster."`
+	OrdersPerJob    int             `env:"ORDERS_ORDERS_PER_JOB" default:"${orders_per_job}" help:"How many of the orders that one transaction places share a job, at most 1000. 1 gives each order jobs of its own."`
 	RedriveAfter    []time.Duration `env:"ORDERS_REDRIVE_AFTER" default:"${redrive_after}" help:"Delays before each automatic redrive of a dead letter that looks transient; after the last one an operator decides."`
 
 	MaxWait time.Duration `env:"ORDERS_MAX_WAIT" default:"30s" help:"Longest time that new work may wait. Above it, a growing share of orders is refused with 503 and Retry-After; 0 never refuses."`
@@ -44,6 +45,9 @@ type config struct {
 	LogLevel  slog.Level `env:"ORDERS_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
 	LogFormat string     `env:"ORDERS_LOG_FORMAT" default:"text" enum:"text,json" help:"text or json."`
 }
+
+// maxOrdersPerJob bounds a shared job: its orders are done in one transaction.
+const maxOrdersPerJob = 1_000
 
 // Validate reports all mistakes at once.
 func (c *config) Validate() error {
@@ -71,6 +75,10 @@ func (c *config) Validate() error {
 
 	if c.KeepCompleted < 0 {
 		mistake("ORDERS_KEEP_COMPLETED: %s is negative; write 0 to delete jobs when they are completed", c.KeepCompleted)
+	}
+
+	if c.OrdersPerJob < 1 || c.OrdersPerJob > maxOrdersPerJob {
+		mistake("ORDERS_ORDERS_PER_JOB: %d; write a number from 1 to %d", c.OrdersPerJob, maxOrdersPerJob)
 	}
 
 	if _, err := url.Parse(c.DatabaseURL); err != nil {
@@ -115,6 +123,7 @@ func defaults() kong.Vars {
 		"compensate_every": short(queue.CompensateEvery),
 		"keep_completed":   short(queue.KeepCompleted),
 		"letter_reasons":   letterReasons(),
+		"orders_per_job":   strconv.Itoa(queue.OrdersPerJob),
 		"pending_deadline": short(rules.PendingDeadline),
 		"redrive_after":    strings.Join(redriveAfter, ","),
 	}
@@ -135,7 +144,9 @@ func short(d time.Duration) string {
 }
 
 func (c *config) jobs() jobs.Settings {
-	return jobs.Settings{Attempts: c.Attempts, CompensateEvery: c.CompensateEvery, KeepCompleted: c.KeepCompleted}
+	return jobs.Settings{
+		Attempts: c.Attempts, CompensateEvery: c.CompensateEvery, KeepCompleted: c.KeepCompleted, OrdersPerJob: c.OrdersPerJob,
+	}
 }
 
 func (c *config) rules() repair.Rules {

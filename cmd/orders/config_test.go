@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -105,7 +106,7 @@ func TestConfigPrintsTheConcurrencyInForce(t *testing.T) {
 
 	code := run(t.Context(), []string{"--concurrency=points:0,lifecycle:9", "config"}, &stdout, &stderr)
 
-	const want = "inventory:500,points:0,notification:500,lifecycle:9,maintenance:2\n"
+	const want = "inventory:100,points:0,notification:100,lifecycle:9,maintenance:2\n"
 	if code != exitOK || !strings.Contains(stdout.String(), want) {
 		t.Errorf("exit code %d, want ORDERS_CONCURRENCY %s:\n%s%s", code, want, &stdout, &stderr)
 	}
@@ -141,5 +142,16 @@ func TestHelpIsShort(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestOrdersPerJobIsBounded(t *testing.T) {
+	t.Parallel()
+
+	for setting, valid := range map[string]bool{"0": false, "1": true, "256": true, "1000": true, "1001": false, "-1": false, "many": false} {
+		c, err := parse(t, "--orders-per-job="+setting)
+		if (err == nil) != valid || valid && strconv.Itoa(c.jobs().OrdersPerJob) != setting {
+			t.Errorf("%s: %d, %v", setting, c.OrdersPerJob, err)
+		}
 	}
 }

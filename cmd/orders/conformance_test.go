@@ -38,16 +38,16 @@ func TestConformance(t *testing.T) {
 	t.Parallel()
 
 	for _, spec := range flow.Specs() {
-		for _, held := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s/held=%t", spec.Name, held), func(t *testing.T) {
+		for _, shape := range []shape{{}, {held: true}, {shared: true}, {held: true, shared: true}} {
+			t.Run(fmt.Sprintf("%s/held=%t/shared=%t", spec.Name, shape.held, shape.shared), func(t *testing.T) {
 				t.Parallel()
 
 				c := newConformance(t, spec)
-				id := c.settled(held)
+				id := c.settled(shape)
 
 				c.holds(id)
 				c.takeAway(id)
-				c.misses(id, held)
+				c.misses(id, shape)
 				c.repaired(id)
 			})
 		}
@@ -70,6 +70,12 @@ func TestConformance(t *testing.T) {
 			newConformance(t, spec).isAdmittedBy()
 		})
 	}
+}
+
+// A shape is how the order under test is placed.
+type shape struct {
+	held   bool // it waits for its payment
+	shared bool // it shares its jobs with two orders, which are not held
 }
 
 type conformance struct {
@@ -117,11 +123,11 @@ func (c *conformance) inTx(do func(tx pgx.Tx) error) {
 	}
 }
 
-// batch runs a batch of one in a transaction of its own.
-func batch[In, Out any](c *conformance, do groupcommit.Batch[In, Out], item In) (out Out) {
+// batch runs a batch in a transaction of its own and returns the first item's result.
+func batch[In, Out any](c *conformance, do groupcommit.Batch[In, Out], items ...In) (out Out) {
 	c.t.Helper()
 	c.inTx(func(tx pgx.Tx) error {
-		results, err := do(c.t.Context(), tx, []In{item})
+		results, err := do(c.t.Context(), tx, items)
 		if err != nil {
 			return err
 		}
@@ -135,17 +141,22 @@ func batch[In, Out any](c *conformance, do groupcommit.Batch[In, Out], item In) 
 }
 
 // place places an order of an hour ago, so that no scan leaves it for later.
-func (c *conformance) place(held bool) uuid.UUID {
+func (c *conformance) place(s shape) uuid.UUID {
 	c.t.Helper()
 
 	draft := order.Draft{UserID: "u-1", Lines: []order.DraftLine{{SKU: "tea", Quantity: 2}}}
+	placements := []flow.Placement{{OrderID: hourAgo(), Draft: draft}}
 
-	if held {
+	if s.held {
 		until := time.Now().Add(time.Hour)
-		draft.HoldUntil = &until
+		placements[0].Draft.HoldUntil = &until
 	}
 
-	return batch(c, flow.Place(c.queue), flow.Placement{OrderID: hourAgo(), Draft: draft}).Order.ID
+	if s.shared {
+		placements = append(placements, flow.Placement{OrderID: hourAgo(), Draft: draft}, flow.Placement{OrderID: hourAgo(), Draft: draft})
+	}
+
+	return batch(c, flow.Place(c.queue), placements...).Order.ID
 }
 
 // hourAgo is a UUIDv7 of an hour ago.
@@ -168,14 +179,14 @@ func (c *conformance) work() {
 		rows, err := c.pool.Query(c.t.Context(), `
 			DELETE FROM river_job
 			WHERE kind <> 'expire'
-			RETURNING kind, (args ->> 'order_id')::uuid`)
+			RETURNING kind, coalesce(args -> 'order_ids', jsonb_build_array(args -> 'order_id'))`)
 		if err != nil {
 			c.t.Fatal(err)
 		}
 
 		type job struct {
-			Kind    string
-			OrderID uuid.UUID
+			Kind   string
+			Orders []uuid.UUID
 		}
 
 		waiting, err := pgx.CollectRows(rows, pgx.RowToStructByPos[job])
@@ -189,18 +200,18 @@ func (c *conformance) work() {
 
 		for _, j := range waiting {
 			for _, spec := range flow.Specs() {
-				if string(spec.Name) == j.Kind {
-					c.apply(spec, j.OrderID)
+				if step, _ := jobs.StepOf(j.Kind); step.Name == spec.Name {
+					c.apply(spec, j.Orders...)
 				}
 			}
 		}
 	}
 }
 
-func (c *conformance) apply(spec flow.Spec, id uuid.UUID) {
+func (c *conformance) apply(spec flow.Spec, ids ...uuid.UUID) {
 	c.t.Helper()
 	c.inTx(func(tx pgx.Tx) error {
-		results, err := spec.Apply(c.t.Context(), tx, c.queue, []uuid.UUID{id})
+		results, err := spec.Apply(c.t.Context(), tx, c.queue, ids)
 		if err != nil {
 			return err
 		}
@@ -210,13 +221,13 @@ func (c *conformance) apply(spec flow.Spec, id uuid.UUID) {
 }
 
 // settled is a confirmed order whose steps are all done.
-func (c *conformance) settled(held bool) uuid.UUID {
+func (c *conformance) settled(s shape) uuid.UUID {
 	c.t.Helper()
 
-	id := c.place(held)
+	id := c.place(s)
 	c.work()
 
-	if held {
+	if s.held {
 		batch(c, flow.Pay(c.queue), flow.Payment{OrderID: id, Reference: "pay-1"})
 		c.work()
 	}
@@ -432,7 +443,7 @@ func (c *conformance) takeAway(id uuid.UUID) {
 }
 
 // misses is what everything must say now.
-func (c *conformance) misses(id uuid.UUID, held bool) {
+func (c *conformance) misses(id uuid.UUID, s shape) {
 	c.t.Helper()
 
 	o, step := c.read(id)
@@ -460,7 +471,7 @@ func (c *conformance) misses(id uuid.UUID, held bool) {
 		c.t.Errorf("report undone-steps does not notice: %d", n)
 	}
 
-	if !held { // that report is not about held orders, which wait for their payment
+	if !s.held { // that report is not about held orders, which wait for their payment
 		if n := c.reported("settle-times", "waiting"); n != 1 {
 			c.t.Errorf("report settle-times does not notice: %d", n)
 		}
@@ -512,8 +523,8 @@ func (c *conformance) repaired(id uuid.UUID) {
 func (c *conformance) netsToZero() {
 	c.t.Helper()
 
-	before, after := c.place(false), c.settled(false) // which does the steps of both
-	late := c.place(false)
+	before, after := c.place(shape{shared: true}), c.settled(shape{}) // which does the steps of both
+	late := c.place(shape{shared: true})
 
 	for _, id := range []uuid.UUID{before, after, late} {
 		batch(c, flow.Cancel, flow.Cancellation{OrderID: id, Reason: "test"})

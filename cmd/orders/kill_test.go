@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -9,10 +10,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"orders/db"
 	"orders/db/dbtest"
+	"orders/jobs"
+	"orders/order"
+	"orders/order/flow"
 )
 
 // fleet is an API and workers that share one database, all real processes.
@@ -80,8 +86,8 @@ func (f *fleet) place(n int) {
 	f.placed += n
 }
 
-// busy places orders whose points cannot be given until release, and waits until the
-// worker runs some of their jobs. It returns the worker's id.
+// busy places orders, at least ten, whose points cannot be given until release, and waits until the
+// worker runs jobs of theirs. It returns the worker's id.
 func (f *fleet) busy(p *process) (worker string, release func()) {
 	f.t.Helper()
 
@@ -100,6 +106,8 @@ func (f *fleet) busy(p *process) (worker string, release func()) {
 		f.t.Fatal(err)
 	}
 
+	f.together(50)
+
 	for deadline := time.Now().Add(20 * time.Second); f.running(worker) < 10; f.place(50) {
 		if time.Now().After(deadline) {
 			f.t.Fatal("the worker gets no jobs")
@@ -113,7 +121,9 @@ func (f *fleet) running(worker string) (n int) {
 	f.t.Helper()
 
 	err := f.pool.QueryRow(f.t.Context(), `
-		SELECT count(*) FROM river_job WHERE kind = 'points' AND state = 'running' AND attempted_by[array_upper(attempted_by, 1)] = $1`, worker).Scan(&n)
+		SELECT coalesce(sum(coalesce(jsonb_array_length(args -> 'order_ids'), 1)), 0)
+		FROM river_job
+		WHERE queue = 'points' AND state = 'running' AND attempted_by[array_upper(attempted_by, 1)] = $1`, worker).Scan(&n)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -127,7 +137,8 @@ func (f *fleet) settled() time.Duration {
 
 	begin := time.Now()
 
-	eventually(f.t, f.pool, 3*f.placed, `SELECT count(*) FROM river_job WHERE state = 'completed' AND queue <> 'maintenance'`)
+	eventually(f.t, f.pool, 0, `
+		SELECT (SELECT count(*) FROM undone_steps) + (SELECT count(*) FROM river_job WHERE state <> 'completed' AND queue <> 'maintenance')`)
 
 	return time.Since(begin)
 }
@@ -237,4 +248,127 @@ func TestAStoppedWorkerIsNoticedAndMayComeBack(t *testing.T) {
 			t.Errorf("exit code %d: %s", code, p.output)
 		}
 	}
+}
+
+// One order of a shared job ends each process that works on it. The job falls apart after
+// the first death, so the order is found, and the others are not accused with it.
+func TestAPoisonOrderOfASharedJobIsFound(t *testing.T) {
+	t.Parallel()
+
+	const (
+		orders = 12
+		gate   = 4711 // an advisory lock, at which the poison order's step stops until its process is killed
+	)
+
+	f := newFleet(t, 0)
+	poison := f.together(orders)[5]
+
+	tx, err := f.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(context.WithoutCancel(t.Context()))
+
+	for _, sql := range []string{
+		fmt.Sprintf(`
+			CREATE FUNCTION stop() RETURNS trigger LANGUAGE plpgsql AS $$
+			BEGIN
+				IF NEW.order_id = '%s' THEN
+					PERFORM pg_advisory_xact_lock(%d);
+				END IF;
+				RETURN NEW;
+			END $$`, poison, gate),
+		`CREATE TRIGGER stop BEFORE INSERT ON points_entries FOR EACH ROW EXECUTE FUNCTION stop()`,
+	} {
+		if _, err := f.pool.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	if _, err := tx.Exec(t.Context(), `SELECT pg_advisory_xact_lock($1)`, gate); err != nil {
+		t.Fatal(err)
+	}
+
+	deaths := 0
+
+	for f.stoppedOrDead(gate) {
+		f.workers[len(f.workers)-1].kill()
+
+		if _, err := f.pool.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = $1 AND NOT granted`, gate); err != nil {
+			t.Fatal(err)
+		}
+
+		if deaths++; deaths > 6 {
+			t.Fatal("the poison order is not found")
+		}
+	}
+
+	t.Logf("found after %d deaths", deaths)
+
+	eventually(t, f.pool, 1, `SELECT count(*) FROM undone_steps`)
+	eventually(t, f.pool, 1, fmt.Sprintf(`
+		SELECT count(*)
+		FROM dead_letters
+		WHERE kind = 'points' AND reason = 'poison' AND order_id = '%s'`, poison))
+	eventually(t, f.pool, 1, `SELECT count(*) FROM dead_letters`)
+	eventually(t, f.pool, orders-1, `SELECT count(*) FROM points_entries`)
+	eventually(t, f.pool, orders, `SELECT count(*) FROM orders WHERE status = 'confirmed'`)
+}
+
+// stoppedOrDead starts a worker and waits until it stops at the gate, or until there is a dead letter.
+func (f *fleet) stoppedOrDead(gate int) (stopped bool) {
+	f.t.Helper()
+	f.work()
+
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		var dead bool
+
+		err := f.pool.QueryRow(f.t.Context(), `
+			SELECT
+				EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = $1 AND NOT granted),
+				EXISTS (SELECT FROM dead_letters)`, gate).Scan(&stopped, &dead)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+
+		if stopped || dead {
+			return stopped
+		}
+	}
+
+	f.t.Fatal("no worker stops at the gate, and there is no dead letter")
+
+	return false
+}
+
+// together places n orders in one transaction, which share the jobs of their steps.
+func (f *fleet) together(n int) []uuid.UUID {
+	f.t.Helper()
+
+	queue, err := jobs.NewClient(f.pool, nil, jobs.Defaults())
+	if err != nil {
+		f.t.Fatal(err)
+	}
+
+	placements, ids := make([]flow.Placement, n), make([]uuid.UUID, n)
+	for i := range placements {
+		ids[i] = uuid.Must(uuid.NewV7())
+		placements[i] = flow.Placement{
+			OrderID: ids[i],
+			Draft:   order.Draft{UserID: "u-1", Lines: []order.DraftLine{{SKU: "tea", Quantity: 1}}},
+		}
+	}
+
+	err = db.InTx(f.t.Context(), f.pool, func(tx pgx.Tx) error {
+		_, err := flow.Place(queue)(f.t.Context(), tx, placements)
+
+		return err
+	})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+
+	f.placed += n
+
+	return ids
 }

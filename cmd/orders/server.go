@@ -59,7 +59,8 @@ func newAPI(ctx context.Context, p *program, pool *pgxpool.Pool) (http.Handler, 
 
 	notifying := groupcommit.Options{Committed: change.NewNotifier(pool).Changed}
 	c := &commits{
-		place:  groupcommit.New(pool, groupcommit.Options{}, flow.Place(queue)), // no client watches an order before it is placed
+		// No client watches an order before it is placed, so placing notifies nobody.
+		place:  groupcommit.New(pool, groupcommit.Options{}, flow.PlaceSharing(queue, p.OrdersPerJob)),
 		cancel: groupcommit.New(pool, notifying, flow.Cancel),
 		pay:    groupcommit.New(pool, notifying, flow.Pay(queue)),
 	}

@@ -16,13 +16,14 @@ const workOfOrders = `
 		steps.name AS kind,
 		steps.name AS queue,
 		steps.template,
-		jsonb_strip_nulls(jsonb_build_object('order_id', orders.id, 'template', nullif(steps.template, ''))) AS args
+		orders.batch_id,
+		job_args(orders.id, steps.template) AS args
 	FROM orders
 	CROSS JOIN steps`
 
 // Grow fills a database with n orders of n/20 customers, which are settled but for a
 // few, and returns the newest 50. Each order has jobs that completed, and as many that
-// live.
+// live: of its own or, for every other hundred orders, shared ones.
 func Grow(tb testing.TB, pool *pgxpool.Pool, n int) (ids []uuid.UUID) {
 	tb.Helper()
 
@@ -30,8 +31,9 @@ func Grow(tb testing.TB, pool *pgxpool.Pool, n int) (ids []uuid.UUID) {
 		`INSERT INTO products (sku, name, price, currency, available)
 			SELECT 'sku-' || n, 'x', 1, 'EUR', 100 FROM generate_series(1, 5000) AS n`,
 		`INSERT INTO stock_receipts (sku, reference, quantity) SELECT sku, 'r-' || n, 1 FROM products, generate_series(1, 5) AS n`,
-		fmt.Sprintf(`INSERT INTO orders (id, user_id, status, currency, total)
-			SELECT lpad(to_hex(n), 32, '0')::uuid, 'u-' || n / 20, CASE WHEN n %% 1000 = 0 THEN 'rejected' ELSE 'confirmed' END, 'EUR', 1
+		fmt.Sprintf(`INSERT INTO orders (id, user_id, status, currency, total, batch_id)
+			SELECT lpad(to_hex(n), 32, '0')::uuid, 'u-' || n / 20, CASE WHEN n %% 1000 = 0 THEN 'rejected' ELSE 'confirmed' END, 'EUR', 1,
+				CASE n / 100 %% 2 WHEN 0 THEN lpad(to_hex(n - n %% 100), 32, '0')::uuid END
 			FROM generate_series(1, %d) AS n`, n),
 		`INSERT INTO order_lines SELECT id, 'sku-1', 1, 1 FROM orders`,
 		`INSERT INTO stock_movements (order_id, sku, kind, quantity) SELECT id, 'sku-1', 'deduct', 1 FROM orders`,
@@ -47,7 +49,15 @@ func Grow(tb testing.TB, pool *pgxpool.Pool, n int) (ids []uuid.UUID) {
 		`INSERT INTO dead_letters (job_id, kind, queue, order_id, args, errors, error, attempts, reason, signature, resolved_at, resolution)
 			SELECT id, kind, queue, (args->>'order_id')::uuid, args, '[]', 'x', 1, 'unknown', 'x', now(), 'dismissed' FROM river_job`,
 		`INSERT INTO river_job (max_attempts, args, kind, queue, unique_key, unique_states)
-			SELECT 10, args, kind, queue, job_key(kind, id, template), B'11110001' FROM (` + workOfOrders + `) AS work`,
+			SELECT 10, args, kind, queue, job_key(kind, id, template), B'11110001'
+			FROM (` + workOfOrders + `) AS work
+			WHERE batch_id IS NULL`,
+		`INSERT INTO river_job (max_attempts, args, kind, queue, unique_key, unique_states)
+			SELECT 10, jsonb_build_object('batch_id', batch_id, 'order_ids', jsonb_agg(id)), kind || '_batch', queue,
+				batch_job_key(kind, batch_id), B'11110001'
+			FROM (` + workOfOrders + `) AS work
+			WHERE batch_id IS NOT NULL
+			GROUP BY kind, queue, batch_id`,
 		`INSERT INTO redrives (operation_id, job_id, outcome, actor) SELECT gen_random_uuid(), job_id, 'x', 'x' FROM dead_letters`,
 		`VACUUM ANALYZE`,
 	} {

@@ -44,7 +44,7 @@ type Result[Out any] struct {
 
 // Options bound a [Group].
 type Options struct {
-	MaxBatch int           // items of one transaction; default 256
+	MaxBatch int           // items of one transaction, or their weight; default 256
 	Flushers int           // transactions at the same time; default 1
 	Timeout  time.Duration // of one transaction, without its commit; default 10 s
 
@@ -57,6 +57,7 @@ type Options struct {
 type Group[In, Out any] struct {
 	pool    *pgxpool.Pool
 	batch   Batch[In, Out]
+	weight  func(In) int
 	options Options
 	waiting chan *call[In, Out]
 	closing chan struct{} // closed by Close: no more callers
@@ -72,6 +73,12 @@ type call[In, Out any] struct {
 
 // New starts the flushers; Close ends them.
 func New[In, Out any](pool *pgxpool.Pool, options Options, batch Batch[In, Out]) *Group[In, Out] {
+	return NewWeighted(pool, options, func(In) int { return 1 }, batch)
+}
+
+// NewWeighted is [New] for items that are not alike: MaxBatch bounds the sum of their
+// weights. An item that is heavier than MaxBatch has a transaction of its own.
+func NewWeighted[In, Out any](pool *pgxpool.Pool, options Options, weight func(In) int, batch Batch[In, Out]) *Group[In, Out] {
 	if options.MaxBatch <= 0 {
 		options.MaxBatch = 256
 	}
@@ -87,6 +94,7 @@ func New[In, Out any](pool *pgxpool.Pool, options Options, batch Batch[In, Out])
 	g := &Group[In, Out]{
 		pool:    pool,
 		batch:   batch,
+		weight:  weight,
 		options: options,
 		waiting: make(chan *call[In, Out], options.MaxBatch*options.Flushers),
 		closing: make(chan struct{}),
@@ -154,41 +162,61 @@ func (g *Group[In, Out]) Close() {
 
 // flush takes all waiting items and runs them, again and again until Close.
 func (g *Group[In, Out]) flush() {
-	for {
-		select {
-		case c := <-g.waiting:
-			g.run(g.take(c))
-		case <-g.closing:
-			for calls := g.take(nil); len(calls) > 0; calls = g.take(nil) {
-				g.run(calls)
-			}
+	var calls []*call[In, Out]
 
-			return
+	for next := g.await(); next != nil; {
+		calls, next = g.take(next)
+		g.run(calls)
+
+		if next == nil {
+			next = g.await()
 		}
 	}
 }
 
-// take gathers first, if any, and all calls that wait behind it. It does not wait for
-// more, and leaves out callers that have left.
-func (g *Group[In, Out]) take(first *call[In, Out]) []*call[In, Out] {
-	var calls []*call[In, Out]
-
-	add := func(c *call[In, Out]) {
-		if c != nil && c.ctx.Err() == nil {
-			calls = append(calls, c)
-		}
+// await returns the next call. After Close, it returns those that still wait, and nil
+// when none does.
+func (g *Group[In, Out]) await() *call[In, Out] {
+	select {
+	case c := <-g.waiting:
+		return c
+	case <-g.closing:
 	}
 
-	for add(first); len(calls) < g.options.MaxBatch; {
+	select {
+	case c := <-g.waiting:
+		return c
+	default:
+		return nil
+	}
+}
+
+// take gathers first and the calls that wait behind it, up to MaxBatch. It does not wait
+// for more, and leaves out callers that have left. A call that was too heavy for what was
+// left of the batch is next.
+func (g *Group[In, Out]) take(first *call[In, Out]) (calls []*call[In, Out], next *call[In, Out]) {
+	total := 0
+
+	for c := first; ; {
+		if c.ctx.Err() == nil {
+			weight := g.weight(c.item)
+			if total > 0 && total+weight > g.options.MaxBatch {
+				return calls, c
+			}
+
+			calls, total = append(calls, c), total+weight
+		}
+
+		if total >= g.options.MaxBatch {
+			return calls, nil
+		}
+
 		select {
-		case c := <-g.waiting:
-			add(c)
+		case c = <-g.waiting:
 		default:
-			return calls
+			return calls, nil
 		}
 	}
-
-	return calls
 }
 
 // run does calls in one transaction. If an item makes it fail, run halves the calls

@@ -155,6 +155,53 @@ func TestGroupBoundsABatch(t *testing.T) {
 	callers.Wait()
 }
 
+// The items are their own weights. Those that wait are cut where their sum would pass the bound.
+func TestGroupBoundsTheWeightOfABatch(t *testing.T) {
+	t.Parallel()
+
+	g := newGate()
+	group := groupcommit.NewWeighted(dbtest.Pool(t), groupcommit.Options{MaxBatch: 10}, func(item int) int { return item }, g.batch)
+	t.Cleanup(group.Close)
+
+	var callers sync.WaitGroup
+
+	call := func(item int) {
+		callers.Go(func() {
+			if _, err := group.Do(t.Context(), item); err != nil {
+				t.Errorf("item %d: %v", item, err)
+			}
+		})
+	}
+
+	call(1)
+	<-g.entered
+
+	items := []int{4, 4, 4, 6, 25, 10, 1, 1}
+	for _, item := range items {
+		call(item)
+	}
+
+	served := 0
+
+	g.leave <- struct{}{}
+
+	for served < len(items) {
+		batch, sum := <-g.entered, 0
+		for _, item := range batch {
+			sum += item
+		}
+
+		if len(batch) > 1 && sum > 10 {
+			t.Errorf("the batch %v weighs more than 10", batch)
+		}
+
+		served += len(batch)
+		g.leave <- struct{}{}
+	}
+
+	callers.Wait()
+}
+
 func TestGroupFailsOnlyTheItemAtFault(t *testing.T) {
 	t.Parallel()
 

@@ -87,16 +87,18 @@ func ReadFacts(ctx context.Context, tx pgx.Tx, id uuid.UUID) (Facts, error) {
 // liveWork reads the live job of each step, with the queue's state and the jobs before it.
 const liveWork = `
 	WITH live AS MATERIALIZED (
-		SELECT j.kind, j.id, j.queue, j.state, j.attempt, j.code, j.priority, j.scheduled_at, j.attempted_at, j.worker
-		FROM steps AS s
+		SELECT o.kind, j.id, j.queue, j.state, j.attempt, j.code, j.priority, j.scheduled_at, j.attempted_at, j.worker
+		FROM order_jobs AS o
 		CROSS JOIN LATERAL (
 			SELECT
-				kind, id, queue, state, attempt, code, priority, scheduled_at, attempted_at,
+				id, queue, state, attempt, code, priority, scheduled_at, attempted_at,
 				attempted_by[array_upper(attempted_by, 1)] AS worker
 			FROM live_jobs
-			WHERE unique_key = job_key(s.name, $1, s.template)
+			WHERE unique_key = ANY(o.unique_keys)
 			OFFSET 0
 		) AS j
+		WHERE o.order_id = $1
+			AND o.kind <> 'expire'
 	)
 	SELECT
 		j.kind,
@@ -120,7 +122,8 @@ const liveWork = `
 				LIMIT $2
 			) AS ahead
 		)
-	FROM live AS j`
+	FROM live AS j
+	ORDER BY j.id`
 
 // readWork reads the live job of each step, the workers of its queue and the jobs before
 // it. The queue is counted in the order in which it is worked, and not to its end.

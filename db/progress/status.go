@@ -56,10 +56,18 @@ func Statuses(ctx context.Context, q db.Querier, works []Work) (map[Work]Status,
 			EXISTS (
 				SELECT
 				FROM live_jobs
-				WHERE unique_key = job_key(w.kind, w.order_id, w.template)
+				WHERE unique_key = ANY(j.unique_keys)
 				OFFSET 0
 			)
-		FROM unnest($1::text[], $2::uuid[], $3::text[]) AS w (kind, order_id, template)`, kinds, ids, templates)
+		FROM unnest($1::text[], $2::uuid[], $3::text[]) AS w (kind, order_id, template)
+		LEFT JOIN LATERAL (
+			SELECT unique_keys
+			FROM order_jobs
+			WHERE order_id = w.order_id
+				AND kind = w.kind
+				AND template = w.template
+			OFFSET 0
+		) AS j ON true`, kinds, ids, templates)
 	if err != nil {
 		return nil, fmt.Errorf("look up work: %w", err)
 	}

@@ -9,7 +9,7 @@
 --   oldest_at  when the oldest of the orders was last moved, UTC; null without any
 
 WITH undone AS (
-    SELECT step, order_id, template, updated_at
+    SELECT step, order_id, template, updated_at, batch_id
     FROM undone_steps
     WHERE order_id >= uuid_at(now() - interval '1 day')
 ), looked_up AS (
@@ -19,7 +19,7 @@ WITH undone AS (
         EXISTS (
             SELECT
             FROM live_jobs
-            WHERE unique_key = job_key(undone.step, undone.order_id, undone.template)
+            WHERE unique_key = ANY(job_keys(undone.step, undone.order_id, undone.template, undone.batch_id))
             OFFSET 0 -- one look a step, whatever the planner knows of the queue
         ) AS live,
         EXISTS (

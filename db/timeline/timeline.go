@@ -104,14 +104,15 @@ func entryOf(row pgx.CollectableRow) (e Entry, err error) {
 // at one moment; kind is the job's, which for a step is the step's name.
 const timeline = `
 	WITH jobs AS (
-		SELECT j.id, j.kind, j.state, j.attempt, j.attempted_at, j.errors, j.metadata
-		FROM order_job_kinds AS k
+		SELECT j.id, o.kind, j.state, j.attempt, j.attempted_at, j.errors, j.metadata
+		FROM order_jobs AS o
 		CROSS JOIN LATERAL (
-			SELECT id, kind, state, attempt, attempted_at, errors, metadata
+			SELECT id, state, attempt, attempted_at, errors, metadata
 			FROM live_jobs
-			WHERE unique_key = job_key(k.kind, $1, k.template)
+			WHERE unique_key = ANY(o.unique_keys)
 			OFFSET 0
 		) AS j
+		WHERE o.order_id = $1
 	), letters AS (
 		SELECT job_id, kind, dead_at, attempts, code, errors, reason, attention_at, resolved_at, resolution, resolved_by, note
 		FROM dead_letters

@@ -1,9 +1,13 @@
 package flow
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"slices"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
@@ -12,22 +16,63 @@ import (
 	"orders/order"
 )
 
-// firstJobs are the jobs of an order that is being placed: one for each step that is
-// due at once and, if the order is held, one for its deadline.
-func firstJobs(o order.Order) []river.InsertManyParams {
-	var work []river.InsertManyParams
+// chunksOf cuts new orders, sorted by id, into chunks of at most size orders. The orders of
+// a chunk share the jobs of their steps.
+func chunksOf(orders []order.Order, size int) [][]order.Order {
+	sorted := slices.SortedFunc(slices.Values(orders), func(a, b order.Order) int { return bytes.Compare(a.ID[:], b.ID[:]) })
 
-	for _, step := range order.Steps() {
-		if step.Due(o.Status, o.HoldUntil != nil) {
-			work = append(work, river.InsertManyParams{Args: jobs.Step(step, o.ID)})
+	return slices.Collect(slices.Chunk(sorted, max(size, 1)))
+}
+
+// batchesOf gives the orders that share jobs their batch: the id of their chunk's first order.
+func batchesOf(chunks [][]order.Order) map[uuid.UUID]uuid.UUID {
+	batches := map[uuid.UUID]uuid.UUID{}
+
+	for _, chunk := range chunks {
+		if len(chunk) == 1 {
+			continue
+		}
+
+		for _, o := range chunk {
+			batches[o.ID] = chunk[0].ID
 		}
 	}
 
-	if o.HoldUntil != nil {
-		work = append(work, river.InsertManyParams{
-			Args:       jobs.Expire(o.ID),
-			InsertOpts: &river.InsertOpts{ScheduledAt: *o.HoldUntil},
-		})
+	return batches
+}
+
+// firstJobs are the jobs of the orders that were created: one for each step that is due at
+// once, shared by the orders of a chunk and, for a held order, one for its deadline.
+func firstJobs(chunks [][]order.Order, created map[uuid.UUID]time.Time) []river.InsertManyParams {
+	var work []river.InsertManyParams
+
+	for _, chunk := range chunks {
+		for _, step := range order.Steps() {
+			var due []uuid.UUID
+
+			for _, o := range chunk {
+				if _, isNew := created[o.ID]; isNew && step.Due(o.Status, o.HoldUntil != nil) {
+					due = append(due, o.ID)
+				}
+			}
+
+			switch len(due) {
+			case 0:
+			case 1:
+				work = append(work, river.InsertManyParams{Args: jobs.Step(step, due[0])})
+			default:
+				work = append(work, river.InsertManyParams{Args: jobs.Batch(step, chunk[0].ID, due)})
+			}
+		}
+
+		for _, o := range chunk {
+			if _, isNew := created[o.ID]; isNew && o.HoldUntil != nil {
+				work = append(work, river.InsertManyParams{
+					Args:       jobs.Expire(o.ID),
+					InsertOpts: &river.InsertOpts{ScheduledAt: *o.HoldUntil},
+				})
+			}
+		}
 	}
 
 	return work

@@ -8,10 +8,10 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/riverqueue/river"
 
 	"orders/db"
 	"orders/db/groupcommit"
+	"orders/jobs"
 	"orders/order"
 )
 
@@ -37,7 +37,16 @@ type Placed struct {
 // of the steps. All of it is one transaction: an order that exists has its jobs, and a
 // refused one leaves none behind. An item is refused alone if its draft cannot be priced,
 // or if its key was used with another request.
+//
+// Orders that are placed together share the jobs of their steps, as many orders a job as
+// [jobs.Defaults] says; [PlaceSharing] takes another number.
 func Place(queue *Queue) groupcommit.Batch[Placement, Placed] {
+	return PlaceSharing(queue, jobs.Defaults().OrdersPerJob)
+}
+
+// PlaceSharing is [Place] with at most ordersPerJob orders a job; 1 gives each order jobs of
+// its own.
+func PlaceSharing(queue *Queue, ordersPerJob int) groupcommit.Batch[Placement, Placed] {
 	return func(ctx context.Context, tx pgx.Tx, items []Placement) ([]groupcommit.Result[Placed], error) {
 		p := placing{items: items, results: make([]groupcommit.Result[Placed], len(items)), reload: map[uuid.UUID][]int{}}
 
@@ -53,7 +62,7 @@ func Place(queue *Queue) groupcommit.Batch[Placement, Placed] {
 			return nil, err
 		}
 
-		if err := p.write(ctx, tx, queue); err != nil {
+		if err := p.write(ctx, tx, queue, ordersPerJob); err != nil {
 			return nil, err
 		}
 
@@ -190,17 +199,17 @@ func (p *placing) replay(i int, prior db.Key) {
 }
 
 // write inserts the orders and their jobs.
-func (p *placing) write(ctx context.Context, tx pgx.Tx, queue *Queue) error {
+func (p *placing) write(ctx context.Context, tx pgx.Tx, queue *Queue, ordersPerJob int) error {
 	if len(p.fresh) == 0 {
 		return nil
 	}
 
-	created, err := db.InsertOrders(ctx, tx, p.orders)
+	chunks := chunksOf(p.orders, ordersPerJob)
+
+	created, err := db.InsertOrders(ctx, tx, p.orders, batchesOf(chunks))
 	if err != nil {
 		return err
 	}
-
-	var work []river.InsertManyParams
 
 	for n, i := range p.fresh {
 		o := p.orders[n]
@@ -219,9 +228,9 @@ func (p *placing) write(ctx context.Context, tx pgx.Tx, queue *Queue) error {
 		}
 
 		p.results[i].Value.Order = o
-		work = append(work, firstJobs(o)...)
 	}
 
+	work := firstJobs(chunks, created)
 	if len(work) == 0 {
 		return nil
 	}

@@ -35,7 +35,7 @@ func TestNotificationsFailAtFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	workOff(t, pool, orders)
+	workOff(t, pool)
 
 	checkOrders(t, pool, start, ids)
 

@@ -5,8 +5,10 @@ AS $$
 BEGIN
     IF EXISTS (
         SELECT
-        FROM live_jobs
-        WHERE unique_key = job_key('notification', NEW.order_id, NEW.template)
+        FROM order_jobs
+        JOIN live_jobs ON live_jobs.unique_key = ANY(order_jobs.unique_keys)
+        WHERE order_id = NEW.order_id
+            AND order_jobs.kind = 'notification'
             AND attempt = 1
     ) THEN
         RAISE EXCEPTION 'the mail server is away';

@@ -1,0 +1,58 @@
+package jobqueue
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// An Attempt is a job that runs, as its worker knows it. It is over when the job does not
+// run any more, or when another attempt of it runs: then nothing is done for it here.
+type Attempt struct {
+	JobID  int64
+	Number int
+}
+
+// columns are the attempts as arguments of unnest.
+func columns(attempts []Attempt) (ids []int64, numbers []int) {
+	ids, numbers = make([]int64, len(attempts)), make([]int, len(attempts))
+	for i, a := range attempts {
+		ids[i], numbers[i] = a.JobID, a.Number
+	}
+
+	return ids, numbers
+}
+
+// CompleteAttempts completes the jobs of the attempts or, without keep, deletes them. It
+// is for the transaction that has their effects: a job is completed if and only if its
+// effects are durable, also on a standby that lags behind and is promoted.
+func CompleteAttempts(ctx context.Context, tx pgx.Tx, attempts []Attempt, keep bool) error {
+	if len(attempts) == 0 {
+		return nil
+	}
+
+	sql := `
+		UPDATE river_job
+		SET state = 'completed', finalized_at = now()
+		FROM unnest($1::bigint[], $2::int[]) AS a (id, attempt)
+		WHERE river_job.id = a.id
+			AND river_job.attempt = a.attempt
+			AND state = 'running'`
+	if !keep {
+		sql = `
+		DELETE FROM river_job
+		USING unnest($1::bigint[], $2::int[]) AS a (id, attempt)
+		WHERE river_job.id = a.id
+			AND river_job.attempt = a.attempt
+			AND state = 'running'`
+	}
+
+	ids, numbers := columns(attempts)
+
+	if _, err := tx.Exec(ctx, sql, ids, numbers); err != nil {
+		return fmt.Errorf("complete jobs: %w", err)
+	}
+
+	return nil
+}

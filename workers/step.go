@@ -1,0 +1,247 @@
+package workers
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"runtime/debug"
+	"slices"
+	"sync"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"orders/db"
+	"orders/db/groupcommit"
+	"orders/db/jobqueue"
+	"orders/jobs"
+	"orders/order"
+	"orders/order/flow"
+)
+
+// A stepJob is a job of a step, as the step's group commit takes it.
+type stepJob struct {
+	jobqueue.Attempt
+
+	orders  []uuid.UUID
+	shared  bool // an order that fails gets a job of its own
+	isolate bool // the step has failed as a whole: find out which orders make it fail
+}
+
+func (j stepJob) weight() int { return len(j.orders) }
+
+// stepWork does the jobs of a step, many in one transaction.
+//
+//	jobs ──► group commit: Apply(their orders), jobs of orders that fail, complete the jobs ──► COMMIT
+type stepWork struct {
+	spec  flow.Spec
+	queue *flow.Queue
+	pool  *pgxpool.Pool
+	keep  bool      // completed jobs; else they are deleted
+	done  *sync.Map // the driver's: ids of jobs that are completed
+	group *groupcommit.Group[stepJob, flow.None]
+}
+
+func newStepWork(o Options, spec flow.Spec, queue *flow.Queue, done *sync.Map, changed func()) *stepWork {
+	w := &stepWork{spec: spec, queue: queue, pool: o.Pool, keep: o.Jobs.KeepCompleted > 0, done: done}
+	w.group = groupcommit.NewWeighted(o.Pool, groupcommit.Options{Committed: changed}, stepJob.weight, w.batch)
+
+	return w
+}
+
+// do does a job and returns when its effects are durable.
+func (w *stepWork) do(ctx context.Context, j stepJob) error {
+	_, err := w.group.Do(ctx, j)
+	if err == nil {
+		w.done.Store(j.JobID, true)
+	}
+
+	return err
+}
+
+// knows refuses a template that only a newer program knows.
+func (w *stepWork) knows(template order.Template) error {
+	if template != w.spec.Template {
+		return order.Errorf(order.Internal, "This program does not know the template %q.", template)
+	}
+
+	return nil
+}
+
+// batch does the jobs in one transaction and completes those that succeed. Of a shared job,
+// the orders that fail get jobs of their own, so it always succeeds.
+func (w *stepWork) batch(ctx context.Context, tx pgx.Tx, batch []stepJob) ([]groupcommit.Result[flow.None], error) {
+	failed, err := w.apply(ctx, tx, batch)
+	if err != nil {
+		return nil, err
+	}
+
+	var (
+		done    []jobqueue.Attempt
+		parts   []jobqueue.Part
+		results = make([]groupcommit.Result[flow.None], len(batch))
+	)
+
+	for i, j := range batch {
+		if !j.shared {
+			if results[i].Err = failed[j.orders[0]]; results[i].Err == nil {
+				done = append(done, j.Attempt)
+			}
+
+			continue
+		}
+
+		done = append(done, j.Attempt)
+
+		for _, id := range j.orders {
+			if err := failed[id]; err != nil {
+				parts = append(parts, jobqueue.Part{Attempt: j.Attempt, OrderID: id, Failure: w.failure(j, err)})
+			}
+		}
+	}
+
+	if err := jobqueue.Split(ctx, tx, string(w.spec.Name), string(w.spec.Template), parts); err != nil {
+		return nil, err
+	}
+
+	return results, jobqueue.CompleteAttempts(ctx, tx, done, w.keep)
+}
+
+// apply applies the step to the orders of the jobs, and returns the errors of those that fail alone.
+func (w *stepWork) apply(ctx context.Context, tx pgx.Tx, batch []stepJob) (map[uuid.UUID]error, error) {
+	all := map[uuid.UUID]bool{}
+	isolate := false
+
+	for _, j := range batch {
+		isolate = isolate || j.isolate
+
+		for _, id := range j.orders {
+			all[id] = true
+		}
+	}
+
+	ids := slices.SortedFunc(maps.Keys(all), func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+	failed := map[uuid.UUID]error{}
+
+	if isolate {
+		return failed, w.applyHalves(ctx, tx, ids, failed)
+	}
+
+	return failed, w.applyTo(ctx, tx, ids, failed)
+}
+
+// applyTo applies the step to the orders.
+func (w *stepWork) applyTo(ctx context.Context, tx pgx.Tx, ids []uuid.UUID, failed map[uuid.UUID]error) error {
+	results, err := w.spec.Apply(ctx, tx, w.queue, ids)
+	if err != nil {
+		return err
+	}
+
+	if len(results) != len(ids) {
+		return fmt.Errorf("%s returned %d results for %d orders", w.spec.Name, len(results), len(ids))
+	}
+
+	for i, id := range ids {
+		if err := results[i].Err; err != nil {
+			failed[id] = err
+		}
+	}
+
+	return nil
+}
+
+// applyHalves applies the step to the orders under a savepoint. If that fails, it does so
+// for each half of them, until an order that makes the step fail is alone. What the others
+// have done stays. A fault of the database is no order's.
+func (w *stepWork) applyHalves(ctx context.Context, tx pgx.Tx, ids []uuid.UUID, failed map[uuid.UUID]error) error {
+	err := w.applyUnderSavepoint(ctx, tx, ids, failed)
+
+	switch {
+	case err == nil:
+		return nil
+	case db.Unavailable(err):
+		return err
+	case len(ids) == 1:
+		failed[ids[0]] = err
+
+		return nil
+	}
+
+	half := len(ids) / 2
+	if err := w.applyHalves(ctx, tx, ids[:half], failed); err != nil {
+		return err
+	}
+
+	return w.applyHalves(ctx, tx, ids[half:], failed)
+}
+
+func (w *stepWork) applyUnderSavepoint(ctx context.Context, tx pgx.Tx, ids []uuid.UUID, failed map[uuid.UUID]error) (err error) {
+	alone := map[uuid.UUID]error{}
+
+	err = pgx.BeginFunc(ctx, tx, func(nested pgx.Tx) (err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				err = &panicked{value: p, trace: string(debug.Stack())}
+			}
+		}()
+
+		return w.applyTo(ctx, nested, ids, alone)
+	})
+	if err == nil {
+		maps.Copy(failed, alone)
+	}
+
+	return err
+}
+
+// panicked is the error of a step that has panicked.
+type panicked struct {
+	value any
+	trace string
+}
+
+func (p *panicked) Error() string { return fmt.Sprintf("panic: %v", p.value) }
+
+// split gives the orders of a shared job whose step is not done jobs of their own, and
+// completes the job.
+func (w *stepWork) split(ctx context.Context, j stepJob) error {
+	parts := make([]jobqueue.Part, len(j.orders))
+	for i, id := range j.orders {
+		parts[i] = jobqueue.Part{Attempt: j.Attempt, OrderID: id}
+	}
+
+	err := db.InTx(ctx, w.pool, func(tx pgx.Tx) error {
+		if err := jobqueue.Split(ctx, tx, string(w.spec.Name), string(w.spec.Template), parts); err != nil {
+			return err
+		}
+
+		return jobqueue.CompleteAttempts(ctx, tx, []jobqueue.Attempt{j.Attempt}, w.keep)
+	})
+	if err == nil {
+		w.done.Store(j.JobID, true)
+	}
+
+	return err
+}
+
+// failure is what the attempt of a shared job leaves in the job of an order that failed.
+func (w *stepWork) failure(j stepJob, err error) *jobqueue.Failure {
+	err = db.Error(err)
+	o := outcomeOf(err)
+	f := &jobqueue.Failure{
+		Error:  err.Error(),
+		Code:   string(order.CodeOf(err)),
+		Class:  string(o.class),
+		Cancel: o.cancel,
+		Wait:   jobs.PolicyOf(string(w.spec.Name)).RetryAfter(j.Number),
+	}
+
+	if p, isPanic := errors.AsType[*panicked](err); isPanic {
+		f.Trace = p.trace
+	}
+
+	return f
+}
