@@ -1,5 +1,4 @@
-// Package baseline measures what the service is compared with: the same service
-// as in River's documentation, River without effects, and effects without River.
+// Package baseline measures textbook River, River without effects, and effects without River.
 package baseline
 
 import (

@@ -35,9 +35,8 @@ const textbookDrain = 30 * time.Second
 var riverIndexes string
 
 // Textbook serves the API for placing orders, and works their jobs, until ctx ends. It
-// does so as in River's documentation: the same steps and tables, but one order a
-// transaction, and one job a transaction, which JobCompleteTx completes together with
-// its effect. The database is migrated. Its indexes on river_job become River's own.
+// does so as in River's documentation: one order a transaction, and one job a transaction,
+// which JobCompleteTx completes. The indexes of river_job become River's own.
 func Textbook(ctx context.Context, url, address string) error {
 	pool, err := textbookPool(ctx, url)
 	if err != nil {
