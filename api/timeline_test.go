@@ -99,9 +99,9 @@ step notification  "The customer was notified: your order has been created."
 attention points  "The dead points job needs an operator."
 redrive points cli:eva "The points job's work was given a new job: table is back."
 event points  "The points step had no job; its job was enqueued again."
-step points  "The points were taken back: -10."
-step inventory  "Stock was given back: 2 pieces of 1 product."
 status  api "The order is cancelled: by mistake."
+step inventory  "Stock was given back: 2 pieces of 1 product."
+step points  "The points were taken back: -10."
 step notification  "The customer was notified: your order has been cancelled."
 `
 
@@ -134,7 +134,7 @@ func TestTimelineOfAHeldOrder(t *testing.T) {
 
 	want := `placed   "The order was placed: total 2500 EUR in minor units."
 step inventory  "Stock was taken: 2 pieces of 1 product."
-status   "The order is awaiting_payment."
+status   "The order awaits its payment."
 payment   "The order was paid: reference pay-1."
 status   "The order is confirmed."
 `

@@ -57,6 +57,10 @@ type Notification struct {
 	At       time.Time
 }
 
+// later tells of two messages of one moment which is the later fact: one transaction may
+// send the message of a step and then the message that the order has ended.
+const later = `(template <> ALL(ARRAY(SELECT template FROM steps)))`
+
 // Inbox lists a customer's notifications, newest first: at most limit notifications
 // that follow the position after (nil for the first page).
 func Inbox(ctx context.Context, q Querier, userID string, after *LedgerPosition, limit int) ([]Notification, error) {
@@ -68,13 +72,14 @@ func Inbox(ctx context.Context, q Querier, userID string, after *LedgerPosition,
 
 	if after != nil {
 		query += `
-			AND (at, order_id, template) < ($3, $4, $5)`
+			AND (at, order_id) <= ($3, $4) -- for the index
+			AND (at, order_id, ` + later + `, template) < ($3, $4, $5 <> ALL(ARRAY(SELECT template FROM steps)), $5)`
 
 		args = append(args, after.At, after.OrderID, after.Label)
 	}
 
 	rows, err := q.Query(ctx, query+`
-		ORDER BY at DESC, order_id DESC, template DESC
+		ORDER BY at DESC, order_id DESC, `+later+` DESC, template DESC
 		LIMIT $2`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("list notifications: %w", err)

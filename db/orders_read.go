@@ -182,6 +182,33 @@ func readEffects(ctx context.Context, q Querier, ids []uuid.UUID) (map[stepKey]*
 	return effects, nil
 }
 
+// OlderThanSteps lists, of each of the orders, the steps that it settles without: those
+// that are due only for orders placed since a later time.
+func OlderThanSteps(ctx context.Context, q Querier, ids []uuid.UUID) (map[uuid.UUID][]order.StepName, error) {
+	rows, err := q.Query(ctx, `
+		SELECT o.id, s.name
+		FROM unnest($1::uuid[]) AS o (id)
+		JOIN steps AS s ON o.id < uuid_at(s.since)`, ids)
+	if err != nil {
+		return nil, fmt.Errorf("read steps' begin: %w", err)
+	}
+
+	var key stepKey
+
+	older := map[uuid.UUID][]order.StepName{}
+
+	_, err = pgx.ForEachRow(rows, []any{&key.orderID, &key.name}, func() error {
+		older[key.orderID] = append(older[key.orderID], key.name)
+
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read steps' begin: %w", err)
+	}
+
+	return older, nil
+}
+
 // readAttempts reads what the queue says of the orders' steps: the newest job of
 // each step that is live or dead. Dead letters know the dead jobs; completed jobs
 // have left their effect.

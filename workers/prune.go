@@ -30,7 +30,7 @@ type prune struct {
 	keep time.Duration // of completed jobs
 }
 
-// Work deletes expired idempotency keys and completed jobs.
+// Work deletes expired idempotency keys, completed jobs and old failed attempts.
 func (p *prune) Work(ctx context.Context, _ *river.Job[jobs.Prune]) error {
 	keys, err := p.delete(ctx, db.PruneKeys)
 	if err != nil {
@@ -44,7 +44,12 @@ func (p *prune) Work(ctx context.Context, _ *river.Job[jobs.Prune]) error {
 		return err
 	}
 
-	p.log.InfoContext(ctx, "pruned", "idempotency_keys", keys, "completed_jobs", completed)
+	failed, err := p.delete(ctx, jobqueue.PruneFailures)
+	if err != nil {
+		return err
+	}
+
+	p.log.InfoContext(ctx, "pruned", "idempotency_keys", keys, "completed_jobs", completed, "failed_attempts", failed)
 
 	return nil
 }

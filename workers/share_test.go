@@ -8,12 +8,12 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"orders/db"
-	"orders/db/audit"
 	"orders/db/progress"
 	"orders/jobs"
 	"orders/order"
 	"orders/order/explain"
 	"orders/order/flow"
+	"orders/order/ordertest"
 )
 
 // together places n orders in one transaction, which share the jobs of their steps.
@@ -49,7 +49,7 @@ const unsettled = `
 func (b *bundle) sound() {
 	b.t.Helper()
 
-	violations, err := audit.CheckAll(b.t.Context(), b.pool, 0)
+	violations, err := ordertest.CheckAll(b.t.Context(), b.pool, 0)
 	if err != nil || len(violations) > 0 {
 		b.t.Errorf("the audit finds %v, %v", violations, err)
 	}

@@ -314,9 +314,14 @@ func TestPruneDeletesWhatIsPastItsTime(t *testing.T) {
 		INSERT INTO idempotency_keys (scope, key, request_hash, order_id, created_at)
 		SELECT 'orders', n::text, '', gen_random_uuid(), now() - CASE WHEN n <= 12000 THEN interval '24 hours 1 second' ELSE interval '23 hours 59 minutes' END
 		FROM generate_series(1, 12010) AS n`)
+	b.exec(`
+		INSERT INTO job_failures (kind, at, error)
+		SELECT 'points', now() - CASE WHEN n <= 6000 THEN interval '49 hours' ELSE interval '47 hours' END, 'x'
+		FROM generate_series(1, 6010) AS n`)
 	b.start() // the leader enqueues it at its start
 
 	b.eventually(10, `SELECT count(*) FROM idempotency_keys`)
+	b.eventually(10, `SELECT count(*) FROM job_failures`)
 	b.eventually(0, `SELECT count(*) FROM river_job WHERE state = 'completed' AND finalized_at < now() - interval '5 minutes'`)
 	b.eventually(1, `SELECT count(*) FROM river_job WHERE kind = 'prune' AND state = 'completed'`)
 

@@ -119,7 +119,7 @@ func (c auditCmd) check(p *program, pool *pgxpool.Pool, invariant audit.Invarian
 			}
 		}
 
-		return audit.RecordCheck(p.ctx, tx, invariant.Name, found)
+		return invariant.RecordCheck(p.ctx, tx, found)
 	})
 	if err != nil {
 		return nil, 0, err

@@ -29,6 +29,7 @@ import (
 	"orders/order"
 	"orders/order/explain"
 	"orders/order/flow"
+	"orders/order/ordertest"
 	"orders/order/repair"
 )
 
@@ -269,7 +270,7 @@ func (c *conformance) why(id uuid.UUID) (answer explain.Answer) {
 func (c *conformance) violations(id uuid.UUID) (found []audit.Violation) {
 	c.t.Helper()
 
-	all, err := audit.CheckAll(c.t.Context(), c.pool, 0)
+	all, err := ordertest.CheckAll(c.t.Context(), c.pool, 0)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -543,7 +544,7 @@ func (c *conformance) netsToZero() {
 		}
 	}
 
-	found, err := audit.CheckAll(c.t.Context(), c.pool, 0)
+	found, err := ordertest.CheckAll(c.t.Context(), c.pool, 0)
 	if err != nil || len(found) > 0 {
 		c.t.Errorf("full audit: %v, %v", found, err)
 	}

@@ -167,19 +167,3 @@ func (i Invariant) find(ctx context.Context, q db.Querier, parameters ...any) ([
 
 	return violations, nil
 }
-
-// CheckAll looks for violations of all invariants in all there is.
-func CheckAll(ctx context.Context, q db.Querier, grace time.Duration) ([]Violation, error) {
-	var violations []Violation
-
-	for _, i := range invariants() {
-		found, err := i.Check(ctx, q, grace, nil)
-		if err != nil {
-			return nil, err
-		}
-
-		violations = append(violations, found...)
-	}
-
-	return violations, nil
-}

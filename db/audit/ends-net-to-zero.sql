@@ -27,7 +27,7 @@ WITH ended AS (
     FROM ended
     JOIN steps ON steps.since IS NULL OR ended.id >= uuid_at(steps.since)
     CROSS JOIN LATERAL (
-        SELECT bool_or(void) AS void
+        SELECT bool_or(void) AS void, bool_or(ledger <> 'orders') AS written
         FROM step_effects
         WHERE order_id = ended.id
             AND step = steps.name
@@ -35,8 +35,8 @@ WITH ended AS (
         OFFSET 0
     ) AS effect
     WHERE effect.void IS NULL -- no row, so no key that is taken
-        -- A rejected order is what the inventory step came to, not what undid it.
-        OR steps.reversible AND NOT effect.void AND (steps.name <> 'inventory' OR ended.status <> 'rejected')
+        -- A step whose only effect is the order's status has nothing to undo: it rejected the order.
+        OR steps.reversible AND NOT effect.void AND effect.written
     UNION ALL
     SELECT ended.id, ended.status, format('%s: deducted %s, released %s', sku, deducted, released)
     FROM ended

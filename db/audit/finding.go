@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"orders/db"
@@ -50,11 +51,19 @@ func keepFindings(ctx context.Context, tx pgx.Tx, invariant string, found []Viol
 	return nil
 }
 
-// resolveUnseen resolves the subjects' open findings that this transaction has not
-// found again.
-func resolveUnseen(ctx context.Context, tx pgx.Tx, invariant string, subjects []string) error {
-	if len(subjects) == 0 {
-		return nil
+// resolveUnseen resolves the open findings of the subjects that this transaction has not
+// found again. A check leaves young orders out, so these subjects are checked once more
+// without grace: what is still broken stays open.
+func (i Invariant) resolveUnseen(ctx context.Context, tx pgx.Tx, subjects []string) error {
+	if i.Scope == ScopeOrders {
+		broken, err := i.find(ctx, tx, orderIDs(subjects), time.Duration(0))
+		if err != nil {
+			return err
+		}
+
+		if err := keepFindings(ctx, tx, i.Name, broken); err != nil {
+			return err
+		}
 	}
 
 	_, err := tx.Exec(ctx, `
@@ -63,7 +72,7 @@ func resolveUnseen(ctx context.Context, tx pgx.Tx, invariant string, subjects []
 		WHERE invariant = $1
 			AND subject = ANY($2)
 			AND resolved_at IS NULL
-			AND last_seen < now()`, invariant, subjects)
+			AND last_seen < now()`, i.Name, subjects)
 	if err != nil {
 		return fmt.Errorf("resolve findings: %w", err)
 	}
@@ -71,9 +80,22 @@ func resolveUnseen(ctx context.Context, tx pgx.Tx, invariant string, subjects []
 	return nil
 }
 
-// openSubjects lists subjects of open findings, those first whose last check is
-// longest ago.
-func openSubjects(ctx context.Context, q db.Querier, invariant string, limit int) ([]string, error) {
+// orderIDs are the subjects that are orders.
+func orderIDs(subjects []string) []uuid.UUID {
+	ids := make([]uuid.UUID, 0, len(subjects))
+
+	for _, subject := range subjects {
+		if id, err := uuid.Parse(subject); err == nil {
+			ids = append(ids, id)
+		}
+	}
+
+	return ids
+}
+
+// openSubjects lists the subjects of open findings, those first whose last check is
+// longest ago: at most limit, all without one.
+func openSubjects(ctx context.Context, q db.Querier, invariant string, limit *int) ([]string, error) {
 	rows, err := q.Query(ctx, `
 		SELECT subject
 		FROM audit_findings
@@ -93,24 +115,19 @@ func openSubjects(ctx context.Context, q db.Querier, invariant string, limit int
 	return subjects, nil
 }
 
-// RecordCheck writes what a full check has found, in the transaction of that check.
-// Open findings that were not found again are resolved.
-func RecordCheck(ctx context.Context, tx pgx.Tx, invariant string, found []Violation) error {
-	if err := keepFindings(ctx, tx, invariant, found); err != nil {
+// RecordCheck writes what a full check has found, in the transaction of that check, and
+// resolves the open findings that do not hold any more.
+func (i Invariant) RecordCheck(ctx context.Context, tx pgx.Tx, found []Violation) error {
+	if err := keepFindings(ctx, tx, i.Name, found); err != nil {
 		return err
 	}
 
-	_, err := tx.Exec(ctx, `
-		UPDATE audit_findings
-		SET resolved_at = now()
-		WHERE invariant = $1
-			AND resolved_at IS NULL
-			AND last_seen < now()`, invariant)
+	open, err := openSubjects(ctx, tx, i.Name, nil)
 	if err != nil {
-		return fmt.Errorf("resolve findings: %w", err)
+		return err
 	}
 
-	return nil
+	return i.resolveUnseen(ctx, tx, open)
 }
 
 // RebuildSums computes the sums of the incremental audit anew from all of the ledgers.

@@ -79,22 +79,14 @@ func (i Invariant) checkWindow(ctx context.Context, tx pgx.Tx, o Options, w wind
 	)
 
 	if o.Again || i.Scope == ScopeSums {
-		if again, err = openSubjects(ctx, tx, i.Name, o.Limit); err != nil {
+		if again, err = openSubjects(ctx, tx, i.Name, &o.Limit); err != nil {
 			return nil, err
 		}
 	}
 
 	switch i.Scope {
 	case ScopeOrders:
-		orders := slices.Clip(w.orders) // shared with the other invariants
-
-		for _, subject := range again {
-			if id, err := uuid.Parse(subject); err == nil {
-				orders = append(orders, id)
-			}
-		}
-
-		found, err = i.find(ctx, tx, orders, o.Grace)
+		found, err = i.find(ctx, tx, slices.Concat(w.orders, orderIDs(again)), o.Grace)
 	case ScopeWindow:
 		found, err = i.find(ctx, tx, w.after, w.upto, again)
 	case ScopeSums:
@@ -109,7 +101,7 @@ func (i Invariant) checkWindow(ctx context.Context, tx pgx.Tx, o Options, w wind
 		return nil, err
 	}
 
-	return found, resolveUnseen(ctx, tx, i.Name, again)
+	return found, i.resolveUnseen(ctx, tx, again)
 }
 
 // keepUnsettled remembers which of the orders must be checked again.

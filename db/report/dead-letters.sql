@@ -1,13 +1,13 @@
--- title:    Open dead letters by what they died of
--- question: Which jobs were given up and still wait to be put right, of what did they die, and how many need a person?
+-- title:    Open dead letters by cause
+-- question: Which jobs were given up and are not resolved, what was the cause, and how many need an operator?
 -- columns:
 --   kind       kind of job; the largest group comes first
 --   reason     transient, permanent, poison, cancelled or unknown
 --   signature  the error without ids, numbers and addresses
 --   letters    open dead letters
---   attention  those of them that a person must look at
---   first_at   when the first of them died, UTC
---   last_at    when the last of them died, UTC
+--   attention  those of them about which an operator must decide
+--   first_at   when the first of them was given up, UTC
+--   last_at    when the last of them was given up, UTC
 
 SELECT
     kind,

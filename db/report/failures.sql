@@ -2,31 +2,62 @@
 -- question: Which kinds of job have failed over the last day, how often, and with what error?
 -- columns:
 --   kind             kind of job; the kind that failed last comes first
---   failed_attempts  attempts that ended in an error, also of jobs that have succeeded since
+--   failed_attempts  attempts that ended in an error, also of jobs that have succeeded or were deleted since
 --   retrying         jobs with a failed attempt that will run again
---   discarded        jobs given up after their last attempt
+--   discarded        jobs given up after their last attempt, also if they were redriven or resolved since
 --   cancelled        jobs cancelled, by an error that no further attempt would mend or by an operator
 --   newest_error     the first 200 characters of the newest error; null if there was none
 --   last_at          when that was, UTC
 
-SELECT
-    job.kind,
-    count(failure.at) AS failed_attempts,
-    count(DISTINCT job.id) FILTER (WHERE job.finalized_at IS NULL) AS retrying,
-    count(DISTINCT job.id) FILTER (WHERE job.state = 'discarded') AS discarded,
-    count(DISTINCT job.id) FILTER (WHERE job.state = 'cancelled') AS cancelled,
-    (array_agg(failure.error ORDER BY failure.at DESC NULLS LAST))[1] AS newest_error,
-    max(failure.at) AS last_at
-FROM river_job AS job
--- Left: a job that an operator has cancelled may never have failed.
-LEFT JOIN LATERAL (
+WITH failures AS (
     SELECT
-        (attempt->>'at')::timestamptz AS at,
-        left(attempt->>'error', 200) AS error
-    FROM unnest(job.errors) AS attempt
-    WHERE (attempt->>'at')::timestamptz >= now() - interval '1 day'
-) AS failure ON true
-WHERE failure.at IS NOT NULL
-    OR (job.state IN ('discarded', 'cancelled') AND job.finalized_at >= now() - interval '1 day')
-GROUP BY job.kind
+        job.kind,
+        CASE WHEN job.finalized_at IS NULL THEN job.id END AS retrying,
+        (failed.attempt->>'at')::timestamptz AS at,
+        left(failed.attempt->>'error', 200) AS error
+    FROM river_job AS job
+    CROSS JOIN LATERAL unnest(job.errors) AS failed (attempt)
+    WHERE (failed.attempt->>'at')::timestamptz >= now() - interval '1 day'
+    UNION ALL
+    SELECT kind, NULL, at, error
+    FROM job_failures
+    WHERE at >= now() - interval '1 day'
+), ends AS (
+    SELECT kind, CASE WHEN reason IN ('cancelled', 'permanent', 'poison') THEN 'cancelled' ELSE 'discarded' END AS state
+    FROM dead_letters
+    WHERE dead_at >= now() - interval '1 day'
+    UNION ALL
+    -- Sweeps leave no dead letter.
+    SELECT kind, state::text
+    FROM river_job
+    WHERE state IN ('discarded', 'cancelled')
+        AND finalized_at >= now() - interval '1 day'
+        AND queue = 'maintenance'
+), failed AS (
+    SELECT
+        kind,
+        count(*) AS failed_attempts,
+        count(DISTINCT retrying) AS retrying,
+        (array_agg(error ORDER BY at DESC))[1] AS newest_error,
+        max(at) AS last_at
+    FROM failures
+    GROUP BY kind
+), ended AS (
+    SELECT
+        kind,
+        count(*) FILTER (WHERE state = 'discarded') AS discarded,
+        count(*) FILTER (WHERE state = 'cancelled') AS cancelled
+    FROM ends
+    GROUP BY kind
+)
+SELECT
+    kind,
+    coalesce(failed_attempts, 0) AS failed_attempts,
+    coalesce(retrying, 0) AS retrying,
+    coalesce(discarded, 0) AS discarded,
+    coalesce(cancelled, 0) AS cancelled,
+    newest_error,
+    last_at
+FROM failed
+FULL JOIN ended USING (kind)
 ORDER BY last_at DESC NULLS LAST, kind;

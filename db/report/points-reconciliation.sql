@@ -1,11 +1,11 @@
 -- title:    Points reconciliation
--- question: Is each customer's balance the sum of the customer's points entries?
+-- question: Which customers' balances are not the sum of their points entries?
 -- columns:
---   user_id     the customer; those with a difference come first, at most 1,000 rows
+--   user_id     the customer; only those with a difference, at most 1,000
 --   entries     how many entries the ledger has
 --   expected    sum of their points; 0 without entries
 --   balance     what the balance's row says; 0 without a row
---   difference  balance - expected; anything but 0 is a bug or a manual change
+--   difference  balance - expected: a bug or a manual change
 
 -- One statement reads one snapshot, so that orders being worked meanwhile make no difference.
 WITH ledger AS (
@@ -31,5 +31,6 @@ SELECT
     balance,
     balance - expected AS difference
 FROM compared
-ORDER BY balance = expected, user_id -- false sorts before true
+WHERE balance <> expected
+ORDER BY user_id
 LIMIT 1000;

@@ -100,8 +100,10 @@ func entryOf(row pgx.CollectableRow) (e Entry, err error) {
 	return e, nil
 }
 
-// timeline has a branch for each source. rank orders what one transaction wrote
-// at one moment; kind is the job's, which for a step is the step's name.
+// timeline has a branch for each source. rank orders what one transaction wrote at one
+// moment, as it happened: a step is done and moves the order; or the order ends, its steps
+// are undone, the message that it was placed is sent if it was not, and then the message
+// that it has ended. kind is the job's, which for a step is the step's name.
 const timeline = `
 	WITH jobs AS (
 		SELECT j.id, o.kind, j.state, j.attempt, j.attempted_at, j.errors, j.metadata
@@ -150,7 +152,9 @@ const timeline = `
 		FROM payments
 		WHERE order_id = $1
 		UNION ALL
-		SELECT at, CASE template WHEN '' THEN 4 ELSE 7 END, 'step', step, '', -- a message is about a status, so it follows the status
+		SELECT at,
+			CASE WHEN void THEN 7 WHEN template = '' THEN 4 WHEN template IN (SELECT template FROM steps) THEN 8 ELSE 9 END,
+			'step', step, '',
 			jsonb_build_object('step', step, 'void', void, 'rows', rows)
 		FROM effects
 		UNION ALL
@@ -170,25 +174,25 @@ const timeline = `
 		WHERE order_id = $1
 			AND type IN ('rejected', 'cancelled', 'expired', 'failed')
 		UNION ALL
-		SELECT at, 11, 'event', coalesce(detail ->> 'step', ''), actor, detail || jsonb_build_object('name', type)
+		SELECT at, 13, 'event', coalesce(detail ->> 'step', ''), actor, detail || jsonb_build_object('name', type)
 		FROM order_events
 		WHERE order_id = $1
 			AND type NOT IN ('rejected', 'cancelled', 'expired', 'failed', 'redrive', 'resolve') -- the last two are in the letters
 		UNION ALL
-		SELECT dead_at, 8, 'dead_letter', kind, '',
+		SELECT dead_at, 10, 'dead_letter', kind, '',
 			jsonb_build_object('job_id', job_id, 'kind', kind, 'attempts', attempts, 'code', code, 'reason', reason)
 		FROM letters
 		UNION ALL
-		SELECT attention_at, 9, 'attention', kind, '', jsonb_build_object('job_id', job_id, 'kind', kind)
+		SELECT attention_at, 11, 'attention', kind, '', jsonb_build_object('job_id', job_id, 'kind', kind)
 		FROM letters
 		WHERE attention_at IS NOT NULL
 		UNION ALL
-		SELECT r.at, 10, 'redrive', l.kind, r.actor,
+		SELECT r.at, 12, 'redrive', l.kind, r.actor,
 			jsonb_build_object('job_id', r.job_id, 'kind', l.kind, 'outcome', r.outcome, 'new_job_id', r.new_job_id, 'note', r.note)
 		FROM letters AS l
 		JOIN redrives AS r ON r.job_id = l.job_id
 		UNION ALL
-		SELECT resolved_at, 11, 'resolved', kind, resolved_by,
+		SELECT resolved_at, 13, 'resolved', kind, resolved_by,
 			jsonb_build_object('job_id', job_id, 'kind', kind, 'resolution', resolution, 'note', note)
 		FROM letters
 		WHERE resolved_at IS NOT NULL
@@ -199,5 +203,5 @@ const timeline = `
 	)
 	SELECT at, type, kind, actor, detail
 	FROM entries
-	ORDER BY at DESC, rank DESC, detail::text DESC
+	ORDER BY at DESC, rank DESC, kind DESC, detail::text DESC
 	LIMIT $2`

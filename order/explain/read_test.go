@@ -88,14 +88,14 @@ func TestTimeline(t *testing.T) {
 	want := []string{
 		"The order was placed: total 200 EUR in minor units.",
 		"Stock was taken: 2 pieces of 1 product.",
-		"The order is awaiting_payment.",
+		"The order awaits its payment.",
 		"The order was paid: reference pay-1.",
 		"The order is confirmed.",
 		"The customer earned 10 points.",
 		"The customer was notified: your order has been created.",
-		"The points were taken back: -10.",
-		"Stock was given back: 2 pieces of 1 product.",
 		"The order is cancelled: too late.",
+		"Stock was given back: 2 pieces of 1 product.",
+		"The points were taken back: -10.",
 		"The customer was notified: your order has been cancelled.",
 	}
 	if !slices.Equal(texts, want) {

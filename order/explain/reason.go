@@ -127,7 +127,7 @@ func (e explanation) withoutJob() Reason {
 
 func (e explanation) deadLetter(l progress.Letter) Reason {
 	next := e.redriveAt(l)
-	cause := cmp.Or(order.PublicError(l.Code), "cancelled by an operator")
+	cause := causeOfDeath(deadletter.Reason(l.Reason), order.PublicError(l.Code))
 	text := fmt.Sprintf("The %s job has been dead since %s (%s)", e.step, moment(l.DeadAt), cause)
 
 	switch {
@@ -140,6 +140,21 @@ func (e explanation) deadLetter(l progress.Letter) Reason {
 	}
 
 	return Reason{Code: DeadLetter, Text: text, Until: next, Link: fmt.Sprintf("/dead-letters/%d", l.JobID)}
+}
+
+// causeOfDeath is what is known of why a job was given up. failure is its newest error in
+// words, empty if no attempt reported one.
+func causeOfDeath(reason deadletter.Reason, failure string) string {
+	switch {
+	case reason == deadletter.Cancelled && failure != "":
+		return "cancelled by an operator; before that, " + failure
+	case reason == deadletter.Cancelled:
+		return "cancelled by an operator"
+	case failure == "":
+		return "no attempt reported an error, so it was probably discarded by hand"
+	default:
+		return failure
+	}
 }
 
 // redriveAt is when the sweep redrives the letter; nil if it does not.

@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"orders/db"
+	"orders/db/deadletter"
 	"orders/db/timeline"
 	"orders/order"
 )
@@ -61,15 +63,15 @@ func (e Entry) words() string {
 	case timeline.Step:
 		return e.step()
 	case timeline.Status:
-		return e.f("The order is %v", "status") + e.because("reason")
+		return statusText(e.Detail["status"]) + e.because("reason")
 	case timeline.DeadLetter:
-		return e.f("The %v job was given up after %v attempts", "kind", "attempts") + e.because("error")
+		return e.deadLetter()
 	case timeline.Attention:
 		return e.f("The dead %v job needs an operator.", "kind")
 	case timeline.Redrive:
 		return e.redrive()
 	case timeline.Resolved:
-		return e.f("The dead %v job was resolved: %v", "kind", "resolution") + e.because("note")
+		return e.f("The dead %v job "+resolutionText(e.Detail["resolution"]), "kind") + e.because("note")
 	case timeline.Event:
 		return e.event()
 	}
@@ -139,7 +141,51 @@ func (e Entry) redrive() string {
 		return e.f("The %v job's work was given a new job", "kind") + e.because("note")
 	}
 
-	return e.f("A redrive of the %v job was requested: %v", "kind", "outcome") + e.because("note")
+	outcome, _ := e.Detail["outcome"].(string)
+
+	return e.f("A redrive of the %v job was requested, but "+cmp.Or(outcomes[outcome], outcome), "kind") + e.because("note")
+}
+
+// outcomes are the values of repair.Outcome that leave the work without a new job, in words.
+var outcomes = map[string]string{
+	"already_applied":  "its work was done already",
+	"order_is_final":   "its order had ended",
+	"live_job_exists":  "another job had the work",
+	"already_resolved": "its letter was resolved already",
+	"not_redrivable":   "its work cannot be done again",
+}
+
+// resolutionText is what a resolution means for a job, as a predicate.
+func resolutionText(resolution any) string {
+	switch resolution {
+	case string(deadletter.Redriven):
+		return "was redriven"
+	case string(deadletter.Compensated):
+		return "was resolved by undoing the order"
+	case string(deadletter.Applied):
+		return "was resolved: its work is done"
+	default:
+		return "was dismissed: nothing is to be done"
+	}
+}
+
+func statusText(status any) string {
+	if status == string(order.AwaitingPayment) {
+		return "The order awaits its payment"
+	}
+
+	return fmt.Sprintf("The order is %v", status)
+}
+
+// deadLetter is the sentence of a job that was given up.
+func (e Entry) deadLetter() string {
+	reason, _ := e.Detail["reason"].(string)
+	failure, _ := e.Detail["error"].(string)
+	attempts, _ := e.Detail["attempts"].(json.Number)
+	n, _ := attempts.Int64() // an int
+
+	return e.f("The %v job was given up after ", "kind") + count(n, "attempt", "attempts") + ": " +
+		causeOfDeath(deadletter.Reason(reason), failure) + "."
 }
 
 func (e Entry) event() string {

@@ -53,18 +53,28 @@ func TestTell(t *testing.T) {
 		"The customer was notified: hello.":                         {Type: timeline.Step, Step: order.Notification, Detail: detail{"rows": rows(detail{"body": "hello"})}},
 		"The invoice step was done.":                                {Type: timeline.Step, Step: "invoice", Detail: detail{"void": false, "rows": rows(detail{"number": json.Number("7")})}},
 		"The invoice step was undone, or will not happen any more.": {Type: timeline.Step, Step: "invoice", Detail: detail{"void": true}},
+		"The order awaits its payment.":                             {Type: timeline.Status, Detail: detail{"status": "awaiting_payment"}},
 		"The order is confirmed.":                                   {Type: timeline.Status, Detail: detail{"status": "confirmed"}},
 		"The order is cancelled: too late.":                         {Type: timeline.Status, Detail: detail{"status": "cancelled", "reason": "too late"}},
 		"The points job was given up after 10 attempts: " + hidden + ".": {
-			Type: timeline.DeadLetter, Detail: detail{"kind": "points", "attempts": 10, "code": "internal"},
+			Type: timeline.DeadLetter, Detail: detail{"kind": "points", "attempts": json.Number("10"), "code": "internal", "reason": "unknown"},
+		},
+		"The points job was given up after 0 attempts: cancelled by an operator.": {
+			Type: timeline.DeadLetter, Detail: detail{"kind": "points", "attempts": json.Number("0"), "code": "", "reason": "cancelled"},
+		},
+		"The points job was given up after 1 attempt: cancelled by an operator; before that, " + hidden + ".": {
+			Type: timeline.DeadLetter, Detail: detail{"kind": "points", "attempts": json.Number("1"), "code": "internal", "reason": "cancelled"},
+		},
+		"The points job was given up after 2 attempts: no attempt reported an error, so it was probably discarded by hand.": {
+			Type: timeline.DeadLetter, Detail: detail{"kind": "points", "attempts": json.Number("2"), "code": "", "reason": "transient"},
 		},
 		"The dead points job needs an operator.":             {Type: timeline.Attention, Detail: detail{"kind": "points"}},
 		"The points job's work was given a new job: mended.": {Type: timeline.Redrive, Detail: detail{"kind": "points", "outcome": "redriven", "note": "mended"}},
-		"A redrive of the points job was requested: already_applied.": {
+		"A redrive of the points job was requested, but its work was done already.": {
 			Type: timeline.Redrive, Detail: detail{"kind": "points", "outcome": "already_applied", "note": ""},
 		},
-		"The dead points job was resolved: dismissed: a gift.":    {Type: timeline.Resolved, Detail: detail{"kind": "points", "resolution": "dismissed", "note": "a gift"}},
-		"The points step had no job; its job was enqueued again.": {Type: timeline.Event, Detail: detail{"name": "missing_job", "step": "points"}},
+		"The dead points job was dismissed: nothing is to be done: a gift.": {Type: timeline.Resolved, Detail: detail{"kind": "points", "resolution": "dismissed", "note": "a gift"}},
+		"The points step had no job; its job was enqueued again.":           {Type: timeline.Event, Detail: detail{"name": "missing_job", "step": "points"}},
 		"touched: because.": {Type: timeline.Event, Detail: detail{"name": "touched", "reason": "because"}},
 	} {
 		if got := explain.Tell(e); got.Text != want {

@@ -111,7 +111,7 @@ func TestAuditFindsEachBreach(t *testing.T) {
 				t.Fatal(err)
 			}
 
-			full, err := audit.CheckAll(t.Context(), tx, 0)
+			full, err := ordertest.CheckAll(t.Context(), tx, 0)
 			if err != nil {
 				t.Fatal(err)
 			}

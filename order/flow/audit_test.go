@@ -153,7 +153,7 @@ func TestAuditGraceLeavesYoungOrders(t *testing.T) {
 	b.Exec(`DELETE FROM river_job`)
 	b.Exec(`DELETE FROM notifications WHERE order_id = $1`, orders["confirmed"])
 
-	young, err := audit.CheckAll(t.Context(), b.Pool, time.Minute)
+	young, err := ordertest.CheckAll(t.Context(), b.Pool, time.Minute)
 	if err != nil || len(young) > 0 {
 		t.Errorf("%+v, %v", young, err)
 	}
@@ -256,6 +256,61 @@ func TestAuditFindingsLast(t *testing.T) {
 	}
 }
 
+// An audit that leaves young orders out does not resolve what an audit without grace has found of them.
+func TestAFindingIsResolvedOnlyWhenItIsMended(t *testing.T) {
+	t.Parallel()
+
+	b := ordertest.Setup(t, map[string]int64{"tea": 100})
+	id := b.Order(ordertest.Line("tea", 1))
+	b.Exec(`DELETE FROM river_job WHERE kind = 'points'`)
+
+	full := func(grace time.Duration) (open int64) {
+		t.Helper()
+
+		b.InTx(func(tx pgx.Tx) error {
+			for _, i := range audit.Invariants() {
+				found, err := i.Check(t.Context(), tx, grace, nil)
+				if err != nil {
+					return err
+				}
+
+				if err := i.RecordCheck(t.Context(), tx, found); err != nil {
+					return err
+				}
+			}
+
+			return nil
+		})
+
+		findings, err := audit.OpenFindings(t.Context(), b.Pool)
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		return findings["open-steps"]
+	}
+
+	if open := full(0); open != 1 {
+		t.Fatalf("%d open findings", open)
+	}
+
+	if open := full(time.Hour); open != 1 {
+		t.Errorf("%d open findings after a full audit with a grace", open)
+	}
+
+	auditOn(b, time.Hour, 0)
+
+	if n := b.Count(`SELECT count(*) FROM audit_findings WHERE resolved_at IS NULL`); n != 1 {
+		t.Errorf("%d open findings after an incremental audit with a grace", n)
+	}
+
+	b.Apply(order.Points, id)
+
+	if open := full(time.Hour); open != 0 {
+		t.Errorf("%d open findings after the step was done", open)
+	}
+}
+
 // A full audit records what it finds, and corrects the sums that the incremental audit uses.
 func TestRecordCheck(t *testing.T) {
 	t.Parallel()
@@ -276,7 +331,7 @@ func TestRecordCheck(t *testing.T) {
 				return err
 			}
 
-			if err := audit.RecordCheck(t.Context(), tx, i.Name, found); err != nil {
+			if err := i.RecordCheck(t.Context(), tx, found); err != nil {
 				return err
 			}
 		}

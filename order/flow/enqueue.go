@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -81,22 +82,51 @@ func firstJobs(chunks [][]order.Order, created map[uuid.UUID]time.Time) []river.
 // advance makes the moves of locked orders, which are to statuses that are not final,
 // and enqueues the steps that become due by them.
 func advance(ctx context.Context, tx pgx.Tx, queue *Queue, orders []order.Order, moves []db.Move) error {
-	var work []river.InsertManyParams
-
-	for i, o := range orders {
-		for _, step := range order.Steps() {
-			if step.BecomesDue(o.Status, moves[i].To, o.HoldUntil != nil) {
-				work = append(work, river.InsertManyParams{Args: jobs.Step(step, o.ID)})
-			}
-		}
-	}
-
 	if len(moves) == 0 {
 		return nil
 	}
 
-	if err := db.SetStatus(ctx, tx, moves); err != nil || len(work) == 0 {
+	if err := db.SetStatus(ctx, tx, moves); err != nil {
 		return err
+	}
+
+	due := map[uuid.UUID][]order.Step{}
+
+	for i, o := range orders {
+		for _, step := range order.Steps() {
+			if step.BecomesDue(o.Status, moves[i].To, o.HoldUntil != nil) {
+				due[o.ID] = append(due[o.ID], step)
+			}
+		}
+	}
+
+	return enqueue(ctx, tx, queue, due)
+}
+
+// enqueue enqueues the jobs of steps that have become due. An order that is older than a
+// step settles without it.
+func enqueue(ctx context.Context, tx pgx.Tx, queue *Queue, due map[uuid.UUID][]order.Step) error {
+	if len(due) == 0 {
+		return nil
+	}
+
+	older, err := db.OlderThanSteps(ctx, tx, slices.Collect(maps.Keys(due)))
+	if err != nil {
+		return err
+	}
+
+	var work []river.InsertManyParams
+
+	for id, steps := range due {
+		for _, step := range steps {
+			if !slices.Contains(older[id], step.Name) {
+				work = append(work, river.InsertManyParams{Args: jobs.Step(step, id)})
+			}
+		}
+	}
+
+	if len(work) == 0 {
+		return nil
 	}
 
 	if _, err := queue.InsertManyTx(ctx, tx, work); err != nil {

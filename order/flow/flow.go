@@ -55,8 +55,8 @@ type WhenDead int
 
 // What becomes of the order.
 const (
-	AskPerson WhenDead = iota // the order stays as it is, and an operator decides
-	FailOrder                 // an order that is still pending fails and nets to zero
+	AskOperator WhenDead = iota // the order stays as it is, and an operator decides
+	FailOrder                   // an order that is still pending fails and nets to zero
 )
 
 // Specs lists what the system does for each declared step, in the lock order of

@@ -1,12 +1,15 @@
 package flow_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"orders/db"
+	"orders/db/timeline"
 	"orders/order"
 	"orders/order/flow"
 	"orders/order/ordertest"
@@ -188,4 +191,93 @@ func TestOverdueOrdersExpire(t *testing.T) {
 	}
 
 	b.Invariants()
+}
+
+// A step that a migration has added is not due for orders from before, also if they are paid after it. What an order
+// shows and what is enqueued for it agree.
+func TestPayingAnOldOrderEnqueuesNoStepThatIsNewer(t *testing.T) {
+	t.Parallel()
+
+	b := ordertest.Setup(t, map[string]int64{"tea": 10})
+	old := b.Held(time.Hour, ordertest.Line("tea", 1))
+	b.Apply(order.Inventory, old)
+	time.Sleep(2 * time.Millisecond) // ids and since have milliseconds
+	b.Exec(`UPDATE steps SET since = now() WHERE name = 'points'`)
+
+	young := b.Held(time.Hour, ordertest.Line("tea", 1))
+	b.Apply(order.Inventory, young)
+
+	for reference, id := range map[string]uuid.UUID{"pay-1": old, "pay-2": young} {
+		if _, err := b.Pay(id, reference); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	if points := b.Read(old).Steps[1]; points.Name != order.Points || points.State != order.Skipped {
+		t.Errorf("the old order's points: %+v", points)
+	}
+
+	if n := b.Count(`SELECT count(*) FROM river_job WHERE kind = 'points' AND args ->> 'order_id' = $1`, old.String()); n != 0 {
+		t.Errorf("the old order got %d jobs for its points", n)
+	}
+
+	if n := b.Count(`SELECT count(*) FROM river_job WHERE kind = 'points' AND args ->> 'order_id' = $1`, young.String()); n != 1 {
+		t.Errorf("the young order got %d jobs for its points", n)
+	}
+}
+
+// Cancelling an order whose customer has not been told of it sends both messages at one moment. The later fact comes
+// first in the inbox, wherever a page ends, and last in the timeline.
+func TestTheMessageOfAnEndComesAfterThatOfThePlacing(t *testing.T) {
+	t.Parallel()
+
+	b := ordertest.Setup(t, map[string]int64{"tea": 10})
+	ids := []uuid.UUID{b.Order(ordertest.Line("tea", 1)), b.Order(ordertest.Line("tea", 1))}
+
+	for _, id := range ids {
+		if _, err := b.Cancel(id, "changed my mind"); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	const messages = 4
+
+	var after *db.LedgerPosition
+
+	read := make([]string, 0, messages)
+
+	for range messages {
+		page, err := db.Inbox(t.Context(), b.Pool, ordertest.User, after, 1)
+		if err != nil || len(page) != 1 {
+			t.Fatal(page, err)
+		}
+
+		read = append(read, page[0].Template)
+		after = &db.LedgerPosition{At: page[0].At, OrderID: page[0].OrderID, Label: page[0].Template}
+	}
+
+	if want := []string{"cancelled", "created", "cancelled", "created"}; !slices.Equal(read, want) {
+		t.Errorf("the inbox has %v, want %v", read, want)
+	}
+
+	if page, err := db.Inbox(t.Context(), b.Pool, ordertest.User, after, 1); err != nil || len(page) != 0 {
+		t.Errorf("after the end: %v, %v", page, err)
+	}
+
+	entries, err := timeline.Read(t.Context(), b.Pool, ids[0], 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	last := make([]any, 0, messages)
+
+	for _, e := range entries[len(entries)-2:] {
+		rows, _ := e.Detail["rows"].([]any)
+		row, _ := rows[0].(map[string]any)
+		last = append(last, row["template"])
+	}
+
+	if want := []any{"created", "cancelled"}; !slices.Equal(last, want) {
+		t.Errorf("the timeline ends with %v, want %v", last, want)
+	}
 }

@@ -14,6 +14,7 @@
 package ordertest
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -185,12 +186,28 @@ func (b *Bundle) Count(sql string, args ...any) (n int) {
 func (b *Bundle) Violations() []audit.Violation {
 	b.T.Helper()
 
-	violations, err := audit.CheckAll(b.T.Context(), b.Pool, 0)
+	violations, err := CheckAll(b.T.Context(), b.Pool, 0)
 	if err != nil {
 		b.T.Fatal(err)
 	}
 
 	return violations
+}
+
+// CheckAll looks for violations of all invariants in all there is.
+func CheckAll(ctx context.Context, q db.Querier, grace time.Duration) ([]audit.Violation, error) {
+	var violations []audit.Violation
+
+	for _, i := range audit.Invariants() {
+		found, err := i.Check(ctx, q, grace, nil)
+		if err != nil {
+			return nil, err
+		}
+
+		violations = append(violations, found...)
+	}
+
+	return violations, nil
 }
 
 // Invariants fails the test when a full audit finds anything.

@@ -92,6 +92,12 @@ var resolutions = map[Outcome]deadletter.Resolution{
 	OrderIsFinal:   deadletter.Dismissed,
 }
 
+// reasons say why a letter was resolved without a new job, if the request gives no reason.
+var reasons = map[Outcome]string{
+	AlreadyApplied: "its work was done already",
+	OrderIsFinal:   "its order had ended",
+}
+
 // record resolves the letters and keeps each request with its outcome.
 func (r *redriving) record(ctx context.Context, tx pgx.Tx) error {
 	var (
@@ -118,7 +124,7 @@ func (r *redriving) record(ctx context.Context, tx pgx.Tx) error {
 
 		end := deadletter.Closing{JobID: d.JobID, Resolution: resolution, By: request.Actor, Note: request.Note}
 		if end.Note == "" && d.Outcome != Redriven {
-			end.Note = string(d.Outcome)
+			end.Note = reasons[d.Outcome]
 		}
 
 		ends = append(ends, end)
