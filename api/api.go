@@ -29,6 +29,7 @@ import (
 	"orders/api/operator"
 	"orders/api/problem"
 	"orders/api/stream"
+	"orders/db/clock"
 	"orders/order"
 	"orders/order/flow"
 )
@@ -49,6 +50,8 @@ type Options struct {
 	Watch   *stream.Watch                   // for streams; its owner closes it
 	RiverUI http.Handler                    // served under /riverui/; nil for none
 	Ready   func(ctx context.Context) error // why requests cannot be served; nil when they can
+	Clock   *clock.Clock                    // the database's; nil for this machine's
+	Warns   func() []string                 // what operators should know although requests can be served; nil for nothing
 	Log     *slog.Logger
 	Version string
 
@@ -77,6 +80,10 @@ func New(o Options) http.Handler {
 
 func newService(o Options, mux *http.ServeMux) *service {
 	configureHuma()
+
+	if o.Clock == nil {
+		o.Clock = clock.New(o.Log)
+	}
 
 	s := &service{Options: o, api: humago.New(mux, config(o.Version)), inFlight: admission.NewInFlight(o.Log)}
 	s.api.UseMiddleware(middleware.Guard)

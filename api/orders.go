@@ -89,12 +89,11 @@ type newOrderLine struct {
 	Quantity int64 `json:"quantity" minimum:"1" maximum:"10000"`
 }
 
-func (o newOrder) draft(now time.Time) order.Draft {
-	d := order.Draft{UserID: string(o.UserID), Lines: make([]order.DraftLine, len(o.Lines))}
-
-	if o.HoldSeconds > 0 {
-		until := now.Add(time.Duration(o.HoldSeconds) * time.Second).UTC().Truncate(time.Microsecond) // as Postgres keeps it
-		d.HoldUntil = &until
+func (o newOrder) draft() order.Draft {
+	d := order.Draft{
+		UserID: string(o.UserID),
+		Hold:   time.Duration(o.HoldSeconds) * time.Second,
+		Lines:  make([]order.DraftLine, len(o.Lines)),
 	}
 
 	for i, l := range o.Lines {
@@ -134,9 +133,9 @@ type placeOutput struct {
 }
 
 func (s *service) placeOrder(ctx context.Context, in *placeInput) (*placeOutput, error) {
-	id, err := uuid.NewV7()
+	id, err := s.Clock.NewID()
 	if err != nil {
-		return nil, fmt.Errorf("make order id: %w", err)
+		return nil, err
 	}
 
 	request, err := json.Marshal(in.Body)
@@ -146,7 +145,7 @@ func (s *service) placeOrder(ctx context.Context, in *placeInput) (*placeOutput,
 
 	hash := sha256.Sum256(request)
 
-	placed, err := s.Place(ctx, flow.Placement{OrderID: id, Draft: in.Body.draft(time.Now()), Key: in.Key, RequestHash: hash[:]})
+	placed, err := s.Place(ctx, flow.Placement{OrderID: id, Draft: in.Body.draft(), Key: in.Key, RequestHash: hash[:]})
 	if err != nil {
 		return nil, fmt.Errorf("place order: %w", err)
 	}

@@ -2,6 +2,7 @@ package order_test
 
 import (
 	"fmt"
+	"time"
 
 	"orders/order"
 )
@@ -12,10 +13,10 @@ func ExamplePrice() {
 		"mug": {SKU: "mug", Price: 890, Currency: "EUR"},
 	}
 
-	o, err := order.Price(order.Draft{UserID: "u-1", Lines: []order.DraftLine{{"tea", 2}, {"mug", 1}}}, catalogue)
+	o, err := order.Price(order.Draft{UserID: "u-1", Lines: []order.DraftLine{{"tea", 2}, {"mug", 1}}}, catalogue, time.Time{})
 	fmt.Println(o.Status, o.Total, o.Currency, err)
 
-	_, err = order.Price(order.Draft{UserID: "u-1", Lines: []order.DraftLine{{"coffee", 1}}}, catalogue)
+	_, err = order.Price(order.Draft{UserID: "u-1", Lines: []order.DraftLine{{"coffee", 1}}}, catalogue, time.Time{})
 	fmt.Println(order.CodeOf(err))
 
 	// Output:

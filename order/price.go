@@ -8,9 +8,9 @@ import (
 
 // A Draft is an order as it was requested, without prices.
 type Draft struct {
-	UserID    string
-	HoldUntil *time.Time // deadline of the payment that the order waits for; nil for an order that is not held
-	Lines     []DraftLine
+	UserID string
+	Hold   time.Duration // how long the order waits for its payment; 0 for an order that is not held
+	Lines  []DraftLine
 }
 
 // A DraftLine requests a quantity of a product.
@@ -20,14 +20,20 @@ type DraftLine struct {
 }
 
 // Price makes an order of a draft with the catalogue's prices. The order has no id and
-// no times yet. The errors are [InvalidLines], [InvalidQuantity], [DuplicateSKU],
-// [UnknownSKU], [MixedCurrencies] and [TotalOverflow].
-func Price(draft Draft, catalogue map[string]Product) (*Order, error) {
+// no times yet, except for the deadline of its payment, which is counted from now. The
+// errors are [InvalidLines], [InvalidQuantity], [DuplicateSKU], [UnknownSKU],
+// [MixedCurrencies] and [TotalOverflow].
+func Price(draft Draft, catalogue map[string]Product, now time.Time) (*Order, error) {
 	if n := len(draft.Lines); n < 1 || n > MaxLines {
 		return nil, Errorf(InvalidLines, "An order has 1 to %d lines; this one has %d.", MaxLines, n)
 	}
 
-	o := &Order{UserID: draft.UserID, Status: Pending, HoldUntil: draft.HoldUntil, Lines: make([]Line, 0, len(draft.Lines))}
+	o := &Order{UserID: draft.UserID, Status: Pending, Lines: make([]Line, 0, len(draft.Lines))}
+
+	if draft.Hold != 0 {
+		until := now.Add(draft.Hold)
+		o.HoldUntil = &until
+	}
 
 	for _, line := range draft.Lines {
 		product, known := catalogue[line.SKU]

@@ -4,6 +4,7 @@ import (
 	"math"
 	"strconv"
 	"testing"
+	"time"
 
 	"orders/order"
 )
@@ -50,7 +51,7 @@ func TestPrice(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			o, err := order.Price(order.Draft{UserID: "u-1", Lines: test.lines}, catalogue)
+			o, err := order.Price(order.Draft{UserID: "u-1", Lines: test.lines}, catalogue, time.Time{})
 			if test.refused != "" {
 				if order.CodeOf(err) != test.refused {
 					t.Errorf("%v, want %s", err, test.refused)

@@ -9,6 +9,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 
 	"orders/db"
+	"orders/db/clock"
 	"orders/db/jobqueue"
 	"orders/jobs"
 )
@@ -16,6 +17,8 @@ import (
 // policy gives a handler the timeout and the backoff of its kind's row of the job table.
 type policy[A river.JobArgs] struct {
 	river.WorkerDefaults[A]
+
+	clock *clock.Clock
 }
 
 // Timeout bounds one attempt.
@@ -24,8 +27,8 @@ func (policy[A]) Timeout(job *river.Job[A]) time.Duration {
 }
 
 // NextRetry is when the next attempt is due after one that has just failed.
-func (policy[A]) NextRetry(job *river.Job[A]) time.Time {
-	return time.Now().Add(jobs.PolicyOf(job.Kind).RetryAfter(len(job.Errors) + 1))
+func (p policy[A]) NextRetry(job *river.Job[A]) time.Time {
+	return p.clock.Now().Add(jobs.PolicyOf(job.Kind).RetryAfter(len(job.Errors) + 1))
 }
 
 // stepHandler is the handler of a step's jobs for one order.

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"orders/db"
+	"orders/db/clock"
 	"orders/db/liveness"
 )
 
@@ -32,6 +33,7 @@ const (
 type heartbeat struct {
 	pool *pgxpool.Pool
 	log  *slog.Logger
+	time *clock.Clock // measured with each heartbeat
 	self liveness.Worker
 
 	lock    *liveness.Lock // belongs to the goroutine while that runs
@@ -40,10 +42,10 @@ type heartbeat struct {
 	once    sync.Once
 }
 
-func newHeartbeat(o Options) *heartbeat {
+func newHeartbeat(o Options, time *clock.Clock) *heartbeat {
 	host, _ := os.Hostname() // for operators to read; it may be empty
 
-	return &heartbeat{pool: o.Pool, log: o.Log, self: liveness.Worker{
+	return &heartbeat{pool: o.Pool, log: o.Log, time: time, self: liveness.Worker{
 		ID:      db.NewName(),
 		Host:    host,
 		PID:     os.Getpid(),
@@ -98,7 +100,14 @@ func (h *heartbeat) register(ctx context.Context) error {
 		return err
 	}
 
-	if err := liveness.Register(ctx, h.pool, lock, h.self); err != nil {
+	err = h.time.Measure(ctx, lock.Conn())
+	h.self.ClockSkew = h.time.Skew()
+
+	if err == nil {
+		err = liveness.Register(ctx, h.pool, lock, h.self)
+	}
+
+	if err != nil {
 		lock.Close(ctx)
 
 		return err
@@ -156,7 +165,13 @@ func (h *heartbeat) send(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, heartbeatTimeout)
 	defer cancel()
 
-	alive, err := liveness.Heartbeat(ctx, h.lock, h.self.ID)
+	if err := h.time.Measure(ctx, h.lock.Conn()); err != nil {
+		return err
+	}
+
+	h.self.ClockSkew = h.time.Skew()
+
+	alive, err := liveness.Heartbeat(ctx, h.lock, h.self.ID, h.self.ClockSkew)
 	if err != nil || alive {
 		return err
 	}

@@ -367,8 +367,6 @@ func TestHeldOrdersOfABatchExpire(t *testing.T) {
 	t.Parallel()
 
 	b := setup(t)
-	soon := time.Now().Add(time.Second)
-
 	placements := make([]flow.Placement, 4)
 	for i := range placements {
 		placements[i] = flow.Placement{
@@ -377,7 +375,7 @@ func TestHeldOrdersOfABatchExpire(t *testing.T) {
 		}
 
 		if i < 2 {
-			placements[i].Draft.HoldUntil = &soon
+			placements[i].Draft.Hold = time.Second
 		}
 	}
 

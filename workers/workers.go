@@ -24,6 +24,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 
 	"orders/db/change"
+	"orders/db/clock"
 	"orders/db/groupcommit"
 	"orders/jobs"
 	"orders/order"
@@ -64,6 +65,7 @@ type Options struct {
 type Workers struct {
 	client    *river.Client[pgx.Tx]
 	heartbeat *heartbeat
+	clock     *clock.Clock           // the database's
 	groups    []interface{ Close() } // the group commits of the handlers
 }
 
@@ -75,7 +77,8 @@ func New(o Options) (*Workers, error) {
 		}
 	}
 
-	w := &Workers{heartbeat: newHeartbeat(o)}
+	w := &Workers{clock: clock.New(o.Log)}
+	w.heartbeat = newHeartbeat(o, w.clock)
 
 	// The handlers enqueue follow-up work by a client of their own: the one that runs them is made from them.
 	queue, err := jobs.NewClient(o.Pool, o.Log, o.Jobs)
@@ -90,7 +93,9 @@ func New(o Options) (*Workers, error) {
 		queues[name] = river.QueueConfig{MaxWorkers: n}
 	}
 
-	w.client, err = river.NewClient(driver{riverpgxv5.New(o.Pool), o.Pool, o.Jobs.KeepCompleted, done}, &river.Config{
+	completing := driver{riverpgxv5.New(o.Pool), o.Pool, o.Jobs.KeepCompleted, done}
+
+	w.client, err = river.NewClient(clocked{Driver: completing, clock: w.clock}, &river.Config{
 		CompletedJobRetentionPeriod: max(cleanAfter, 2*o.Jobs.KeepCompleted),
 		FetchCooldown:               fetchCooldown,
 		FetchOnlyKnownKinds:         true, // a newer program's jobs wait for that program's workers
@@ -99,13 +104,16 @@ func New(o Options) (*Workers, error) {
 		JobTimeout:                  jobTimeout,
 		Logger:                      o.Log,
 		MaxAttempts:                 o.Jobs.Attempts,
-		Middleware:                  []rivertype.Middleware{&failures{}, &quarantine{pool: o.Pool, alone: make(chan struct{}, 1)}},
-		PeriodicJobs:                jobs.Periodic(o.Jobs),
-		Queues:                      queues,
-		ReindexerIndexNames:         jobIndexes,
-		RescueStuckJobsAfter:        rescueAfter,
-		SoftStopTimeout:             softStop,
-		Workers:                     w.register(o, queue, done),
+		Middleware: []rivertype.Middleware{
+			&jobs.DatabaseTime{}, &failures{}, &quarantine{pool: o.Pool, alone: make(chan struct{}, 1)},
+		},
+		PeriodicJobs:         jobs.Periodic(o.Jobs),
+		Queues:               queues,
+		ReindexerIndexNames:  jobIndexes,
+		RescueStuckJobsAfter: rescueAfter,
+		SoftStopTimeout:      softStop,
+		Test:                 river.TestConfig{Time: w.clock}, // made for tests; it is how River is given a clock
+		Workers:              w.register(o, queue, done),
 	})
 	if err != nil {
 		w.close()
@@ -126,20 +134,24 @@ func New(o Options) (*Workers, error) {
 func (w *Workers) register(o Options, queue *flow.Queue, done *sync.Map) *river.Workers {
 	handlers := river.NewWorkers()
 	changed := change.NewNotifier(o.Pool).Changed
+	ofOrder := policy[jobs.OfOrder]{clock: w.clock}
 
 	for _, spec := range flow.Specs() {
 		work := newStepWork(o, spec, queue, done, changed)
 		w.groups = append(w.groups, work.group)
 
 		// AddWorkerArgs is meant for River's own tests. It is needed here because all steps have the same types of args.
-		river.AddWorkerArgs(handlers, jobs.Step(spec.Step, uuid.Nil), &stepHandler{work: work})
-		river.AddWorkerArgs(handlers, jobs.Batch(spec.Step, uuid.Nil, nil), &batchHandler{work: work})
+		river.AddWorkerArgs(handlers, jobs.Step(spec.Step, uuid.Nil), &stepHandler{policy: ofOrder, work: work})
+		river.AddWorkerArgs(handlers, jobs.Batch(spec.Step, uuid.Nil, nil),
+			&batchHandler{policy: policy[jobs.OfBatch]{clock: w.clock}, work: work})
 	}
 
-	river.AddWorkerArgs(handlers, jobs.Expire(uuid.Nil), &expire{group: share(w, o.Pool, changed, flow.Expire)})
-	river.AddWorker(handlers, &compensate{pool: o.Pool, log: o.Log, rules: o.Rules, changed: changed})
-	river.AddWorker(handlers, &auditor{pool: o.Pool, log: o.Log})
-	river.AddWorker(handlers, &prune{pool: o.Pool, log: o.Log, keep: o.Jobs.KeepCompleted})
+	river.AddWorkerArgs(handlers, jobs.Expire(uuid.Nil), &expire{policy: ofOrder, group: share(w, o.Pool, changed, flow.Expire)})
+	river.AddWorker(handlers, &compensate{
+		policy: policy[jobs.Compensate]{clock: w.clock}, pool: o.Pool, log: o.Log, rules: o.Rules, changed: changed,
+	})
+	river.AddWorker(handlers, &auditor{policy: policy[jobs.Audit]{clock: w.clock}, pool: o.Pool, log: o.Log})
+	river.AddWorker(handlers, &prune{policy: policy[jobs.Prune]{clock: w.clock}, pool: o.Pool, log: o.Log, keep: o.Jobs.KeepCompleted})
 
 	return handlers
 }
@@ -177,6 +189,9 @@ func (w *Workers) Stop(ctx context.Context) error {
 
 	return nil
 }
+
+// Warning says in a sentence what is wrong with this machine's clock; empty if nothing is.
+func (w *Workers) Warning() string { return w.clock.Warning() }
 
 func (w *Workers) close() {
 	for _, group := range w.groups {

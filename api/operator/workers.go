@@ -42,13 +42,20 @@ type Worker struct {
 	Alive     bool           `json:"alive" doc:"Whether it holds its lock and sends heartbeats"`
 	Running   int64          `json:"running" doc:"How many jobs it runs now"`
 	Rescued   int64          `json:"rescued" doc:"How many of its jobs other workers took over when it was found dead"`
+	ClockSkew float64        `json:"clock_skew_seconds" doc:"How far its machine's clock is ahead of the database's. Work does not depend on it; above one second, set the clock"`
 	StartedAt time.Time      `json:"started_at"`
 	SeenAt    time.Time      `json:"seen_at" doc:"Its last heartbeat; it sends one a second"`
 	EndedAt   *time.Time     `json:"ended_at" doc:"When it was found dead, else null"`
 }
 
 // WorkerOf is a worker as clients see it.
-func WorkerOf(w liveness.Worker) Worker { return Worker(w) }
+func WorkerOf(w liveness.Worker) Worker {
+	return Worker{
+		ID: w.ID, Host: w.Host, PID: w.PID, Version: w.Version, Queues: w.Queues,
+		Alive: w.Alive, Running: w.Running, Rescued: w.Rescued, ClockSkew: w.ClockSkew.Seconds(),
+		StartedAt: w.StartedAt, SeenAt: w.SeenAt, EndedAt: w.EndedAt,
+	}
+}
 
 type workerList struct {
 	Workers []Worker `json:"workers" nullable:"false"`

@@ -149,8 +149,7 @@ func (c *conformance) place(s shape) uuid.UUID {
 	placements := []flow.Placement{{OrderID: hourAgo(), Draft: draft}}
 
 	if s.held {
-		until := time.Now().Add(time.Hour)
-		placements[0].Draft.HoldUntil = &until
+		placements[0].Draft.Hold = time.Hour
 	}
 
 	if s.shared {

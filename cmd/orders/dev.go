@@ -71,7 +71,7 @@ func runAll(p *program, listener net.Listener) error {
 		return err
 	}
 
-	stopWorkers, err := startWorkers(p, pool)
+	w, err := startWorkers(p, pool)
 	if err != nil {
 		commits.Close()
 
@@ -86,7 +86,7 @@ func runAll(p *program, listener net.Listener) error {
 
 	commits.Close()
 
-	return errors.Join(err, stopWorkers())
+	return errors.Join(err, stopWorkers(p, w))
 }
 
 func startPostgres(p *program) (*local.Server, error) {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -34,21 +35,32 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// binary builds the program once for all tests.
-var binary = sync.OnceValues(func() (string, error) {
+var makeBinDir = sync.OnceValues(func() (string, error) {
 	var err error
-	if binDir, err = os.MkdirTemp("", "orders-bin-"); err != nil {
+	binDir, err = os.MkdirTemp("", "orders-bin-")
+
+	return binDir, err
+})
+
+// binary builds the program once for all tests.
+var binary = sync.OnceValues(func() (string, error) { return build("orders") })
+
+// build builds the program under a name in binDir.
+func build(name string, flags ...string) (string, error) {
+	dir, err := makeBinDir()
+	if err != nil {
 		return "", err
 	}
 
-	path := filepath.Join(binDir, "orders")
-	out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput()
+	path := filepath.Join(dir, name)
+
+	out, err := exec.CommandContext(context.Background(), "go", slices.Concat([]string{"build", "-o", path}, flags, []string{"."})...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("build: %w\n%s", err, out)
 	}
 
 	return path, nil
-})
+}
 
 // A process is the real program, running.
 type process struct {
@@ -67,6 +79,13 @@ func start(t *testing.T, settings map[string]string, args ...string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
+
+	return startProgram(t, path, settings, args...)
+}
+
+// startProgram is [start] for another build of the program.
+func startProgram(t *testing.T, path string, settings map[string]string, args ...string) *process {
+	t.Helper()
 
 	p := &process{
 		t: t, output: &lockedBuffer{}, done: make(chan struct{}), url: "http://" + settings["ORDERS_LISTEN"],

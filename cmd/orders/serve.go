@@ -58,7 +58,7 @@ func (workCmd) Run(p *program) error {
 		}
 	}
 
-	stop, err := startWorkers(p, pool)
+	w, err := startWorkers(p, pool)
 	if err != nil {
 		return err
 	}
@@ -66,14 +66,13 @@ func (workCmd) Run(p *program) error {
 	if health == nil {
 		<-p.ctx.Done()
 	} else {
-		err = serveUntil(p.ctx, p, health, healthHandler(ready(pool)))
+		err = serveUntil(p.ctx, p, health, healthHandler(ready(pool), func() []string { return sentences(w.Warning()) }))
 	}
 
-	return errors.Join(err, stop())
+	return errors.Join(err, stopWorkers(p, w))
 }
 
-// startWorkers starts the workers and returns the function that stops them.
-func startWorkers(p *program, pool *pgxpool.Pool) (stop func() error, err error) {
+func startWorkers(p *program, pool *pgxpool.Pool) (*workers.Workers, error) {
 	worked := p.Concurrency.worked()
 
 	w, err := workers.New(workers.Options{
@@ -94,14 +93,17 @@ func startWorkers(p *program, pool *pgxpool.Pool) (stop func() error, err error)
 
 	p.log.Info("working", "concurrency", worked, "version", version)
 
-	return func() error {
-		p.log.Info("draining jobs")
+	return w, nil
+}
 
-		drain, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), drainTimeout)
-		defer cancel()
+// stopWorkers stops the workers when the program ends.
+func stopWorkers(p *program, w *workers.Workers) error {
+	p.log.Info("draining jobs")
 
-		return w.Stop(drain)
-	}, nil
+	drain, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), drainTimeout)
+	defer cancel()
+
+	return w.Stop(drain)
 }
 
 // openChecked opens DATABASE_URL and refuses a schema of another version.
@@ -125,7 +127,7 @@ func openChecked(p *program) (*pgxpool.Pool, error) {
 }
 
 // healthHandler serves the health checks of a worker.
-func healthHandler(ready func(context.Context) error) http.Handler {
+func healthHandler(ready func(context.Context) error, warnings func() []string) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
@@ -136,6 +138,10 @@ func healthHandler(ready func(context.Context) error) http.Handler {
 		}
 
 		fmt.Fprintln(w, "ready")
+
+		for _, warning := range warnings() {
+			fmt.Fprintln(w, warning)
+		}
 	})
 
 	return mux

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -16,6 +17,7 @@ import (
 	"orders/api/admission"
 	"orders/api/stream"
 	"orders/db/change"
+	"orders/db/clock"
 	"orders/db/groupcommit"
 	"orders/db/schema"
 	"orders/jobs"
@@ -68,6 +70,9 @@ func newAPI(ctx context.Context, p *program, pool *pgxpool.Pool) (http.Handler, 
 	watch := stream.NewWatch(stream.Options{Pool: pool, Log: p.log, Encode: api.EncodeOrder})
 	context.AfterFunc(ctx, watch.Close) // streams last for minutes: draining must not wait for them
 
+	now := clock.New(p.log)
+	go now.Follow(ctx, pool)
+
 	handler := api.New(api.Options{ //nolint:contextcheck // requests bring their own
 		Pool:    pool,
 		Place:   c.place.Do,
@@ -77,6 +82,8 @@ func newAPI(ctx context.Context, p *program, pool *pgxpool.Pool) (http.Handler, 
 		Watch:   watch,
 		RiverUI: ui,
 		Ready:   ready(pool),
+		Clock:   now,
+		Warns:   func() []string { return sentences(now.Warning()) },
 		Log:     p.log,
 		Version: version,
 
@@ -120,6 +127,11 @@ func newAdmission(ctx context.Context, p *program, pool *pgxpool.Pool) *admissio
 // ready checks that the database can be reached and that its schema fits.
 func ready(pool *pgxpool.Pool) func(context.Context) error {
 	return func(ctx context.Context) error { return schema.Check(ctx, pool) }
+}
+
+// sentences are those that say something.
+func sentences(all ...string) []string {
+	return slices.DeleteFunc(all, func(s string) bool { return s == "" })
 }
 
 // listen opens the address. Call it early: a port that is taken should be reported

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -35,13 +36,13 @@ func (c workersCmd) Run(p *program) error {
 
 func workersTable(workers []liveness.Worker) report.Table {
 	t := report.Table{Columns: []string{
-		"id", "alive", "host", "pid", "version", "queues", "running", "rescued", "started_at", "seen_at", "ended_at",
+		"id", "alive", "host", "pid", "version", "queues", "running", "rescued", "clock_skew", "started_at", "seen_at", "ended_at",
 	}}
 
 	for _, w := range workers {
 		t.Rows = append(t.Rows, []any{
 			w.ID, w.Alive, w.Host, int64(w.PID), w.Version, queuesText(w.Queues), w.Running, w.Rescued,
-			w.StartedAt, w.SeenAt, valueOf(w.EndedAt),
+			w.ClockSkew.Round(time.Millisecond).String(), w.StartedAt, w.SeenAt, valueOf(w.EndedAt),
 		})
 	}
 

@@ -29,6 +29,7 @@ type Worker struct {
 	Alive     bool
 	Running   int64
 	Rescued   int64
+	ClockSkew time.Duration // how far its machine's clock is ahead of the database's
 	StartedAt time.Time
 	SeenAt    time.Time
 	EndedAt   *time.Time
@@ -39,11 +40,11 @@ type Worker struct {
 // whose lock is free is always a dead worker's.
 func Register(ctx context.Context, pool *pgxpool.Pool, l *Lock, w Worker) error {
 	_, err := l.conn.Exec(ctx, `
-		INSERT INTO workers (id, host, pid, version, queues, lock_key, sessions)
-		VALUES ($1, $2, $3, $4, coalesce($5::jsonb, '{}'), $6, $7)
+		INSERT INTO workers (id, host, pid, version, queues, lock_key, sessions, clock_skew)
+		VALUES ($1, $2, $3, $4, coalesce($5::jsonb, '{}'), $6, $7, $8)
 		ON CONFLICT (id) DO UPDATE
-		SET lock_key = excluded.lock_key, seen_at = now(), ended_at = NULL`,
-		w.ID, w.Host, w.PID, w.Version, w.Queues, l.key, db.SessionsOf(pool))
+		SET lock_key = excluded.lock_key, seen_at = now(), ended_at = NULL, clock_skew = excluded.clock_skew`,
+		w.ID, w.Host, w.PID, w.Version, w.Queues, l.key, db.SessionsOf(pool), w.ClockSkew)
 	if err != nil {
 		return fmt.Errorf("register worker: %w", err)
 	}
@@ -60,12 +61,12 @@ func Register(ctx context.Context, pool *pgxpool.Pool, l *Lock, w Worker) error 
 
 // Heartbeat says that the worker is alive. It returns false when another worker has
 // found it dead.
-func Heartbeat(ctx context.Context, l *Lock, id string) (bool, error) {
+func Heartbeat(ctx context.Context, l *Lock, id string, skew time.Duration) (bool, error) {
 	tag, err := l.conn.Exec(ctx, `
 		UPDATE workers
-		SET seen_at = now()
+		SET seen_at = now(), clock_skew = $2
 		WHERE id = $1
-			AND ended_at IS NULL`, id)
+			AND ended_at IS NULL`, id, skew)
 	if err != nil {
 		return false, fmt.Errorf("heartbeat: %w", err)
 	}
@@ -111,6 +112,7 @@ func List(ctx context.Context, q db.Querier) ([]Worker, error) {
 				AND granted
 		)
 		SELECT w.id, w.host, w.pid, w.version, w.queues, w.rescued, w.started_at, w.seen_at, w.ended_at,
+			coalesce(w.clock_skew, '0') AS clock_skew,
 			w.ended_at IS NULL
 				AND w.seen_at >= now() - $2::interval
 				AND (w.lock_key IS NULL OR w.lock_key::bigint IN (SELECT key::bigint FROM locks)) AS alive,

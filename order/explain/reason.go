@@ -62,7 +62,7 @@ func (e explanation) reason() Reason {
 			e.step, moment(*e.work.Paused))
 	case e.work.Workers == 0:
 		return reasonf(NoWorker, "No worker is alive that works the queue of the %s job: start one (orders work).", e.step)
-	case job.State != "available":
+	case job.State != "available" || job.ScheduledAt.After(e.Now): // River makes a job available a little before it is due
 		return e.due()
 	case ahead == 0:
 		return reasonf(Queued, "Nothing is wrong: the %s job is the next to run.", e.step)
@@ -77,7 +77,7 @@ func (e explanation) reason() Reason {
 func (e explanation) due() Reason {
 	at := e.work.Job.ScheduledAt
 
-	if !e.Leader {
+	if !e.Leader && e.work.Job.State != "available" {
 		return reasonf(NoLeader, "The %s job is due at %s, but no worker is leader, and only the leader makes it available.",
 			e.step, moment(at))
 	}

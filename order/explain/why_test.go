@@ -72,6 +72,7 @@ func TestExplain(t *testing.T) {
 		},
 		"no leader":                  {work: progress.Step{Job: retryable, Workers: 1}, headless: true, code: explain.NoLeader, text: "no worker is leader"},
 		"no leader, but nothing due": {work: progress.Step{Job: available, Workers: 1}, headless: true, code: explain.Queued, text: "Nothing is wrong"},
+		"available early":            {work: progress.Step{Job: &progress.Job{State: "available", ScheduledAt: *at(time.Minute)}, Workers: 1}, headless: true, code: explain.Scheduled, text: "is scheduled for 2026-01-05 09:31:00 UTC", until: at(time.Minute)},
 		"snoozed":                    {work: progress.Step{Job: &progress.Job{State: "scheduled", ScheduledAt: *at(time.Minute)}, Workers: 1}, code: explain.Scheduled, text: "is scheduled for 2026-01-05 09:31:00 UTC", until: at(time.Minute)},
 
 		"dead, redriven soon":     {work: progress.Step{Letter: &letter}, code: explain.DeadLetter, text: "it is redriven at 2026-01-05 09:30:00 UTC", until: at(0), link: "/dead-letters/7"},

@@ -18,9 +18,9 @@ const (
 )
 
 // Expire ends those of the held orders that are past their deadline and not paid. If an
-// order's deadline is still to come, its result is that deadline: clocks differ between
-// machines, and the database's clock decides.
-func Expire(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) ([]groupcommit.Result[*time.Time], error) {
+// order's deadline is still to come, its result is how long until then by the database's
+// clock; else it is 0.
+func Expire(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) ([]groupcommit.Result[time.Duration], error) {
 	orders, err := db.LockOrders(ctx, tx, ids)
 	if err != nil {
 		return nil, err
@@ -33,7 +33,7 @@ func Expire(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) ([]groupcommit.Resu
 
 	var endings []ending
 
-	early := map[uuid.UUID]*time.Time{}
+	early := map[uuid.UUID]time.Duration{}
 	found := map[uuid.UUID]bool{}
 
 	for _, o := range orders {
@@ -42,13 +42,13 @@ func Expire(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) ([]groupcommit.Resu
 		switch _, err := o.Status.Next(order.Expire); {
 		case err != nil || o.HoldUntil == nil: // paid, or ended another way
 		case o.HoldUntil.After(now):
-			early[o.ID] = o.HoldUntil
+			early[o.ID] = o.HoldUntil.Sub(now)
 		default:
 			endings = append(endings, ending{order: o, event: order.Expire, reason: unpaid})
 		}
 	}
 
-	results := make([]groupcommit.Result[*time.Time], len(ids))
+	results := make([]groupcommit.Result[time.Duration], len(ids))
 
 	for i, id := range ids {
 		results[i].Value = early[id]

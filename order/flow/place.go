@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -96,8 +98,13 @@ func (p *placing) price(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 
+	now, err := p.heldFrom(ctx, tx)
+	if err != nil {
+		return err
+	}
+
 	for i := range p.items {
-		o, err := order.Price(p.items[i].Draft, catalogue)
+		o, err := order.Price(p.items[i].Draft, catalogue, now)
 		if err != nil {
 			p.refuse(i, err)
 
@@ -110,6 +117,15 @@ func (p *placing) price(ctx context.Context, tx pgx.Tx) error {
 	}
 
 	return nil
+}
+
+// heldFrom is the moment from which holds last, by the clock by which they end.
+func (p *placing) heldFrom(ctx context.Context, tx pgx.Tx) (now time.Time, err error) {
+	if slices.ContainsFunc(p.items, func(item Placement) bool { return item.Draft.Hold != 0 }) {
+		now, err = db.Now(ctx, tx)
+	}
+
+	return now, err
 }
 
 // refuse refuses an item. If the item's key has an order, that order replaces the refusal
@@ -235,8 +251,7 @@ func (p *placing) write(ctx context.Context, tx pgx.Tx, queue *Queue, ordersPerJ
 		return nil
 	}
 
-	// COPY is faster than INSERT. It checks no unique keys, which is right only for jobs of a new order.
-	if _, err := queue.InsertManyFastTx(ctx, tx, work); err != nil {
+	if _, err := queue.InsertManyTx(ctx, tx, work); err != nil {
 		return fmt.Errorf("enqueue steps: %w", err)
 	}
 

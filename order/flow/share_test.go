@@ -110,10 +110,9 @@ func TestHeldOrdersShareOnlyWhatIsDue(t *testing.T) {
 		4: "expire:1 expire:1 expire:1 expire:1 inventory_batch:4 notification_batch:4",
 	} {
 		b := ordertest.Setup(t, map[string]int64{"tea": 1_000})
-		until := time.Now().Add(time.Hour)
 		ids := together(b, 4, 256, func(n int, p *flow.Placement) {
 			if n < held {
-				p.Draft.HoldUntil = &until
+				p.Draft.Hold = time.Hour
 			}
 		})
 

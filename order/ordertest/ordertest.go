@@ -118,14 +118,7 @@ func (b *Bundle) Held(hold time.Duration, lines ...order.DraftLine) uuid.UUID {
 	b.T.Helper()
 
 	p := Placement("", lines...)
-
-	b.InTx(func(tx pgx.Tx) error {
-		now, err := db.Now(b.T.Context(), tx)
-		until := now.Add(hold)
-		p.Draft.HoldUntil = &until
-
-		return err
-	})
+	p.Draft.Hold = hold
 
 	return b.placed(p)
 }
