@@ -25,7 +25,7 @@ test: go $(if $(ORDERS_TEST_DATABASE_URL),,postgres) ## run all tests, on a real
 browser: go $(if $(ORDERS_TEST_DATABASE_URL),,postgres) ## test the pages in a real browser (needs Chromium)
 	go test -tags browser -run Browser -count 1 -timeout 5m ./cmd/orders
 
-bench: build $(if $(ORDERS_POSTGRES_BIN),,postgres) ## compare the throughput with textbook River, as a table (ten minutes; BENCH=--help lists the flags)
+bench: build $(if $(ORDERS_POSTGRES_BIN),,postgres) ## compare the throughput with textbook River and a RabbitMQ recipe, as a table (a quarter of an hour; BENCH=--help lists the flags)
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -o bin/bench ./cmd/bench
 	bin/bench $(BENCH)
 

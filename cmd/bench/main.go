@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"orders/cmd/bench/baseline"
+	"orders/cmd/bench/broker"
 	"orders/cmd/bench/report"
 	"orders/cmd/bench/scenario"
 	"orders/cmd/bench/server"
@@ -42,19 +44,47 @@ const (
 
 // cli is the command line.
 type cli struct {
-	Bench    benchCmd    `cmd:"" default:"withargs" help:"Measure, and print the table."`
-	Textbook textbookCmd `cmd:"" hidden:"" help:"The service as in River's documentation, for comparison."`
+	Bench    benchCmd `cmd:"" default:"withargs" help:"Measure, and print the table."`
+	Textbook struct {
+		Serve textbookServe `cmd:"" help:"Its one process."`
+	} `cmd:"" hidden:"" help:"The service as in River's documentation, for comparison."`
+	Broker struct {
+		Serve brokerServe `cmd:"" help:"The API and the relay."`
+		Work  brokerWork  `cmd:"" help:"The consumers."`
+	} `cmd:"" hidden:"" help:"The service with an outbox and RabbitMQ, for comparison."`
 }
 
-// textbookCmd is the process that the scenario textbook measures.
-type textbookCmd struct {
+// textbookServe is the process that the scenario textbook measures.
+type textbookServe struct {
 	DatabaseURL string `required:"" env:"DATABASE_URL" help:"Migrated database; its indexes on river_job are made River's own."`
 	Listen      string `required:"" env:"ORDERS_LISTEN" help:"Address of its API."`
 }
 
 // Run serves and works until ctx ends.
-func (c textbookCmd) Run(ctx context.Context) error {
+func (c textbookServe) Run(ctx context.Context) error {
 	return baseline.Textbook(ctx, c.DatabaseURL, c.Listen)
+}
+
+// brokerServe is one of the two processes that the broker scenarios measure.
+type brokerServe struct {
+	DatabaseURL string `required:"" env:"DATABASE_URL" help:"Migrated database; it gets an outbox."`
+	Listen      string `required:"" env:"ORDERS_LISTEN" help:"Address of its HTTP."`
+	RabbitMQ    string `required:"" name:"rabbitmq" env:"RABBITMQ_URL" help:"The broker."`
+}
+
+// Run serves and relays until ctx ends.
+func (c brokerServe) Run(ctx context.Context) error { return broker.Serve(ctx, broker.Options(c)) }
+
+// brokerWork is the other process.
+type brokerWork struct {
+	brokerServe
+
+	Consumers int `required:"" env:"BROKER_CONSUMERS" help:"Of each queue."`
+}
+
+// Run consumes until ctx ends.
+func (c brokerWork) Run(ctx context.Context) error {
+	return broker.Work(ctx, broker.Options(c.brokerServe), c.Consumers)
 }
 
 // run is the program without the process around it. It returns the exit code.
@@ -63,6 +93,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		kong.Name("bench"),
 		kong.Description("How fast orders are placed and settled, on this machine and a durable Postgres of its own."),
 		kong.Writers(stdout, stderr),
+		kong.Vars{"rabbitmq": server.RabbitPrograms},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 	)
@@ -93,12 +124,14 @@ type benchCmd struct {
 	Dir          string        `placeholder:"DIR" help:"Where the databases and logs are; by default a temporary directory."`
 	Keep         bool          `help:"Do not remove them at the end."`
 	PostgresBin  string        `env:"ORDERS_POSTGRES_BIN" placeholder:"DIR" help:"Where initdb and postgres are; by default in PATH and the usual places."`
-	Scenario     []string      `placeholder:"NAME" help:"Only these scenarios: textbook, ceiling, floor, spread, hot, 2 processes, 4 processes, latency, overload, mixed, slow, backlog, history."`
+	RabbitmqBin  string        `name:"rabbitmq-bin" env:"ORDERS_RABBITMQ_BIN" default:"${rabbitmq}" placeholder:"DIR" help:"Where rabbitmq-server is. Without it, the broker scenarios are left out."`
+	Scenario     []string      `placeholder:"NAME" help:"Only these scenarios: textbook, broker, broker hot, ceiling, floor, spread, hot, 2 processes, 4 processes, latency, overload, killed, mixed, slow, backlog, history."`
 	OrdersPerRun int           `default:"20000" help:"Orders of a run."`
 	Repeat       int           `default:"3" help:"Runs of each scenario; the table has their medians."`
 	Connections  int           `default:"256" help:"Connections that place orders in the closed model."`
 	Short        bool          `help:"Baselines, spread and hot only, with few orders."`
 	Check        bool          `help:"Exit 1 when a ratio is below half of its target."`
+	KillAfter    time.Duration `default:"10s" placeholder:"DURATION" help:"In the scenario killed, how long the overload lasts before a worker is killed."`
 	Soak         time.Duration `placeholder:"DURATION" help:"Instead: place at 80 % of capacity for so long, and sample the queue."`
 	JSON         string        `name:"json" placeholder:"FILE" help:"Write everything as one JSON object; - for standard output, without the table."`
 
@@ -107,19 +140,19 @@ type benchCmd struct {
 
 // Validate refuses what would measure nothing, and chooses the scenarios.
 func (c *benchCmd) Validate() (err error) {
-	if c.Repeat < 1 || c.OrdersPerRun < 1 || c.Connections < 1 || c.Soak < 0 {
-		return errors.New("--repeat, --orders-per-run and --connections are 1 or more, and --soak is not negative")
+	if c.Repeat < 1 || c.OrdersPerRun < 1 || c.Connections < 1 || c.Soak < 0 || c.KillAfter < 0 {
+		return errors.New("--repeat, --orders-per-run and --connections are 1 or more; --soak and --kill-after are not negative")
 	}
 
 	if c.Short { // which is enough to see that a ratio has halved
 		c.OrdersPerRun, c.Repeat = min(c.OrdersPerRun, 8000), min(c.Repeat, 2)
 
 		if len(c.Scenario) == 0 {
-			c.Scenario = []string{"textbook", "ceiling", "floor", "spread", "hot"}
+			c.Scenario = []string{"textbook", "broker", "ceiling", "floor", "spread", "hot"}
 		}
 	}
 
-	c.chosen, err = scenario.Choose(c.Scenario, c.Soak)
+	c.chosen, err = scenario.Choose(c.Scenario, c.Soak, c.KillAfter)
 
 	return err
 }
@@ -168,6 +201,21 @@ func (c *benchCmd) measure(ctx context.Context, postgres *server.Postgres, progr
 	runner := scenario.Runner{
 		Program: c.Orders, LogDir: filepath.Join(c.Dir, "logs"), Orders: c.OrdersPerRun, Repeat: c.Repeat, Connections: c.Connections,
 		Keep: c.Keep, Postgres: postgres, Progress: progress, Report: r,
+	}
+
+	if slices.ContainsFunc(c.chosen, scenario.Scenario.NeedsBroker) {
+		progress.Updatef("starting RabbitMQ")
+
+		switch runner.Broker, err = server.StartRabbitMQ(ctx, filepath.Join(c.Dir, "rabbitmq"), c.RabbitmqBin); {
+		case errors.Is(err, server.ErrNoRabbitMQ):
+			c.chosen = slices.DeleteFunc(c.chosen, scenario.Scenario.NeedsBroker)
+			r.LeftOut = "The broker recipe was not measured: " + err.Error() + "."
+			progress.Printf("%s", r.LeftOut)
+		case err != nil:
+			return nil, err
+		default:
+			defer runner.Broker.Close()
+		}
 	}
 
 	return r, runner.Run(ctx, c.chosen)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,8 +14,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// The bench starts its own program as the textbook service.
-	if len(os.Args) > 1 && os.Args[1] == "textbook" {
+	// The bench starts its own program as the baselines.
+	if len(os.Args) > 1 && slices.Contains([]string{"textbook", "broker"}, os.Args[1]) {
 		main()
 	}
 
@@ -32,7 +33,10 @@ func TestBench(t *testing.T) {
 
 	var stdout, stderr bytes.Buffer
 
-	args := []string{"--orders", program, "--scenario", "textbook,spread,mixed", "--orders-per-run", "300", "--repeat", "1", "--json", "-"}
+	args := []string{
+		"--orders", program, "--scenario", "textbook,broker,spread,killed,mixed", "--kill-after", "1s",
+		"--orders-per-run", "300", "--repeat", "1", "--json", "-",
+	}
 	if code := run(t.Context(), args, &stdout, &stderr); code != exitOK {
 		t.Fatalf("exit code %d\n%s", code, &stderr)
 	}
@@ -42,7 +46,12 @@ func TestBench(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	for _, scenario := range []string{"textbook", "spread", "mixed"} {
+	measured := []string{"textbook", "spread", "mixed"}
+	if got.LeftOut == "" { // RabbitMQ is installed
+		measured = append(measured, "broker")
+	}
+
+	for _, scenario := range measured {
 		for figure, want := range map[string]float64{"placed": 300, "settled": 300, "deadlocks": 0} {
 			if value, ok := got.Median(scenario, figure); !ok || value != want {
 				t.Errorf("%s: %s = %g, want %g", scenario, figure, value, want)
@@ -64,6 +73,10 @@ func TestBench(t *testing.T) {
 		t.Errorf("textbook: %g transactions for 1,000 orders", n)
 	}
 
+	if took, _ := got.Median("killed", "taken_over_s"); took <= 0 {
+		t.Errorf("killed: the steps of the killed worker are done after %g s", took)
+	}
+
 	if rss, _ := got.Median("spread", "work_rss_peak_mib"); rss < 5 || rss > 500 {
 		t.Errorf("work: %g MiB", rss)
 	}
@@ -74,6 +87,23 @@ func TestBench(t *testing.T) {
 
 	if !strings.Contains(stderr.String(), "spread 1  ") {
 		t.Errorf("progress = %s", &stderr)
+	}
+}
+
+// Without RabbitMQ, the recipe is left out, and the report says so.
+func TestBrokerIsLeftOutWithASentence(t *testing.T) {
+	t.Parallel()
+
+	var stdout, stderr bytes.Buffer
+
+	args := []string{"--orders", "/bin/echo", "--scenario", "broker,broker hot", "--rabbitmq-bin", t.TempDir(), "--repeat", "1"}
+	if code := run(t.Context(), args, &stdout, &stderr); code != exitOK {
+		t.Fatalf("exit code %d\n%s", code, &stderr)
+	}
+
+	const sentence = "The broker recipe was not measured: rabbitmq-server is not installed.\n"
+	if !strings.Contains(stdout.String(), sentence) || !strings.Contains(stderr.String(), sentence) {
+		t.Errorf("report:\n%s\nprogress:\n%s", &stdout, &stderr)
 	}
 }
 
@@ -93,7 +123,7 @@ func TestUnknownScenario(t *testing.T) {
 func TestWhatWouldMeasureNothingIsRefused(t *testing.T) {
 	t.Parallel()
 
-	for _, flag := range []string{"--repeat=0", "--orders-per-run=0", "--connections=0", "--soak=-1s"} {
+	for _, flag := range []string{"--repeat=0", "--orders-per-run=0", "--connections=0", "--soak=-1s", "--kill-after=-1s"} {
 		var stdout, stderr bytes.Buffer
 
 		if code := run(t.Context(), []string{flag}, &stdout, &stderr); code != exitUsage || !strings.Contains(stderr.String(), "1 or more") {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -13,10 +15,61 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
+	"orders/db"
 	"orders/db/groupcommit"
 	"orders/jobs"
 	"orders/order/flow"
 )
+
+// drainTimeout bounds the end of requests and jobs in progress.
+const drainTimeout = 30 * time.Second
+
+// OpenPool opens a pool for transactions of one order. Their statements are small, so the planning that suits large batches
+// is left out.
+func OpenPool(ctx context.Context, url string, connections int32) (*pgxpool.Pool, error) {
+	config, err := db.Config(url)
+	if err != nil {
+		return nil, err
+	}
+
+	config.MaxConns = connections
+
+	for _, ours := range []string{"plan_cache_mode", "random_page_cost"} {
+		delete(config.ConnConfig.RuntimeParams, ours)
+	}
+
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("open pool: %w", err)
+	}
+
+	return pool, nil
+}
+
+// Serve serves HTTP until ctx ends, and lets the requests in progress finish.
+func Serve(ctx context.Context, address string, handler http.Handler) (err error) {
+	server := &http.Server{Addr: address, Handler: handler, ReadHeaderTimeout: drainTimeout}
+	failed := make(chan error, 1)
+
+	go func() { failed <- server.ListenAndServe() }()
+
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+	}
+
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	defer cancel()
+
+	return errors.Join(err, server.Shutdown(drain))
+}
+
+// Apply does a step for one order.
+func Apply(ctx context.Context, tx pgx.Tx, spec flow.Spec, queue *flow.Queue, id uuid.UUID) error {
+	_, err := run(ctx, tx, stepOf(spec, queue), id)
+
+	return err
+}
 
 // newClient makes a River client that works the queues of an order's jobs.
 func newClient(pool *pgxpool.Pool, log *slog.Logger, concurrency int, config river.Config) (*river.Client[pgx.Tx], error) {

@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -28,9 +26,6 @@ import (
 // connections settled 150 orders a second, 40 130, 60 110.
 const textbookConnections = 30
 
-// textbookDrain bounds the end of requests and jobs in progress.
-const textbookDrain = 30 * time.Second
-
 //go:embed sql/river-indexes.sql
 var riverIndexes string
 
@@ -38,11 +33,15 @@ var riverIndexes string
 // does so as in River's documentation: one order a transaction, and one job a transaction,
 // which JobCompleteTx completes. The indexes of river_job become River's own.
 func Textbook(ctx context.Context, url, address string) error {
-	pool, err := textbookPool(ctx, url)
+	pool, err := OpenPool(ctx, url, textbookConnections)
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
+
+	if err := database.Exec(ctx, pool, riverIndexes); err != nil {
+		return err
+	}
 
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 
@@ -59,46 +58,12 @@ func Textbook(ctx context.Context, url, address string) error {
 		Pool: pool, Place: placeAlone(pool, queue), Queue: queue, Log: log,
 		Ready: func(ctx context.Context) error { return schema.Check(ctx, pool) },
 	})
-	server := &http.Server{Addr: address, Handler: handler, ReadHeaderTimeout: textbookDrain}
-	failed := make(chan error, 1)
+	err = Serve(ctx, address, handler)
 
-	go func() { failed <- server.ListenAndServe() }()
-
-	select {
-	case err = <-failed:
-	case <-ctx.Done():
-	}
-
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), textbookDrain)
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
 
-	return errors.Join(err, server.Shutdown(drain), queue.Stop(drain))
-}
-
-func textbookPool(ctx context.Context, url string) (*pgxpool.Pool, error) {
-	config, err := db.Config(url)
-	if err != nil {
-		return nil, err
-	}
-
-	config.MaxConns = textbookConnections
-
-	for _, ours := range []string{"plan_cache_mode", "random_page_cost"} { // these suit large batches only
-		delete(config.ConnConfig.RuntimeParams, ours)
-	}
-
-	pool, err := pgxpool.NewWithConfig(ctx, config)
-	if err != nil {
-		return nil, fmt.Errorf("open pool: %w", err)
-	}
-
-	if err := database.Exec(ctx, pool, riverIndexes); err != nil {
-		pool.Close()
-
-		return nil, err
-	}
-
-	return pool, nil
+	return errors.Join(err, queue.Stop(drain))
 }
 
 // placeAlone places one order in a transaction of its own.
@@ -132,7 +97,7 @@ func textbookClient(pool *pgxpool.Pool, log *slog.Logger) (*river.Client[pgx.Tx]
 func stepHandler(pool *pgxpool.Pool, spec flow.Spec) river.Worker[jobs.OfOrder] {
 	return river.WorkFunc(func(ctx context.Context, job *river.Job[jobs.OfOrder]) error {
 		return db.InTx(ctx, pool, func(tx pgx.Tx) error {
-			_, err := run(ctx, tx, stepOf(spec, river.ClientFromContext[pgx.Tx](ctx)), job.Args.OrderID)
+			err := Apply(ctx, tx, spec, river.ClientFromContext[pgx.Tx](ctx), job.Args.OrderID)
 			if err == nil {
 				_, err = river.JobCompleteTx[*riverpgxv5.Driver](ctx, tx, job)
 			}

@@ -14,13 +14,13 @@ import (
 
 // A Report holds the results of a bench.
 type Report struct {
-	Machine    string             `json:"machine"`
-	Orders     int                `json:"orders_per_run"`
-	Repeat     int                `json:"repeat"`
-	Scenarios  []*Summary         `json:"scenarios"`
-	References map[string]float64 `json:"references"`
-	Targets    []Result           `json:"targets"`
-	Soak       []Sample           `json:"soak,omitempty"`
+	Machine   string     `json:"machine"`
+	Orders    int        `json:"orders_per_run"`
+	Repeat    int        `json:"repeat"`
+	Scenarios []*Summary `json:"scenarios"`
+	LeftOut   string     `json:"left_out,omitempty"` // which scenarios, and why; a sentence
+	Targets   []Result   `json:"targets"`
+	Soak      []Sample   `json:"soak,omitempty"`
 }
 
 // A Sample is the state of the service and its queue at one moment of a soak.
@@ -36,7 +36,7 @@ type Sample struct {
 
 // New makes a report without figures. It names the versions of orders and Postgres.
 func New(version, postgres string, orders, repeat int) *Report {
-	return &Report{Machine: describe(version, postgres), Orders: orders, Repeat: repeat, References: references}
+	return &Report{Machine: describe(version, postgres), Orders: orders, Repeat: repeat}
 }
 
 // Add keeps the figures of a run.
@@ -61,12 +61,9 @@ func (r *Report) summary(scenario string) *Summary {
 }
 
 // Median returns the median of a scenario's figure, and whether it was measured.
-// The references count as scenarios.
 func (r *Report) Median(scenario, figure string) (value float64, measured bool) {
 	if s := r.summary(scenario); s != nil {
 		value, measured = s.Median[figure]
-	} else {
-		value, measured = r.References[scenario+"_"+figure]
 	}
 
 	return value, measured

@@ -40,6 +40,10 @@ func (r *Report) print(w io.Writer) error {
 		"fsync and synchronous_commit are on.\nMedians of %d runs, of %d orders each unless the scenario has a duration.\n\n",
 		r.Machine, r.Repeat, r.Orders)
 
+	if r.LeftOut != "" {
+		fmt.Fprintln(w, r.LeftOut+"\n")
+	}
+
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	r.printScenarios(t)
 	fmt.Fprintln(t)

@@ -70,7 +70,7 @@ func (m *measurement) run(ctx context.Context) error {
 
 	m.service, err = server.Start(ctx, server.Options{
 		Program: m.Program, DatabaseURL: m.url, LogDir: filepath.Join(m.LogDir, m.title),
-		Processes: m.processes, Textbook: m.textbook, Settings: m.settings,
+		Processes: m.processes, Baseline: m.baseline, Settings: m.settings,
 	})
 	if err != nil {
 		return err
@@ -157,7 +157,7 @@ func (m *measurement) place(ctx context.Context) (err error) {
 		}
 	}
 
-	if m.before, err = m.Postgres.Usage(ctx, m.service); err != nil {
+	if m.before, err = m.Postgres.Usage(ctx, m.service, m.Broker); err != nil {
 		return err
 	}
 
@@ -166,13 +166,18 @@ func (m *measurement) place(ctx context.Context) (err error) {
 	}
 
 	if m.end = time.Now(); !m.backlog {
-		if err := database.Await(ctx, waitEvery, m.observer, query("no-live-jobs")); err != nil {
+		done := "no-live-jobs"
+		if m.NeedsBroker() {
+			done = "all-steps-done"
+		}
+
+		if err := database.Await(ctx, waitEvery, m.observer, query(done)); err != nil {
 			return err
 		}
 	}
 
 	maps.Copy(m.figures, m.service.Memory())
-	m.after, err = m.Postgres.Usage(ctx, m.service)
+	m.after, err = m.Postgres.Usage(ctx, m.service, m.Broker)
 
 	return err
 }

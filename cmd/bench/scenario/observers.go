@@ -2,8 +2,10 @@ package scenario
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"syscall"
 	"time"
 
 	"orders/cmd/bench/database"
@@ -54,6 +56,59 @@ func (m *measurement) commitAlone(ctx context.Context) error {
 	m.figures["commit_p99_ms"] = report.Percentile(took, 0.99)
 
 	return nil
+}
+
+// takeOverWithin is how long the overload goes on after a worker was killed.
+const takeOverWithin = 10 * time.Second
+
+// killWorker kills a worker during the load, and measures until the steps that it ran are done, at the end of the run at
+// the latest.
+func (m *measurement) killWorker(ctx context.Context) error {
+	if !database.Sleep(ctx, m.killAfter) {
+		return nil
+	}
+
+	orders, steps, err := m.killAtWork(ctx)
+	if err != nil || ctx.Err() != nil {
+		return err
+	}
+
+	killed := time.Now()
+
+	err = database.Await(ctx, waitEvery, m.observer, query("steps-done"), orders, steps)
+	if err != nil && ctx.Err() == nil {
+		return err
+	}
+
+	took := time.Since(killed).Seconds()
+	m.Progress.Printf("%s  %d steps of a killed worker are done after %.1f s", m.title, len(orders), took)
+
+	<-ctx.Done() // until then, the load writes figures
+	m.figures["taken_over_s"] = took
+
+	return nil
+}
+
+// killAtWork kills a worker that runs jobs, and returns their orders and steps. It stops the process to look at its jobs:
+// what Postgres does for it by then ends within the wait.
+func (m *measurement) killAtWork(ctx context.Context) (orders, steps []string, err error) {
+	for len(orders) == 0 && err == nil {
+		var pid int
+
+		if pid, err = m.service.SignalWorker(syscall.SIGSTOP); err != nil || !database.Sleep(ctx, waitEvery) {
+			break
+		}
+
+		err = m.observer.QueryRow(ctx, query("jobs-of-process"), pid).Scan(&orders, &steps)
+		if err == nil && len(orders) == 0 {
+			_, err = m.service.SignalWorker(syscall.SIGCONT)
+			database.Sleep(ctx, waitEvery)
+		}
+	}
+
+	_, killErr := m.service.SignalWorker(syscall.SIGKILL)
+
+	return orders, steps, errors.Join(err, killErr)
 }
 
 // sampleQueue samples the queue and the memory of the processes.

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -26,6 +27,7 @@ type Runner struct {
 	Keep        bool // the databases of runs that fail
 
 	Postgres *server.Postgres
+	Broker   *server.RabbitMQ // nil if no scenario needs it
 	Progress *report.Progress
 	Report   *report.Report
 }
@@ -34,6 +36,14 @@ type Runner struct {
 // machine if it is slower for a while. Those with a shared database, which takes
 // long to prepare, have all their runs in the last turn, each beside a plain one.
 func (r *Runner) Run(ctx context.Context, chosen []Scenario) error {
+	for n := range chosen {
+		if chosen[n].NeedsBroker() {
+			if err := r.tune(ctx, &chosen[n]); err != nil {
+				return err
+			}
+		}
+	}
+
 	for n := range r.Repeat {
 		for _, s := range chosen {
 			var err error
@@ -50,6 +60,36 @@ func (r *Runner) Run(ctx context.Context, chosen []Scenario) error {
 			}
 		}
 	}
+
+	return nil
+}
+
+const tuningOrders = 1000
+
+// tune finds the number of consumers with which the broker recipe settles most, in a short run of each.
+func (r *Runner) tune(ctx context.Context, s *Scenario) error {
+	var best float64
+
+	for _, consumers := range []int{8, 32, 128} {
+		probe := *s
+		probe.name, probe.orders = fmt.Sprintf("%s with %d consumers", s.name, consumers), tuningOrders
+		probe.settings = map[string]string{"RABBITMQ_URL": r.Broker.URL, "BROKER_CONSUMERS": strconv.Itoa(consumers)}
+
+		err := r.withDatabase(ctx, probe, func(name string) error {
+			f, err := r.measure(ctx, probe, 1, name)
+			if err == nil && f["settled_per_s"] > best {
+				best = f["settled_per_s"]
+				s.settings = probe.settings
+			}
+
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+
+	s.description += fmt.Sprintf(", %s consumers a queue: the best of 8, 32 and 128", s.settings["BROKER_CONSUMERS"])
 
 	return nil
 }

@@ -25,17 +25,18 @@ type Scenario struct {
 	prepare string // a file of SQL
 	shared  bool
 
-	orders   int           // the most of a run; 0 for as many as are asked for
-	rate     float64       // open model, at this share of capacity; 0 for the closed model
-	duration time.Duration // of the load; 0 until the orders are placed
-	backlog  bool          // the run does not wait until the orders have settled
-	once     bool          // one run shows what the scenario is about
+	orders    int           // the most of a run; 0 for as many as are asked for
+	rate      float64       // open model, at this share of capacity; 0 for the closed model
+	duration  time.Duration // of the load; 0 until the orders are placed
+	killAfter time.Duration // when a worker is killed
+	backlog   bool          // the run does not wait until the orders have settled
+	once      bool          // one run shows what the scenario is about
 
 	observers []observer // besides the load, until the end of the run
 
 	processes int               // of serve and of work each; 0 for one
 	settings  map[string]string // of the processes
-	textbook  bool              // the textbook process instead
+	baseline  []string          // commands of this program instead of these
 
 	// Measures orders a second without processes.
 	alone func(ctx context.Context, pool *pgxpool.Pool, orders int) (perSecond float64, err error)
@@ -43,18 +44,30 @@ type Scenario struct {
 
 type observer func(*measurement, context.Context) error
 
+// brokerRecipe are the commands of the broker recipe.
+var brokerRecipe = []string{"broker serve", "broker work"}
+
+// NeedsBroker tells whether the scenario runs on RabbitMQ.
+func (s Scenario) NeedsBroker() bool { return slices.Equal(s.baseline, brokerRecipe) }
+
 // all are the scenarios in the order they run.
-func all() []Scenario {
+func all(killAfter time.Duration) []Scenario {
 	spread := load.Spread
+	hot := load.Workload{SKUs: 1, Lines: 1}
 	mixed := spread
 	mixed.Cancelled, mixed.Held, mixed.OutOfStock = 0.10, 0.10, 0.05
 
 	return []Scenario{
-		{name: "textbook", description: "the same service as in River's documentation", work: spread, textbook: true, orders: 2000},
+		{
+			name: "textbook", description: "the same service as in River's documentation",
+			work: spread, baseline: []string{"textbook serve"}, orders: 2000,
+		},
+		{name: "broker", description: "the same service with an outbox and RabbitMQ", work: spread, baseline: brokerRecipe, orders: 3000},
+		{name: "broker hot", description: "the same, every order the same sku", work: hot, baseline: brokerRecipe, orders: 3000},
 		{name: "ceiling", description: "River alone: three jobs an order that do nothing, inserted beforehand", alone: baseline.Ceiling},
 		{name: "floor", description: "the effects' SQL alone, in batches on one connection, without River", alone: baseline.Floor},
 		{name: "spread", description: "1,000 skus, 2 lines an order, closed model", work: spread},
-		{name: "hot", description: "every order the same sku", work: load.Workload{SKUs: 1, Lines: 1}},
+		{name: "hot", description: "every order the same sku", work: hot},
 		{name: "2 processes", description: "spread with 2 serve and 2 work", work: spread, processes: 2, once: true},
 		{name: "4 processes", description: "spread with 4 serve and 4 work", work: spread, processes: 4, once: true},
 		{
@@ -64,6 +77,11 @@ func all() []Scenario {
 		{
 			name: "overload", description: "open model at three times capacity",
 			work: spread, rate: 3, duration: 12 * time.Second, settings: map[string]string{"ORDERS_MAX_WAIT": "3s"}, once: true,
+		},
+		{
+			name: "killed", description: fmt.Sprintf("2 serve and 2 work at three times capacity; one work is killed after %s", killAfter),
+			work: spread, rate: 3, duration: killAfter + takeOverWithin, killAfter: killAfter, processes: 2, once: true,
+			settings: map[string]string{"ORDERS_MAX_WAIT": "30s"}, observers: []observer{(*measurement).killWorker},
 		},
 		{name: "mixed", description: "10 % are cancelled, 10 % held, 5 % out of stock", work: mixed, once: true},
 		{
@@ -78,10 +96,10 @@ func all() []Scenario {
 	}
 }
 
-// Choose returns the named scenarios, or all without a name. A positive duration
-// is that of a soak instead. If one needs the capacity, spread is added.
-func Choose(names []string, soakFor time.Duration) ([]Scenario, error) {
-	known := all()
+// Choose returns the named scenarios, or all without a name. A positive soakFor is the
+// duration of a soak instead. If one needs the capacity, spread is added.
+func Choose(names []string, soakFor, killAfter time.Duration) ([]Scenario, error) {
+	known := all(killAfter)
 
 	switch {
 	case soakFor > 0:

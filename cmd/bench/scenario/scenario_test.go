@@ -17,15 +17,15 @@ func TestChoose(t *testing.T) {
 		want  []string
 	}{
 		{nil, 0, []string{
-			"textbook", "ceiling", "floor", "spread", "hot", "2 processes", "4 processes",
-			"latency", "overload", "mixed", "slow", "backlog", "history",
+			"textbook", "broker", "broker hot", "ceiling", "floor", "spread", "hot", "2 processes", "4 processes",
+			"latency", "overload", "killed", "mixed", "slow", "backlog", "history",
 		}},
 		{[]string{"hot", "ceiling"}, 0, []string{"ceiling", "hot"}},
 		{[]string{"latency"}, 0, []string{"spread", "latency"}}, // its rate is a share of capacity
 		{[]string{"spread", "overload"}, 0, []string{"spread", "overload"}},
 		{nil, time.Minute, []string{"spread", "soak"}},
 	} {
-		chosen, err := scenario.Choose(c.names, c.soak)
+		chosen, err := scenario.Choose(c.names, c.soak, time.Second)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -40,7 +40,7 @@ func TestChoose(t *testing.T) {
 		}
 	}
 
-	if _, err := scenario.Choose([]string{"spread", "sprd"}, 0); err == nil {
+	if _, err := scenario.Choose([]string{"spread", "sprd"}, 0, 0); err == nil {
 		t.Error("an unknown scenario is chosen")
 	}
 }

@@ -31,6 +31,7 @@ type process struct {
 	log     string
 	ended   chan error
 	end     context.CancelFunc
+	killed  bool // by the scenario
 }
 
 // startProcess runs a command, whose HTTP is at a free address. Of the environment it
@@ -41,8 +42,10 @@ func startProcess(ctx context.Context, o Options, command, name string) (*proces
 		return nil, err
 	}
 
-	p := &process{name: name, address: address, log: filepath.Join(o.LogDir, name+".log"), ended: make(chan error, 1)}
-	p.role = strings.Replace(command, "textbook", "serve", 1) // the textbook counts as serve
+	words := strings.Fields(command)
+	p := &process{
+		name: name, role: words[len(words)-1], address: address, log: filepath.Join(o.LogDir, name+".log"), ended: make(chan error, 1),
+	}
 
 	out, err := os.Create(p.log)
 	if err != nil {
@@ -52,7 +55,7 @@ func startProcess(ctx context.Context, o Options, command, name string) (*proces
 
 	running, end := context.WithCancel(context.WithoutCancel(ctx)) // stop ends it, which lets it drain
 	p.end = end
-	p.cmd = exec.CommandContext(running, o.Program, command) //nolint:gosec // the program that is measured
+	p.cmd = exec.CommandContext(running, o.Program, words...) //nolint:gosec // the program that is measured
 	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
 	p.cmd.WaitDelay = endTimeout
 	p.cmd.Stdout, p.cmd.Stderr = out, out
@@ -95,16 +98,16 @@ func (p *process) ready(ctx context.Context) error {
 func (p *process) stop() error {
 	p.end()
 
-	if err := <-p.ended; err != nil && !errors.Is(err, context.Canceled) { // that is what exit code 0 gives
-		return fmt.Errorf("stop %s: %w: %s", p.name, err, p.tail())
+	if err := <-p.ended; err != nil && !p.killed && !errors.Is(err, context.Canceled) { // that is what exit code 0 gives
+		return fmt.Errorf("stop %s: %w: %s", p.name, err, tail(p.log))
 	}
 
 	return nil
 }
 
-// tail is the last 4 KiB of the log.
-func (p *process) tail() string {
-	text, _ := os.ReadFile(p.log) // without the log, the error is just shorter
+// tail is the last 4 KiB of a log.
+func tail(log string) string {
+	text, _ := os.ReadFile(log) //nolint:gosec // a log that this package has written; without the log, the error is just shorter
 	return string(text[max(0, len(text)-4096):])
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"syscall"
 
 	"github.com/prometheus/procfs"
 )
@@ -16,7 +17,7 @@ type Options struct {
 	DatabaseURL string
 	LogDir      string
 	Processes   int               // of serve and of work each; 0 for one
-	Textbook    bool              // one process of the textbook instead, which serves and works
+	Baseline    []string          // instead of these: commands of this program, whose last word is the role
 	Settings    map[string]string // more environment variables
 }
 
@@ -31,8 +32,8 @@ func Start(ctx context.Context, o Options) (s Service, err error) {
 
 	commands := slices.Repeat([]string{"serve", "work"}, max(o.Processes, 1))
 
-	if o.Textbook {
-		commands = []string{"textbook"}
+	if o.Baseline != nil {
+		commands = o.Baseline
 
 		if o.Program, err = os.Executable(); err != nil {
 			return nil, fmt.Errorf("find this program: %w", err)
@@ -74,6 +75,18 @@ func (s Service) Stop() (err error) {
 	return err
 }
 
+// SignalWorker sends a signal to the last work process, and returns its PID.
+func (s Service) SignalWorker(signal syscall.Signal) (pid int, err error) {
+	p := s[len(s)-1]
+	p.killed = signal == syscall.SIGKILL
+
+	if err := p.cmd.Process.Signal(signal); err != nil {
+		return 0, fmt.Errorf("signal %s: %w", p.name, err)
+	}
+
+	return p.cmd.Process.Pid, nil
+}
+
 // Memory returns the resident memory of the largest processes in MiB by figure: for
 // each role, rss is what it is and rss_peak what it has been at most.
 func (s Service) Memory() map[string]float64 {
@@ -100,9 +113,14 @@ func (s Service) Memory() map[string]float64 {
 const userHz = 100 // ticks of a second in /proc, wherever Linux runs Go
 
 // Usage returns what has been used so far, by figure: seconds of CPU time, and
-// megabytes of WAL. The differences are divided by thousands of orders.
-func (p *Postgres) Usage(ctx context.Context, s Service) (map[string]float64, error) {
+// megabytes of WAL. The differences are divided by thousands of orders. The broker is nil
+// where there is none.
+func (p *Postgres) Usage(ctx context.Context, s Service, broker *RabbitMQ) (map[string]float64, error) {
 	figures := map[int]string{p.pid: "postgres_cpu_s", os.Getpid(): "load_cpu_s"}
+	if broker != nil {
+		figures[broker.pid] = "rabbitmq_cpu_s"
+	}
+
 	for _, process := range s {
 		figures[process.cmd.Process.Pid] = process.role + "_cpu_s"
 	}

@@ -1,0 +1,94 @@
+package broker
+
+import (
+	"bytes"
+	"context"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"orders/db"
+	"orders/order"
+	"orders/order/flow"
+)
+
+const keyScope = "orders" // as in the service
+
+// place places one order in a transaction of its own.
+func place(pool *pgxpool.Pool) func(context.Context, flow.Placement) (flow.Placed, error) {
+	return func(ctx context.Context, p flow.Placement) (placed flow.Placed, err error) {
+		err = db.InTx(ctx, pool, func(tx pgx.Tx) (err error) {
+			placed, err = placeInTx(ctx, tx, p)
+
+			return err
+		})
+
+		return placed, db.Error(err)
+	}
+}
+
+func placeInTx(ctx context.Context, tx pgx.Tx, p flow.Placement) (placed flow.Placed, err error) {
+	if p.Draft.HoldUntil != nil {
+		return placed, order.Errorf(order.InvalidLines, "This server does not hold orders; leave hold_seconds out.")
+	}
+
+	if p.Key != "" {
+		claimed, err := db.ClaimKeys(ctx, tx, keyScope, []db.Key{{Key: p.Key, RequestHash: p.RequestHash, OrderID: p.OrderID}})
+		if err != nil {
+			return placed, err
+		}
+
+		if len(claimed) == 0 {
+			return replay(ctx, tx, p)
+		}
+	}
+
+	skus := make([]string, len(p.Draft.Lines))
+	for i, line := range p.Draft.Lines {
+		skus[i] = line.SKU
+	}
+
+	catalogue, err := db.Catalogue(ctx, tx, skus)
+	if err != nil {
+		return placed, err
+	}
+
+	o, err := order.Price(p.Draft, catalogue)
+	if err != nil {
+		return placed, err
+	}
+
+	o.ID = p.OrderID
+
+	created, err := db.InsertOrders(ctx, tx, []order.Order{*o}, nil)
+	if err != nil {
+		return placed, err
+	}
+
+	o.CreatedAt, o.UpdatedAt = created[o.ID], created[o.ID]
+
+	for _, step := range order.Steps() {
+		o.Steps = append(o.Steps, order.ProgressOf(step.Name, nil, nil))
+	}
+
+	_, err = tx.Exec(ctx, `INSERT INTO outbox (order_id) VALUES ($1)`, o.ID)
+
+	return flow.Placed{Order: *o}, err
+}
+
+// replay finds the order of an Idempotency-Key that was used before.
+func replay(ctx context.Context, tx pgx.Tx, p flow.Placement) (placed flow.Placed, err error) {
+	found, err := db.FindKeys(ctx, tx, keyScope, []string{p.Key})
+	if err != nil {
+		return placed, err
+	}
+
+	if prior := found[p.Key]; bytes.Equal(prior.RequestHash, p.RequestHash) {
+		placed.Replayed = true
+		placed.Order, err = db.Order(ctx, tx, prior.OrderID)
+
+		return placed, err
+	}
+
+	return placed, order.Errorf(order.KeyReused, "This Idempotency-Key was sent with another request; use a new key for a new order.")
+}
