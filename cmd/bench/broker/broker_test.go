@@ -173,7 +173,7 @@ func TestPlacing(t *testing.T) {
 	again, other, held, unknown := first, first, first, first
 	again.OrderID, other.OrderID, held.OrderID, unknown.OrderID = uuid.New(), uuid.New(), uuid.New(), uuid.New()
 	other.RequestHash = []byte("b")
-	held.Key, held.Draft.HoldUntil = "held", new(time.Time)
+	held.Key, held.Draft.Hold = "held", time.Hour
 	unknown.Key, unknown.Draft = "unknown", draft("no such product")
 
 	for name, c := range map[string]struct {

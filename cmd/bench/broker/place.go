@@ -3,6 +3,7 @@ package broker
 import (
 	"bytes"
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -28,7 +29,7 @@ func place(pool *pgxpool.Pool) func(context.Context, flow.Placement) (flow.Place
 }
 
 func placeInTx(ctx context.Context, tx pgx.Tx, p flow.Placement) (placed flow.Placed, err error) {
-	if p.Draft.HoldUntil != nil {
+	if p.Draft.Hold != 0 {
 		return placed, order.Errorf(order.InvalidLines, "This server does not hold orders; leave hold_seconds out.")
 	}
 
@@ -53,7 +54,7 @@ func placeInTx(ctx context.Context, tx pgx.Tx, p flow.Placement) (placed flow.Pl
 		return placed, err
 	}
 
-	o, err := order.Price(p.Draft, catalogue)
+	o, err := order.Price(p.Draft, catalogue, time.Time{}) // the moment is for orders that are held
 	if err != nil {
 		return placed, err
 	}
