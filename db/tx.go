@@ -64,6 +64,15 @@ func LiftStatementTimeout(ctx context.Context, tx pgx.Tx) error {
 	return nil
 }
 
+// ReadOnly tells whether transactions cannot write: on a standby, or by a setting.
+func ReadOnly(ctx context.Context, q Querier) (readOnly bool, err error) {
+	if err = q.QueryRow(ctx, `SELECT current_setting('transaction_read_only')::bool`).Scan(&readOnly); err != nil {
+		return false, fmt.Errorf("read whether the server is read only: %w", err)
+	}
+
+	return readOnly, nil
+}
+
 // rollback rolls back also when ctx has ended. If it fails, pgx closes the connection,
 // which rolls back, too.
 func rollback(ctx context.Context, tx pgx.Tx) {

@@ -41,39 +41,12 @@ type violation struct {
 	Detail    string `json:"detail"`
 }
 
-// Run checks the invariants on all data, also while the system works, and records what
-// it finds: GET /audit shows it.
+// Run checks the invariants on all data, also while the system works. Its exit code tells
+// broken data from a check that was not made.
 func (c auditCmd) Run(p *program) error {
-	pool, err := openChecked(p)
+	result, err := c.audit(p)
 	if err != nil {
-		return err
-	}
-	defer pool.Close()
-
-	begun := time.Now()
-	result := auditResult{OK: true}
-	violations, orders := 0, 0
-
-	for _, invariant := range audit.Invariants() {
-		found, n, err := c.check(p, pool, invariant)
-		if err != nil {
-			return err
-		}
-
-		result.Invariants = append(result.Invariants, auditOutcome{
-			Name: invariant.Name, Sentence: invariant.Sentence,
-			Violations: each(found, func(v audit.Violation) violation { return violation(v) }),
-		})
-		result.OK = result.OK && len(found) == 0
-		violations += len(found)
-		orders = max(orders, n)
-	}
-
-	err = db.InTx(p.ctx, pool, func(tx pgx.Tx) error {
-		return audit.RecordRun(p.ctx, tx, audit.Full, time.Since(begun), orders, violations)
-	})
-	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errUnasked, err)
 	}
 
 	if err := result.write(p.stdout, c.JSON); err != nil {
@@ -87,9 +60,57 @@ func (c auditCmd) Run(p *program) error {
 	return nil
 }
 
-// check checks one invariant and records what it finds. It also returns how many orders
+// audit checks each invariant, and records what it finds: GET /audit shows it. A standby
+// is read only, so there nothing is recorded.
+func (c auditCmd) audit(p *program) (result auditResult, err error) {
+	pool, err := openChecked(p)
+	if err != nil {
+		return result, err
+	}
+	defer pool.Close()
+
+	readOnly, err := db.ReadOnly(p.ctx, pool)
+	if err != nil {
+		return result, err
+	}
+
+	if readOnly {
+		fmt.Fprintln(p.stderr, "this server is read only: the findings are printed, and not recorded for GET /audit")
+	}
+
+	begun := time.Now()
+	violations, orders := 0, 0
+	result.OK = true
+
+	for _, invariant := range audit.Invariants() {
+		found, n, err := c.check(p, pool, invariant, !readOnly)
+		if err != nil {
+			return result, err
+		}
+
+		result.Invariants = append(result.Invariants, auditOutcome{
+			Name: invariant.Name, Sentence: invariant.Sentence,
+			Violations: each(found, func(v audit.Violation) violation { return violation(v) }),
+		})
+		result.OK = result.OK && len(found) == 0
+		violations += len(found)
+		orders = max(orders, n)
+	}
+
+	if readOnly {
+		return result, nil
+	}
+
+	return result, db.InTx(p.ctx, pool, func(tx pgx.Tx) error {
+		return audit.RecordRun(p.ctx, tx, audit.Full, time.Since(begun), orders, violations)
+	})
+}
+
+// check checks one invariant, and may record what it finds. It also returns how many orders
 // it went through.
-func (c auditCmd) check(p *program, pool *pgxpool.Pool, invariant audit.Invariant) (found []audit.Violation, orders int, err error) {
+func (c auditCmd) check(
+	p *program, pool *pgxpool.Pool, invariant audit.Invariant, record bool,
+) (found []audit.Violation, orders int, err error) {
 	fmt.Fprintf(p.stderr, "%s …", invariant.Name)
 
 	defer func() {
@@ -109,7 +130,7 @@ func (c auditCmd) check(p *program, pool *pgxpool.Pool, invariant audit.Invarian
 			return err
 		}
 
-		if found, err = invariant.Check(p.ctx, tx, c.Grace, progress); err != nil {
+		if found, err = invariant.Check(p.ctx, tx, c.Grace, progress); err != nil || !record {
 			return err
 		}
 

@@ -79,7 +79,7 @@ func TestAuditCommand(t *testing.T) {
 		t.Errorf("recorded: %v, %v", open, err)
 	}
 
-	if code, _, stderr := check("--database-url", "postgres://nobody@localhost:1/nothing"); code != exitError || !strings.Contains(stderr, "orders: ") {
+	if code, _, stderr := check("--database-url", "postgres://nobody@localhost:1/nothing"); code != exitUnavailable || !strings.Contains(stderr, "orders: ") {
 		t.Errorf("without a database: exit code %d, %s", code, stderr)
 	}
 }

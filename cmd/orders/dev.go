@@ -10,7 +10,6 @@ import (
 
 	"orders/db"
 	"orders/db/local"
-	"orders/db/schema"
 )
 
 type devCmd struct{}
@@ -46,7 +45,7 @@ func (devCmd) Run(p *program) (err error) {
 		}()
 	}
 
-	if err := schema.Up(p.ctx, p.DatabaseURL); err != nil {
+	if err := p.migrator().Up(p.ctx); err != nil {
 		return err
 	}
 

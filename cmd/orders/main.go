@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,6 +14,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"orders/db"
 )
 
 // version is set by the linker, which can set only variables.
@@ -43,12 +46,17 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// Exit codes.
+// Exit codes. --help lists them.
 const (
-	exitOK    = 0
-	exitError = 1 // the command failed
-	exitUsage = 2 // the command line or a setting is wrong
+	exitOK          = 0
+	exitError       = 1 // the answer is no, or the command failed
+	exitUsage       = 2 // the command line or a setting is wrong
+	exitUnavailable = 3 // the database cannot be asked: whether the answer is no is unknown
 )
+
+const exitCodes = `Exit codes: 0 success; 1 the answer is no (an invariant is broken, the schema does not fit,
+the process is not ready) or the command failed; 2 a mistake in the command line or in a setting;
+3 the database could not be reached or asked.`
 
 // program is what a command runs with.
 type program struct {
@@ -86,12 +94,32 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	p.log, p.quiet = c.Config.loggers(stderr)
 
 	if err := command.Run(p); err != nil {
-		fmt.Fprintf(stderr, "orders: %v\n", err)
+		fmt.Fprintf(stderr, "orders: %s\n", message(err))
 
-		return exitError
+		return exitCode(err)
 	}
 
 	return exitOK
+}
+
+// errUnasked is wrapped by errors of a check that could not be made.
+var errUnasked = errors.New("the check was not made")
+
+func exitCode(err error) int {
+	if errors.Is(err, errUnasked) || db.Unavailable(err) {
+		return exitUnavailable
+	}
+
+	return exitError
+}
+
+// message is an error's text for operators.
+func message(err error) string {
+	if problem := db.ConnectProblem(err); problem != "" {
+		return problem
+	}
+
+	return err.Error()
 }
 
 // newParser makes the parser of the command line, which holds the texts of --help.
@@ -106,6 +134,8 @@ func newParser(c *cli, options ...kong.Option) *kong.Kong {
 	if err != nil {
 		panic(err) //nolint:forbidigo // a mistake in the struct below
 	}
+
+	parser.Model.Detail = exitCodes
 
 	return parser
 }

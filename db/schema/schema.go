@@ -7,93 +7,219 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/golang-migrate/migrate/v4"
-	migratepgx "github.com/golang-migrate/migrate/v4/database/pgx/v5"
 	"github.com/golang-migrate/migrate/v4/source/iofs"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
-	"github.com/riverqueue/river/rivermigrate"
 
 	"orders/db"
 	"orders/migrations"
 )
 
-// A Version is the version of the two lines of the schema: River's and, on top of it, ours.
-type Version struct {
-	River  int
-	Orders uint
-	Dirty  bool // a migration of ours failed midway and must be repaired
+// A Migrator migrates a database.
+type Migrator struct {
+	URL   string
+	Log   *slog.Logger
+	Files fs.FS // the numbered pairs; those of package migrations if nil
 }
 
-// String is the version in the form for operators.
-func (v Version) String() string {
-	text := fmt.Sprintf("river %d, orders %d", v.River, v.Orders)
-	if v.Dirty {
-		text += " (dirty)"
-	}
-
-	return text
-}
-
-// Up migrates the database to the schema of this program: River's line first,
-// then ours. It may run at any time, also in several processes at the same time.
+// Up migrates the database to the schema of this program, without a log.
 func Up(ctx context.Context, url string) error {
-	return withMigrators(ctx, url, func(river *rivermigrate.Migrator[pgx.Tx], ours *migrate.Migrate) error {
-		if _, err := river.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
-			return fmt.Errorf("migrate river up: %w", err)
+	return Migrator{URL: url, Log: slog.New(slog.DiscardHandler)}.Up(ctx)
+}
+
+// Up migrates the database to the schema of this program: River's line first, then
+// ours. It may run at any time, also in several processes at the same time. It leaves
+// a newer schema as it is.
+func (m Migrator) Up(ctx context.Context) error {
+	return m.locked(ctx, func(s *session) error {
+		if err := s.prepare(ctx); err != nil {
+			return err
 		}
 
-		if err := ours.Up(); err != nil && !errors.Is(err, migrate.ErrNoChange) {
-			return fmt.Errorf("migrate orders up: %w", err)
+		at, err := VersionOf(ctx, s.conn)
+		if err != nil {
+			return err
+		}
+
+		if at.River < s.program.River {
+			if err := riverUp(ctx, s.conn, riverpgxv5.New(s.pool)); err != nil {
+				return fmt.Errorf("migrate river up: %w", err)
+			}
+		}
+
+		if at.Orders > s.program.Orders {
+			return s.program.Fits(at) // a program that was rolled back
+		}
+
+		if err := s.ours.Up(); err != nil && !errors.Is(err, migrate.ErrNoChange) {
+			return fmt.Errorf("migrate up: %w", err)
 		}
 
 		return nil
 	})
 }
+
+// ErrNothing says that there is no migration to revert.
+var ErrNothing = errors.New("there is nothing to revert: the database has no schema of orders")
 
 // Down reverts the newest version of our line. With all, it reverts all of our
 // line and of River's, and deletes all data.
-func Down(ctx context.Context, url string, all bool) error {
-	return withMigrators(ctx, url, func(river *rivermigrate.Migrator[pgx.Tx], ours *migrate.Migrate) error {
+func (m Migrator) Down(ctx context.Context, all bool) error {
+	return m.locked(ctx, func(s *session) error {
+		if err := s.revertible(ctx, all); err != nil {
+			return err
+		}
+
+		if err := s.prepare(ctx); err != nil {
+			return err
+		}
+
 		if !all {
-			if err := ours.Steps(-1); err != nil {
-				return fmt.Errorf("migrate orders down: %w", err)
-			}
-
-			return nil
+			return wrap("migrate down", s.ours.Steps(-1))
 		}
 
-		if err := ours.Down(); err != nil && !errors.Is(err, migrate.ErrNoChange) {
-			return fmt.Errorf("migrate orders down: %w", err)
+		if err := s.ours.Down(); err != nil && !errors.Is(err, migrate.ErrNoChange) {
+			return fmt.Errorf("migrate down: %w", err)
 		}
 
-		// River takes -1 for all of its versions.
-		if _, err := river.Migrate(ctx, rivermigrate.DirectionDown, &rivermigrate.MigrateOpts{TargetVersion: -1}); err != nil {
+		if err := riverDown(ctx, riverpgxv5.New(s.pool)); err != nil {
 			return fmt.Errorf("migrate river down: %w", err)
 		}
 
-		return nil
+		_, err := s.conn.Exec(ctx, `DROP TABLE orders_migrations`)
+
+		return wrap("migrate down", err)
 	})
 }
 
-// migrationLock is the key of the advisory lock that serialises migrations:
-// golang-migrate has one of its own, River's line has none.
-const migrationLock = 0x6f7264657273 // "orders"
+// Force records a version without running a migration.
+func (m Migrator) Force(ctx context.Context, version uint) error {
+	return m.locked(ctx, func(s *session) error {
+		if !slices.ContainsFunc(s.driver.all, func(m migration) bool { return version == 0 || m.version == version }) {
+			return fmt.Errorf("this program has no migration %d", version)
+		}
 
-func withMigrators(ctx context.Context, url string, do func(*rivermigrate.Migrator[pgx.Tx], *migrate.Migrate) error) error {
-	config, err := db.Config(url)
+		return inTx(ctx, s.conn, func(tx pgx.Tx) error {
+			exists, err := hasTable(ctx, tx)
+			if err != nil {
+				return err
+			}
+
+			if !exists {
+				if err := createTable(ctx, tx); err != nil {
+					return err
+				}
+			}
+
+			return record(ctx, tx, s.driver.all, int(version))
+		})
+	})
+}
+
+// session is what a migration works with.
+type session struct {
+	conn    *pgx.Conn // holds the lock, and runs our line
+	pool    *pgxpool.Pool
+	driver  *driver
+	ours    *migrate.Migrate
+	program Program
+}
+
+// revertible returns an error if there is nothing to revert, or if this program cannot.
+func (s *session) revertible(ctx context.Context, all bool) error {
+	at, err := VersionOf(ctx, s.conn)
+
+	switch {
+	case err != nil:
+		return err
+	case at.Orders > s.program.Orders:
+		return fmt.Errorf("the schema is at %s, newer than this program's %s; revert it with the program that has its migrations",
+			at, s.program)
+	case at.Orders == 0 && (!all || at.River == 0):
+		return ErrNothing
+	}
+
+	return nil
+}
+
+// prepare checks what a migration needs, and makes the table of versions.
+func (s *session) prepare(ctx context.Context) error {
+	if err := checkEncoding(ctx, s.conn); err != nil {
+		return err
+	}
+
+	if err := checkPrivileges(ctx, s.conn); err != nil {
+		return err
+	}
+
+	return inTx(ctx, s.conn, func(tx pgx.Tx) error {
+		exists, err := hasTable(ctx, tx)
+		if err != nil || exists {
+			return err
+		}
+
+		return takeOver(ctx, tx, s.driver.all)
+	})
+}
+
+// checkPrivileges says what to grant if the role may not create tables.
+func checkPrivileges(ctx context.Context, conn *pgx.Conn) error {
+	var (
+		role, path string
+		schema     *string
+		create     bool
+	)
+
+	err := conn.QueryRow(ctx, `
+		SELECT
+			current_user,
+			current_setting('search_path'),
+			current_schema(),
+			coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)`,
+	).Scan(&role, &path, &schema, &create)
+
+	switch {
+	case err != nil:
+		return fmt.Errorf("read privileges: %w", err)
+	case schema == nil:
+		return fmt.Errorf("role %s may use no schema of its search_path (%s); "+
+			"create one, or let the schema's owner run GRANT USAGE, CREATE ON SCHEMA … TO %[1]s", role, path)
+	case !create:
+		return fmt.Errorf("role %s may not create tables in schema %s; "+
+			"let the owner of the database run GRANT CREATE ON SCHEMA %[2]s TO %[1]s",
+			pgx.Identifier{role}.Sanitize(), pgx.Identifier{*schema}.Sanitize())
+	}
+
+	return nil
+}
+
+// locked connects, waits until no other migration runs, and calls do.
+func (m Migrator) locked(ctx context.Context, do func(*session) error) error {
+	config, err := db.Config(m.URL)
 	if err != nil {
 		return err
 	}
 
-	// A migration may take longer than a request.
+	// A migration may take longer than a request. The driver bounds its waits for locks.
 	config.ConnConfig.RuntimeParams["statement_timeout"] = "0"
 	config.ConnConfig.RuntimeParams["lock_timeout"] = "0"
 	config.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = "0"
+
+	conn, err := pgx.ConnectConfig(ctx, config.ConnConfig)
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	defer db.CloseConn(ctx, conn) // which releases the lock
+
+	if err := m.lock(ctx, conn); err != nil {
+		return err
+	}
 
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
@@ -101,37 +227,47 @@ func withMigrators(ctx context.Context, url string, do func(*rivermigrate.Migrat
 	}
 	defer pool.Close()
 
-	lock, err := pool.Acquire(ctx)
-	if err != nil {
-		return fmt.Errorf("connect: %w", err)
+	source := m.Files
+	if source == nil {
+		source = migrations.Files
 	}
-	defer lock.Release() // closing the pool ends the session, which releases the advisory lock
 
-	if err := lockMigrations(ctx, lock.Conn()); err != nil {
+	all, err := readMigrations(source)
+	if err != nil {
+		return err
+	}
+
+	program, err := programOf(all)
+	if err != nil {
 		return err
 	}
 
-	river, err := rivermigrate.New(riverpgxv5.New(pool), nil)
+	files, err := iofs.New(source, ".")
 	if err != nil {
-		return fmt.Errorf("make river's migrator: %w", err)
+		return fmt.Errorf("read migrations: %w", err)
 	}
 
-	ours, err := migrator(pool)
+	d := &driver{ctx: ctx, conn: conn, all: all}
+
+	ours, err := migrate.NewWithInstance("embedded", files, "orders", d)
 	if err != nil {
-		return err
+		return fmt.Errorf("make migrator: %w", err)
 	}
 	defer ours.Close()
 
-	return do(river, ours)
+	return do(&session{conn: conn, pool: pool, driver: d, ours: ours, program: program})
 }
 
-// lockMigrations waits until no other migration runs. It asks again and again: a
+// migrationLock is the key of the advisory lock that serialises migrations.
+const migrationLock = 0x6f7264657273 // "orders"
+
+// lock waits until no other migration runs. It asks again and again: a
 // session that waits inside pg_advisory_lock holds a snapshot, for which another
 // one's CREATE INDEX CONCURRENTLY waits in turn, and Postgres ends one of the two.
-func lockMigrations(ctx context.Context, conn *pgx.Conn) error {
+func (m Migrator) lock(ctx context.Context, conn *pgx.Conn) error {
 	const pause = 100 * time.Millisecond
 
-	for {
+	for attempt := 0; ; attempt++ {
 		var locked bool
 
 		if err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", int64(migrationLock)).Scan(&locked); err != nil {
@@ -142,129 +278,14 @@ func lockMigrations(ctx context.Context, conn *pgx.Conn) error {
 			return nil
 		}
 
+		if attempt == 0 {
+			m.Log.InfoContext(ctx, "another migration is running; waiting for its end")
+		}
+
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("lock migrations: %w", context.Cause(ctx))
 		case <-time.After(pause):
 		}
 	}
-}
-
-func migrator(pool *pgxpool.Pool) (*migrate.Migrate, error) {
-	files, err := iofs.New(migrations.Files, ".")
-	if err != nil {
-		return nil, fmt.Errorf("read migrations: %w", err)
-	}
-
-	driver, err := migratepgx.WithInstance(stdlib.OpenDBFromPool(pool), &migratepgx.Config{})
-	if err != nil {
-		return nil, fmt.Errorf("connect migrator: %w", err)
-	}
-
-	m, err := migrate.NewWithInstance("embedded", files, "pgx5", driver)
-	if err != nil {
-		return nil, fmt.Errorf("make migrator: %w", err)
-	}
-
-	return m, nil
-}
-
-// VersionOf reads the version of the schema; zero for an empty database.
-func VersionOf(ctx context.Context, pool *pgxpool.Pool) (Version, error) {
-	var v Version
-
-	river, err := rivermigrate.New(riverpgxv5.New(pool), nil)
-	if err != nil {
-		return v, fmt.Errorf("make river's migrator: %w", err)
-	}
-
-	existing, err := river.ExistingVersions(ctx)
-	if err != nil {
-		return v, fmt.Errorf("read river's version: %w", err)
-	}
-
-	if n := len(existing); n > 0 {
-		v.River = existing[n-1].Version
-	}
-
-	var has bool
-	if err := pool.QueryRow(ctx, "SELECT to_regclass('schema_migrations') IS NOT NULL").Scan(&has); err != nil || !has {
-		return v, wrap("read schema version", err)
-	}
-
-	var ours int64
-
-	err = pool.QueryRow(ctx, "SELECT version, dirty FROM schema_migrations").Scan(&ours, &v.Dirty)
-	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-		return v, fmt.Errorf("read schema version: %w", err)
-	}
-
-	v.Orders = uint(max(ours, 0))
-
-	return v, nil
-}
-
-// ErrMismatch says that the schema is not the one this program was made for; its
-// text says which command repairs it.
-var ErrMismatch = errors.New("the database schema does not fit this program")
-
-// Check returns an [ErrMismatch] unless the schema is the one of this program.
-func Check(ctx context.Context, pool *pgxpool.Pool) error {
-	got, err := VersionOf(ctx, pool)
-	if err != nil {
-		return err
-	}
-
-	want, err := ProgramVersion(pool)
-	if err != nil {
-		return err
-	}
-
-	switch {
-	case got == want:
-		return nil
-	case got.Dirty:
-		return fmt.Errorf("%w: migration %d failed midway; repair what it left, run "+
-			"UPDATE schema_migrations SET version = %d, dirty = false, and then `orders migrate up`", ErrMismatch, got.Orders, got.Orders-1)
-	case got.Orders > want.Orders || got.River > want.River:
-		return fmt.Errorf("%w: it is at %s, newer than the program's %s; run a newer program", ErrMismatch, got, want)
-	default:
-		return fmt.Errorf("%w: it is at %s, the program needs %s; run `orders migrate up`", ErrMismatch, got, want)
-	}
-}
-
-// ProgramVersion is the schema this program was made for.
-func ProgramVersion(pool *pgxpool.Pool) (Version, error) {
-	river, err := rivermigrate.New(riverpgxv5.New(pool), nil)
-	if err != nil {
-		return Version{}, fmt.Errorf("make river's migrator: %w", err)
-	}
-
-	all := river.AllVersions()
-	want := Version{River: all[len(all)-1].Version}
-
-	files, err := iofs.New(migrations.Files, ".")
-	if err != nil {
-		return Version{}, fmt.Errorf("read migrations: %w", err)
-	}
-
-	for version, err := files.First(); ; version, err = files.Next(version) {
-		if errors.Is(err, fs.ErrNotExist) {
-			return want, nil
-		}
-
-		if err != nil {
-			return Version{}, fmt.Errorf("read migrations: %w", err)
-		}
-
-		want.Orders = version
-	}
-}
-
-func wrap(doing string, err error) error {
-	if err == nil {
-		return nil
-	}
-
-	return fmt.Errorf("%s: %w", doing, err)
 }

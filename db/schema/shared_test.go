@@ -40,8 +40,8 @@ func TestTheWayDownSplitsSharedJobs(t *testing.T) {
 		}
 	}
 
-	for dbtest.Count(t, pool, `SELECT version FROM schema_migrations`) > beforeSharedJobs {
-		if err := schema.Down(context.WithoutCancel(t.Context()), url, false); err != nil {
+	for dbtest.Count(t, pool, `SELECT max(version) FROM orders_migrations`) > beforeSharedJobs {
+		if err := down(context.WithoutCancel(t.Context()), url, false); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -64,13 +64,13 @@ func TestMigrationsOfNamesTakeTheDataAlong(t *testing.T) {
 		}
 	}
 
-	down := func() {
+	below := func() {
 		t.Helper()
 
 		for {
 			version, err := schema.VersionOf(t.Context(), pool)
 			if err == nil && version.Orders > beforeSteps {
-				err = schema.Down(t.Context(), url, false)
+				err = down(t.Context(), url, false)
 			}
 
 			if err != nil {
@@ -85,9 +85,9 @@ func TestMigrationsOfNamesTakeTheDataAlong(t *testing.T) {
 
 	up()
 
-	schema := dump(t, url)
+	above := dump(t, url)
 
-	down()
+	below()
 
 	schemaBefore := dump(t, url)
 
@@ -130,11 +130,11 @@ func TestMigrationsOfNamesTakeTheDataAlong(t *testing.T) {
 		up()
 		compare(t, pool, renamed)
 
-		if got := dump(t, url); got != schema {
-			t.Errorf("above\n%s\nwant\n%s", got, schema)
+		if got := dump(t, url); got != above {
+			t.Errorf("above\n%s\nwant\n%s", got, above)
 		}
 
-		down()
+		below()
 	}
 }
 

@@ -1,0 +1,141 @@
+package schema
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// A Reversal is what the way down would do.
+type Reversal struct {
+	Migrations []string // the newest first
+	Losses     []string // the data that they drop, with its size
+	Programs   []string // that run on the database
+}
+
+// PlanDown tells what [Migrator.Down] would do, without doing it.
+func (m Migrator) PlanDown(ctx context.Context, all bool) (r Reversal, err error) {
+	err = m.locked(ctx, func(s *session) error {
+		if err := s.revertible(ctx, all); err != nil {
+			return err
+		}
+
+		at, err := VersionOf(ctx, s.conn)
+		if err != nil {
+			return err
+		}
+
+		var files strings.Builder
+
+		for _, m := range slices.Backward(s.driver.all) {
+			if m.version <= at.Orders && (all || len(r.Migrations) == 0) {
+				r.Migrations = append(r.Migrations, m.name)
+				files.WriteString(m.down)
+			}
+		}
+
+		if all {
+			files.WriteString("\nDROP TABLE river_job;")
+		}
+
+		if r.Losses, err = lossesOf(ctx, s.conn, files.String()); err != nil {
+			return err
+		}
+
+		r.Programs, err = programs(ctx, s.conn)
+
+		return err
+	})
+
+	return r, err
+}
+
+var (
+	dropTable   = regexp.MustCompile(`(?m)^DROP TABLE (?:IF EXISTS )?(\w+)`)
+	deleteFrom  = regexp.MustCompile(`(?m)^(?:DELETE FROM|TRUNCATE(?: TABLE)?) (\w+)`)
+	alterTable  = regexp.MustCompile(`(?m)^ALTER TABLE (\w+)([^;]*);`)
+	dropColumns = regexp.MustCompile(`DROP COLUMN (?:IF EXISTS )?(\w+)`)
+)
+
+// lossesOf reads in SQL which data it drops, and counts it.
+func lossesOf(ctx context.Context, conn *pgx.Conn, sql string) (losses []string, err error) {
+	count := func(what, of, table string) error {
+		var exists bool
+		if err := conn.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, table).Scan(&exists); err != nil || !exists {
+			return wrap("look for table "+table, err)
+		}
+
+		var n int
+		if err := conn.QueryRow(ctx, `SELECT count(`+of+`) FROM `+table).Scan(&n); err != nil {
+			return fmt.Errorf("count the rows of %s: %w", table, err)
+		}
+
+		losses = append(losses, fmt.Sprintf("%s (%d rows)", what, n))
+
+		return nil
+	}
+
+	for _, table := range dropTable.FindAllStringSubmatch(sql, -1) {
+		if err := count("table "+table[1], "*", table[1]); err != nil {
+			return nil, err
+		}
+	}
+
+	for _, table := range alterTable.FindAllStringSubmatch(sql, -1) {
+		for _, column := range dropColumns.FindAllStringSubmatch(table[2], -1) {
+			if err := count("column "+column[1]+" of table "+table[1], column[1], table[1]); err != nil {
+				return nil, err
+			}
+		}
+	}
+
+	for _, table := range deleteFrom.FindAllStringSubmatch(sql, -1) {
+		losses = append(losses, "rows of table "+table[1])
+	}
+
+	return losses, nil
+}
+
+// programs lists the programs that run on the database, by their sessions and by the
+// heartbeats of workers: behind a pooler, sessions have other names.
+func programs(ctx context.Context, conn *pgx.Conn) ([]string, error) {
+	rows, err := conn.Query(ctx, `
+		SELECT DISTINCT application_name
+		FROM pg_stat_activity
+		WHERE datname = current_database()
+			AND application_name LIKE 'orders %'
+			AND application_name <> current_setting('application_name')
+		ORDER BY application_name`)
+	if err != nil {
+		return nil, fmt.Errorf("look for programs: %w", err)
+	}
+
+	running, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("look for programs: %w", err)
+	}
+
+	var hasWorkers bool
+	if err := conn.QueryRow(ctx, `SELECT to_regclass('workers') IS NOT NULL`).Scan(&hasWorkers); err != nil || !hasWorkers {
+		return running, wrap("look for workers", err)
+	}
+
+	rows, err = conn.Query(ctx, `
+		SELECT 'worker ' || id
+		FROM workers
+		WHERE ended_at IS NULL
+			AND seen_at > now() - interval '10 seconds' -- as for a rescue
+			AND sessions <> ALL($1)
+		ORDER BY id`, running)
+	if err != nil {
+		return nil, fmt.Errorf("look for workers: %w", err)
+	}
+
+	workers, err := pgx.CollectRows(rows, pgx.RowTo[string])
+
+	return append(running, workers...), wrap("look for workers", err)
+}
