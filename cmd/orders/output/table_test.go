@@ -1,4 +1,4 @@
-package main
+package output_test
 
 import (
 	"encoding/csv"
@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"orders/cmd/orders/output"
 	"orders/db/report"
 )
 
@@ -26,7 +27,7 @@ func sample() report.Table {
 	}
 }
 
-func TestWriteTable(t *testing.T) {
+func TestTable(t *testing.T) {
 	t.Parallel()
 
 	for format, want := range map[string]string{
@@ -62,7 +63,7 @@ prune,,,,,2026-03-01T12:30:00Z
 }
 
 // Other programs must be able to read csv and json.
-func TestWriteTableIsReadBack(t *testing.T) {
+func TestTableIsReadBack(t *testing.T) {
 	t.Parallel()
 
 	records, err := csv.NewReader(strings.NewReader(write(t, sample(), "csv"))).ReadAll()
@@ -81,7 +82,7 @@ func TestWriteTableIsReadBack(t *testing.T) {
 	}
 }
 
-func TestWriteTableWithoutRows(t *testing.T) {
+func TestTableWithoutRows(t *testing.T) {
 	t.Parallel()
 
 	for format, want := range map[string]string{
@@ -95,15 +96,15 @@ func TestWriteTableWithoutRows(t *testing.T) {
 	}
 }
 
-func TestWriteTableFails(t *testing.T) {
+func TestTableFails(t *testing.T) {
 	t.Parallel()
 
-	if err := writeTable(&strings.Builder{}, sample(), "xml"); err == nil || !strings.Contains(err.Error(), "table, csv or json") {
+	if err := output.Table(&strings.Builder{}, sample(), "xml"); err == nil || !strings.Contains(err.Error(), "table, csv or json") {
 		t.Errorf("unknown format: got %v", err)
 	}
 
 	for _, format := range []string{"table", "csv", "json"} {
-		if err := writeTable(closed{}, sample(), format); !errors.Is(err, errClosed) {
+		if err := output.Table(closed{}, sample(), format); !errors.Is(err, errClosed) {
 			t.Errorf("%s to a closed pipe: got %v", format, err)
 		}
 	}
@@ -120,7 +121,7 @@ func write(t *testing.T, table report.Table, format string) string {
 	t.Helper()
 
 	var out strings.Builder
-	if err := writeTable(&out, table, format); err != nil {
+	if err := output.Table(&out, table, format); err != nil {
 		t.Fatalf("write %s: %v", format, err)
 	}
 

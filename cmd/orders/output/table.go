@@ -1,0 +1,192 @@
+// Package output prints tables for people and for other programs.
+package output
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"orders/db/report"
+)
+
+// Table prints a report's result as a table for people, as csv or as json.
+func Table(w io.Writer, t report.Table, format string) error {
+	switch format {
+	case "table":
+		return writeText(w, t)
+	case "csv":
+		return writeCSV(w, t)
+	case "json":
+		return writeJSON(w, t)
+	default:
+		return fmt.Errorf("unknown format %q: write table, csv or json", format)
+	}
+}
+
+// writeText aligns the columns. Numbers are aligned to the right, to be compared.
+func writeText(w io.Writer, t report.Table) error {
+	if len(t.Rows) == 0 {
+		_, err := fmt.Fprintln(w, "(no rows)")
+
+		return err
+	}
+
+	lines := [][]string{t.Columns} // as text, the heading first
+
+	for _, row := range t.Rows {
+		line := make([]string, len(row))
+		for i, value := range row {
+			line[i] = printable(value)
+		}
+
+		lines = append(lines, line)
+	}
+
+	tabs := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	widths := numberWidths(t, lines)
+
+	for _, line := range lines {
+		for i, cell := range line {
+			if i > 0 {
+				fmt.Fprint(tabs, "\t")
+			}
+
+			fmt.Fprintf(tabs, "%*s", widths[i], cell)
+		}
+
+		fmt.Fprintln(tabs)
+	}
+
+	return tabs.Flush()
+}
+
+// numberWidths are the widths of the columns that hold numbers, 0 for the others.
+func numberWidths(t report.Table, lines [][]string) []int {
+	widths := make([]int, len(t.Columns))
+
+	for n, row := range t.Rows {
+		for i, value := range row {
+			switch value.(type) {
+			case int64, float64:
+				widths[i] = max(widths[i], utf8.RuneCountInString(lines[n+1][i]), len(t.Columns[i]))
+			}
+		}
+	}
+
+	return widths
+}
+
+// printable writes a value in one line. Error texts come from anywhere: a newline
+// would break the table, and an escape sequence would reach the terminal.
+func printable(value any) string {
+	if value == nil {
+		return "-"
+	}
+
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+
+		return ' '
+	}, plain(value))
+}
+
+func writeCSV(w io.Writer, t report.Table) error {
+	out := csv.NewWriter(w)
+	_ = out.Write(t.Columns) // out keeps the error
+
+	for _, row := range t.Rows {
+		record := make([]string, len(row))
+		for i, value := range row {
+			record[i] = plain(value)
+		}
+
+		_ = out.Write(record)
+	}
+
+	out.Flush()
+
+	return out.Error()
+}
+
+// plain writes a value as text; null is empty.
+func plain(value any) string {
+	switch v := value.(type) {
+	case nil:
+		return ""
+	case time.Time:
+		return v.UTC().Format(time.RFC3339)
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64) // no 1e+06
+	default:
+		return fmt.Sprint(v)
+	}
+}
+
+// writeJSON writes an array of objects, one a line. It writes the objects itself,
+// because a map would lose the order of the columns.
+func writeJSON(w io.Writer, t report.Table) error {
+	var out bytes.Buffer
+
+	out.WriteString("[")
+
+	for n, row := range t.Rows {
+		if n > 0 {
+			out.WriteString(",")
+		}
+
+		out.WriteString("\n{")
+
+		for i, value := range row {
+			if i > 0 {
+				out.WriteString(",")
+			}
+
+			field, err := jsonField(t.Columns[i], value)
+			if err != nil {
+				return err
+			}
+
+			out.Write(field)
+		}
+
+		out.WriteString("}")
+	}
+
+	if len(t.Rows) > 0 {
+		out.WriteString("\n")
+	}
+
+	out.WriteString("]\n")
+
+	_, err := w.Write(out.Bytes())
+
+	return err
+}
+
+func jsonField(name string, value any) ([]byte, error) {
+	if at, ok := value.(time.Time); ok {
+		value = plain(at)
+	}
+
+	key, err := json.Marshal(name)
+	if err != nil {
+		return nil, fmt.Errorf("encode column name: %w", err)
+	}
+
+	text, err := json.Marshal(value)
+	if err != nil {
+		return nil, fmt.Errorf("encode %s: %w", name, err)
+	}
+
+	return append(append(key, ':'), text...), nil
+}
