@@ -36,6 +36,8 @@ type heartbeat struct {
 	time *clock.Clock // measured with each heartbeat
 	self liveness.Worker
 
+	hands *hands
+
 	lock    *liveness.Lock // belongs to the goroutine while that runs
 	cancel  context.CancelFunc
 	stopped chan struct{} // closed when the goroutine has ended
@@ -45,7 +47,7 @@ type heartbeat struct {
 func newHeartbeat(o Options, time *clock.Clock) *heartbeat {
 	host, _ := os.Hostname() // for operators to read; it may be empty
 
-	return &heartbeat{pool: o.Pool, log: o.Log, time: time, self: liveness.Worker{
+	return &heartbeat{pool: o.Pool, log: o.Log, time: time, hands: newHands(), self: liveness.Worker{
 		ID:      db.NewName(),
 		Host:    host,
 		PID:     os.Getpid(),
@@ -153,6 +155,10 @@ func (h *heartbeat) hold(ctx context.Context) error {
 
 		if err := h.send(ctx); err != nil {
 			return err
+		}
+
+		if err := h.giveBack(ctx); err != nil {
+			h.log.ErrorContext(ctx, "cannot give back jobs that are not run", "error", err)
 		}
 
 		if err := h.rescue(ctx); err != nil {

@@ -95,7 +95,7 @@ func New(o Options) (*Workers, error) {
 
 	completing := driver{riverpgxv5.New(o.Pool), o.Pool, o.Jobs.KeepCompleted, done}
 
-	w.client, err = river.NewClient(clocked{Driver: completing, clock: w.clock}, &river.Config{
+	w.client, err = river.NewClient(attentive{Driver: completing, clock: w.clock, hands: w.heartbeat.hands}, &river.Config{
 		CompletedJobRetentionPeriod: max(cleanAfter, 2*o.Jobs.KeepCompleted),
 		FetchCooldown:               fetchCooldown,
 		FetchOnlyKnownKinds:         true, // a newer program's jobs wait for that program's workers
@@ -105,7 +105,7 @@ func New(o Options) (*Workers, error) {
 		Logger:                      o.Log,
 		MaxAttempts:                 o.Jobs.Attempts,
 		Middleware: []rivertype.Middleware{
-			&jobs.DatabaseTime{}, &failures{}, &quarantine{pool: o.Pool, alone: make(chan struct{}, 1)},
+			&jobs.DatabaseTime{}, w.heartbeat.hands, &failures{}, &quarantine{pool: o.Pool, alone: make(chan struct{}, 1)},
 		},
 		PeriodicJobs:         jobs.Periodic(o.Jobs),
 		Queues:               queues,

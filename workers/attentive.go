@@ -11,33 +11,58 @@ import (
 	"orders/db/clock"
 )
 
-// clocked is a River driver for the services of the leader that ask this machine for the
+// attentive is a River driver that notices when a statement fails after which a job may be
+// running without a handler: see [hands].
+//
+// It also corrects the clock for the services of the leader that ask this machine for the
 // time, past the clock that River's client was given: the rescuer and the two cleaners. A
 // leader whose clock is two minutes ahead would rescue every job that runs.
 //
 // River does not promise to keep the methods of drivers. If the signature of one changes,
 // the driver does not compile.
-type clocked struct {
+type attentive struct {
 	riverdriver.Driver[pgx.Tx]
 
 	clock *clock.Clock
+	hands *hands
 }
 
 // GetExecutor makes the executor that River's services use to reach Postgres.
-func (d clocked) GetExecutor() riverdriver.Executor {
-	return clockedExecutor{Executor: d.Driver.GetExecutor(), clock: d.clock}
+func (d attentive) GetExecutor() riverdriver.Executor {
+	return attentiveExecutor{Executor: d.Driver.GetExecutor(), clock: d.clock, hands: d.hands}
 }
 
-type clockedExecutor struct {
+type attentiveExecutor struct {
 	riverdriver.Executor
 
 	clock *clock.Clock
+	hands *hands
+}
+
+// JobGetAvailable fetches jobs.
+func (e attentiveExecutor) JobGetAvailable(
+	ctx context.Context, params *riverdriver.JobGetAvailableParams,
+) (*riverdriver.JobGetAvailableResult, error) {
+	fetched, err := e.Executor.JobGetAvailable(ctx, params)
+	e.hands.failed(err)
+
+	return fetched, err //nolint:wrapcheck // River's own
+}
+
+// JobSetStateIfRunningMany ends attempts.
+func (e attentiveExecutor) JobSetStateIfRunningMany(
+	ctx context.Context, params *riverdriver.JobSetStateIfRunningManyParams,
+) ([]*rivertype.JobRow, error) {
+	ended, err := e.Executor.JobSetStateIfRunningMany(ctx, params)
+	e.hands.failed(err)
+
+	return ended, err //nolint:wrapcheck // River's own
 }
 
 // JobGetStuck finds jobs that have run too long by the database's clock. The rescuer
 // compares the times of their attempts with this machine's clock, so they are returned in
 // that.
-func (e clockedExecutor) JobGetStuck(ctx context.Context, params *riverdriver.JobGetStuckParams) ([]*rivertype.JobRow, error) {
+func (e attentiveExecutor) JobGetStuck(ctx context.Context, params *riverdriver.JobGetStuckParams) ([]*rivertype.JobRow, error) {
 	skew, p := e.clock.Skew(), *params
 	p.StuckHorizon = p.StuckHorizon.Add(-skew)
 
@@ -52,7 +77,7 @@ func (e clockedExecutor) JobGetStuck(ctx context.Context, params *riverdriver.Jo
 
 // JobRescueMany ends the attempts of stuck jobs. When they are due again is computed by
 // NextRetry, in the database's time.
-func (e clockedExecutor) JobRescueMany(ctx context.Context, params *riverdriver.JobRescueManyParams) (*struct{}, error) {
+func (e attentiveExecutor) JobRescueMany(ctx context.Context, params *riverdriver.JobRescueManyParams) (*struct{}, error) {
 	skew, p := e.clock.Skew(), *params
 	p.StuckHorizon = p.StuckHorizon.Add(-skew)
 	p.FinalizedAt = make([]*time.Time, len(params.FinalizedAt))
@@ -66,7 +91,7 @@ func (e clockedExecutor) JobRescueMany(ctx context.Context, params *riverdriver.
 }
 
 // JobDeleteBefore deletes jobs that ended long ago.
-func (e clockedExecutor) JobDeleteBefore(ctx context.Context, params *riverdriver.JobDeleteBeforeParams) (int, error) {
+func (e attentiveExecutor) JobDeleteBefore(ctx context.Context, params *riverdriver.JobDeleteBeforeParams) (int, error) {
 	skew, p := e.clock.Skew(), *params
 	p.CancelledFinalizedAtHorizon = p.CancelledFinalizedAtHorizon.Add(-skew)
 	p.CompletedFinalizedAtHorizon = p.CompletedFinalizedAtHorizon.Add(-skew)
@@ -76,7 +101,7 @@ func (e clockedExecutor) JobDeleteBefore(ctx context.Context, params *riverdrive
 }
 
 // QueueDeleteExpired deletes the rows of queues that no worker has worked for a day.
-func (e clockedExecutor) QueueDeleteExpired(ctx context.Context, params *riverdriver.QueueDeleteExpiredParams) ([]string, error) {
+func (e attentiveExecutor) QueueDeleteExpired(ctx context.Context, params *riverdriver.QueueDeleteExpiredParams) ([]string, error) {
 	p := *params
 	p.UpdatedAtHorizon = p.UpdatedAtHorizon.Add(-e.clock.Skew())
 
