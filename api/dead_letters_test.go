@@ -183,7 +183,7 @@ func TestDeadLettersAreRedrivenByFilter(t *testing.T) {
 		t.Errorf("first %+v", first)
 	}
 
-	again := ask(`{"reason":"transient","limit":3,"operation_id":"` + first.OperationID.String() + `"}`)
+	again := ask(`{"reason":"transient","limit":3,"rate":2,"note":"mended","operation_id":"` + first.OperationID.String() + `"}`)
 	if fmt.Sprint(again.Outcomes) != fmt.Sprint(first.Outcomes) || again.Letters[2].JobID != first.Letters[2].JobID || b.count(t, "redrives") != 3 {
 		t.Errorf("again %+v", again)
 	}
@@ -191,6 +191,9 @@ func TestDeadLettersAreRedrivenByFilter(t *testing.T) {
 	if none := ask(`{"order_id":"` + uuid.NewString() + `"}`); len(none.Letters) != 0 || none.Letters == nil || len(none.Outcomes) != 0 {
 		t.Errorf("none %+v", none)
 	}
+
+	other := `{"reason":"transient","limit":4,"operation_id":"` + first.OperationID.String() + `"}`
+	wantProblem(t, b.ask(t, "POST", "/dead-letters/redrive", other), 422, order.OperationReused)
 
 	var p problem.Problem
 	if p = wantProblem(t, b.ask(t, "POST", "/dead-letters/redrive", `{"dry_run":true}`), 422, order.Invalid); p.Detail == "" {
@@ -203,4 +206,44 @@ func TestDeadLettersAreRedrivenByFilter(t *testing.T) {
 	if n := b.count(t, "dead_letters WHERE resolved_at IS NULL"); n != 2 {
 		t.Errorf("%d letters are open", n)
 	}
+}
+
+func TestDeadLettersAreResolvedByFilterAndReopened(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	jobIDs := b.deadLetters(t, 3)
+
+	ask := func(body string) bulkRedriven {
+		t.Helper()
+
+		return as[bulkRedriven](t, b.ask(t, "POST", "/dead-letters/resolve", body), 200)
+	}
+
+	if dry := ask(`{"kind":"points","note":"a gift","dry_run":true}`); !dry.DryRun || dry.Outcomes["eligible"] != 3 || len(dry.Letters) != 3 {
+		t.Errorf("dry run: %+v", dry)
+	}
+
+	first := ask(`{"kind":"points","note":"a gift","limit":2}`)
+	again := ask(`{"kind":"points","note":"a gift","limit":2,"operation_id":"` + first.OperationID.String() + `"}`)
+
+	if first.Outcomes["dismissed"] != 2 || fmt.Sprint(again) != fmt.Sprint(first) {
+		t.Errorf("first %+v, again %+v", first, again)
+	}
+
+	if n := b.count(t, "dead_letters WHERE resolution = 'dismissed' AND note = 'a gift' AND resolved_by = 'api'"); n != 2 {
+		t.Errorf("%d letters are dismissed", n)
+	}
+
+	path := fmt.Sprintf("/dead-letters/%d/reopen", jobIDs[0])
+	if l := as[operator.DeadLetterDetail](t, b.ask(t, "POST", path, `{"reason":"by mistake"}`), 200); l.Resolution != "" || l.AttentionAt == nil {
+		t.Errorf("reopened: %+v", l)
+	}
+
+	wantProblem(t, b.ask(t, "POST", "/dead-letters/resolve", `{"kind":"points","note":" "}`), 422, order.Invalid)
+	wantProblem(t, b.ask(t, "POST", "/dead-letters/resolve", `{"kind":"points"}`), 422, order.Invalid)
+	wantProblem(t, b.ask(t, "POST", "/dead-letters/resolve", `{"note":"a gift"}`), 422, order.Invalid)
+	wantProblem(t, b.ask(t, "POST", "/dead-letters/resolve", `{"kind":"point","note":"a gift"}`), 422, order.Invalid)
+	wantProblem(t, b.ask(t, "POST", path, `{"reason":" "}`), 422, order.Invalid)
+	wantProblem(t, b.ask(t, "GET", "/dead-letters?kind=point", ""), 422, order.Invalid)
+	wantProblem(t, b.ask(t, "GET", "/dead-letters/groups?kind=point", ""), 422, order.Invalid)
 }

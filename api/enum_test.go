@@ -27,6 +27,7 @@ func TestEnumsAreTheListsOfGo(t *testing.T) {
 		"DeadLetterResolution": strs(deadletter.Resolutions()),
 		"DeadLetterState":      {"open", "resolved", "all"},
 		"RedriveOutcome":       strs(repair.Outcomes()),
+		"ResolveOutcome":       strs(repair.ResolveOutcomes()),
 		"WhyCode":              strs(explain.Codes()),
 		"TimelineType":         strs(timeline.Types()),
 		"AuditMode":            {audit.Incremental, audit.Full},

@@ -25,6 +25,7 @@ const (
 	StateConflict   Code = "state-conflict"
 	PaymentReused   Code = "payment-reference-reused"
 	LetterResolved  Code = "dead-letter-resolved"
+	OperationReused Code = "operation-id-reused"
 	NotFound        Code = "not-found"
 	Overloaded      Code = "overloaded"
 	Unavailable     Code = "unavailable"

@@ -38,6 +38,7 @@ const (
 	jobTimeout        = 10 * time.Second       // of a kind that has no timeout of its own
 	rescueAfter       = 20 * time.Second       // for jobs that heartbeats miss; early, as ledgers make a second attempt harmless
 	softStop          = 10 * time.Second       // for running jobs to finish before their contexts end
+	deadKept          = 30 * 24 * time.Hour    // discarded and cancelled jobs: those of open letters, as a resolved letter's job is deleted
 	cleanAfter        = time.Hour              // for River's own cleaner: completed jobs that prune has not deleted
 )
 
@@ -96,6 +97,8 @@ func New(o Options) (*Workers, error) {
 	completing := driver{riverpgxv5.New(o.Pool), o.Pool, o.Jobs.KeepCompleted, done}
 
 	w.client, err = river.NewClient(attentive{Driver: completing, clock: w.clock, hands: w.heartbeat.hands}, &river.Config{
+		CancelledJobRetentionPeriod: deadKept,
+		DiscardedJobRetentionPeriod: deadKept,
 		CompletedJobRetentionPeriod: max(cleanAfter, 2*o.Jobs.KeepCompleted),
 		FetchCooldown:               fetchCooldown,
 		FetchOnlyKnownKinds:         true, // a newer program's jobs wait for that program's workers

@@ -51,6 +51,8 @@ var enums = []enum{
 		"order_is_final: nothing may be done for the order any more, and the letter is resolved. "+
 		"live_job_exists: a live job does the work, and the letter stays open. already_resolved: the letter was resolved before. "+
 		"not_redrivable: the kind is not known, or there is no such order. not_found: there is no such letter.", repair.Outcomes()...),
+	enumOf("ResolveOutcome", "dismissed: nothing is to be done. eligible: the letter would be dismissed without dry_run. "+
+		"already_resolved: the letter was resolved before. not_found: there is no such letter.", repair.ResolveOutcomes()...),
 	enumOf("WhyCode", "Why an order has not settled, or that it has. Codes that need an operator come first.", explain.Codes()...),
 	enumOf("TimelineType", "What a timeline's entry is about", timeline.Types()...),
 	enumOf[AuditMode]("AuditMode", "incremental: the data since the last audit. full: all data.", audit.Incremental, audit.Full),

@@ -11,6 +11,7 @@ import (
 	"orders/api/operation"
 	"orders/db/deadletter"
 	"orders/order"
+	"orders/order/repair"
 )
 
 // maxGroups bounds the list of groups. More causes than that at once are one cause.
@@ -92,6 +93,10 @@ var letterList = operation.List[deadletter.Letter, deadletter.Position]{
 }
 
 func (s *service) listDeadLetters(ctx context.Context, in *listLettersInput) (letterPage, error) {
+	if err := repair.CheckKind(ctx, s.pool, string(in.Kind)); err != nil {
+		return letterPage{}, err
+	}
+
 	filter := deadletter.Filter{Kind: string(in.Kind), Reason: in.Reason, Signature: string(in.Signature), OrderID: in.OrderID}
 
 	letters, next, err := letterList.Page(in.Page, func(after *deadletter.Position, limit int) ([]deadletter.Letter, error) {
@@ -106,6 +111,10 @@ type letterGroups struct {
 }
 
 func (s *service) listLetterGroups(ctx context.Context, in *struct{ LetterQuery }) (letterGroups, error) {
+	if err := repair.CheckKind(ctx, s.pool, string(in.Kind)); err != nil {
+		return letterGroups{}, err
+	}
+
 	groups, err := deadletter.Groups(ctx, s.pool, deadletter.Filter{Kind: string(in.Kind), Reason: in.Reason}, maxGroups)
 
 	return letterGroups{Groups: operation.Each(groups, DeadLetterGroupOf)}, err

@@ -25,6 +25,7 @@ func Register(api huma.API, pool *pgxpool.Pool, queue *flow.Queue) {
 	s.registerDeadLetters()
 	s.registerRedrives()
 	s.registerBulkRedrive()
+	s.registerBulkResolve()
 	s.registerWorkers()
 	s.registerAudit()
 }

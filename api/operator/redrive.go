@@ -31,12 +31,13 @@ func (s *service) registerRedrives() {
 		Tags:         []string{"dead letters"},
 		Summary:      "Do a dead letter's work again",
 		Description: "Makes a new job with all its attempts, and resolves the letter. If the work must not be done again, `outcome` " +
-			"says why. If the same `operation_id` is sent again, nothing changes and the response is the same.",
+			"says why. If the same `operation_id` is sent again, nothing changes and the response is the same. With another " +
+			"request, it is refused.",
 	}, operation.Contract{
 		Request:  redriveRequest{Note: "the table is back"},
 		Response: redriveResponse{OperationID: exampleOperation(), RedriveResult: done},
 		Returns:  "The outcome",
-		Refusals: []order.Code{order.NotFound},
+		Refusals: []order.Code{order.NotFound, order.OperationReused},
 	}, s.redriveLetter)
 
 	resolved := letter
@@ -51,13 +52,29 @@ func (s *service) registerRedrives() {
 		Tags:         []string{"dead letters"},
 		Summary:      "Resolve a dead letter",
 		Description: "Dismisses the letter: nothing is to be done, and the reason is kept. If the same reason is sent again, " +
-			"nothing changes.",
+			"nothing changes. Resolving a letter deletes its dead job from the queue.",
 	}, operation.Contract{
 		Request:  resolveRequest{Reason: operation.Text(resolved.Note)},
 		Response: resolved,
 		Returns:  "The resolved dead letter",
 		Refusals: []order.Code{order.NotFound, order.LetterResolved},
 	}, s.resolveLetter)
+
+	operation.Register(s.api, huma.Operation{
+		OperationID:  "reopen-dead-letter",
+		Method:       http.MethodPost,
+		Path:         "/dead-letters/{job_id}/reopen",
+		MaxBodyBytes: operation.SmallBody,
+		Tags:         []string{"dead letters"},
+		Summary:      "Reopen a dead letter",
+		Description: "Undoes the dismissal of the letter. It is open again and needs an operator. If it is open already, nothing " +
+			"changes. A letter that was redriven, compensated or applied is refused.",
+	}, operation.Contract{
+		Request:  resolveRequest{Reason: "dismissed by mistake"},
+		Response: letter,
+		Returns:  "The open dead letter",
+		Refusals: []order.Code{order.NotFound, order.LetterResolved},
+	}, s.reopenLetter)
 }
 
 type redriveRequest struct {
@@ -97,8 +114,8 @@ func (s *service) redriveLetter(ctx context.Context, in *redriveInput) (redriveR
 	out := redriveResponse{OperationID: act}
 
 	err = db.InTx(ctx, s.pool, func(tx pgx.Tx) error {
-		result, err := repair.RedriveOne(ctx, tx, s.queue, repair.RedriveRequest{
-			JobID: in.JobID, OperationID: act, Actor: operation.Actor, Note: string(in.Body.Note),
+		result, err := repair.RedriveOne(ctx, tx, s.queue, repair.BulkRedrive{
+			Operation: repair.Operation{ID: act, JobIDs: []int64{in.JobID}, Actor: operation.Actor}, Note: string(in.Body.Note),
 		})
 		out.RedriveResult = redriveResultOf(result)
 
@@ -125,7 +142,7 @@ func operationID(given *uuid.UUID) (uuid.UUID, error) {
 type resolveRequest struct {
 	_ struct{} `additionalProperties:"false"`
 
-	Reason operation.Text `json:"reason" minLength:"1" maxLength:"500" doc:"Why nothing is to be done"`
+	Reason operation.Text `json:"reason" minLength:"1" maxLength:"500" doc:"Why, in words"`
 }
 
 type resolveInput struct {
@@ -137,6 +154,17 @@ type resolveInput struct {
 func (s *service) resolveLetter(ctx context.Context, in *resolveInput) (out DeadLetterDetail, err error) {
 	err = db.InTx(ctx, s.pool, func(tx pgx.Tx) error {
 		letter, err := repair.ResolveLetter(ctx, tx, in.JobID, operation.Actor, string(in.Body.Reason))
+		out = DeadLetterDetailOf(letter)
+
+		return err
+	})
+
+	return out, err
+}
+
+func (s *service) reopenLetter(ctx context.Context, in *resolveInput) (out DeadLetterDetail, err error) {
+	err = db.InTx(ctx, s.pool, func(tx pgx.Tx) error {
+		letter, err := repair.ReopenLetter(ctx, tx, in.JobID, operation.Actor, string(in.Body.Reason))
 		out = DeadLetterDetailOf(letter)
 
 		return err

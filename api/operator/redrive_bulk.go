@@ -28,35 +28,61 @@ func (s *service) registerBulkRedrive() {
 		Description: "Redrives the open dead letters that match each given field of `kind`, `signature`, `order_id` and `reason`. " +
 			"The oldest letters come first. With `dry_run` it writes nothing and returns the outcome that each letter would have. " +
 			"If the same `operation_id` is sent again, nothing changes and the response is the same. To redrive more letters, " +
-			"use a new `operation_id`.",
+			"use a new `operation_id`. The same id with another request is refused.",
 	}, operation.Contract{
 		Request: bulkRedriveRequest{
-			Kind: operation.Text(letter.Kind), Signature: operation.Text(letter.Signature), DryRun: true, Limit: 100,
+			LetterSelection: LetterSelection{
+				Kind: operation.Text(letter.Kind), Signature: operation.Text(letter.Signature), DryRun: true, Limit: 100,
+			},
 		},
 		Response: BulkRedriveResultOf(exampleOperation(), true, []repair.RedriveResult{
 			{JobID: letter.JobID, Outcome: repair.Eligible},
 		}),
-		Returns: "The outcomes; with dry_run, the outcomes that the letters would have",
+		Returns:  "The outcomes; with dry_run, the outcomes that the letters would have",
+		Refusals: []order.Code{order.OperationReused},
 	}, s.redriveLetters)
 }
 
-type bulkRedriveRequest struct {
-	_ struct{} `additionalProperties:"false"`
-
+// LetterSelection says which open dead letters an act is about. Exported, as huma skips
+// embedded structs that are not.
+type LetterSelection struct {
 	Kind        operation.Text    `json:"kind,omitempty" maxLength:"128" doc:"Only jobs of this kind"`
 	Signature   operation.Text    `json:"signature,omitempty" maxLength:"250" doc:"Only dead letters with this signature"`
 	OrderID     *uuid.UUID        `json:"order_id,omitempty" format:"uuid" doc:"Only dead letters of this order"`
 	Reason      deadletter.Reason `json:"reason,omitempty" doc:"Only dead letters with this reason"`
 	DryRun      bool              `json:"dry_run,omitempty" doc:"Write nothing, and return the outcome that each dead letter would have"`
-	Limit       int               `json:"limit,omitempty" minimum:"1" maximum:"1000" default:"100" doc:"The largest number of dead letters to redrive"`
-	Rate        float64           `json:"rate,omitempty" minimum:"0.01" maximum:"10000" doc:"How many of the new jobs may begin in a second; without it, all at once"`
-	Note        operation.Text    `json:"note,omitempty" maxLength:"500" doc:"Why, in words"`
+	Limit       int               `json:"limit,omitempty" minimum:"1" maximum:"1000" default:"100" doc:"The largest number of dead letters, the oldest first"`
 	OperationID *uuid.UUID        `json:"operation_id,omitempty" format:"uuid" doc:"Identifies this operation, so that sending it again changes nothing; a new id by default"`
 }
 
-// filter is what the request asks for. A request without any condition is refused, so
-// that nobody redrives everything by mistake.
-func (r bulkRedriveRequest) filter() (deadletter.Filter, error) {
+type bulkRedriveRequest struct {
+	_ struct{} `additionalProperties:"false"`
+
+	LetterSelection
+
+	Rate float64        `json:"rate,omitempty" minimum:"0.01" maximum:"10000" doc:"How many of the new jobs may begin in a second; without it, all at once"`
+	Note operation.Text `json:"note,omitempty" maxLength:"500" doc:"Why, in words"`
+}
+
+// operation is the operation on the letters of the selection. A selection without any
+// condition is refused, so that nobody changes all letters by mistake. A kind that neither
+// the program nor a letter has is refused, too.
+func (r LetterSelection) operation(ctx context.Context, q db.Querier) (repair.Operation, error) {
+	filter, err := r.filter()
+	if err != nil {
+		return repair.Operation{}, err
+	}
+
+	if err := repair.CheckKind(ctx, q, filter.Kind); err != nil {
+		return repair.Operation{}, err
+	}
+
+	id, err := operationID(r.OperationID)
+
+	return repair.Operation{ID: id, Filter: filter, Limit: r.Limit, Actor: operation.Actor}, err
+}
+
+func (r LetterSelection) filter() (deadletter.Filter, error) {
 	filter := deadletter.Filter{Kind: string(r.Kind), Signature: string(r.Signature), Reason: r.Reason}
 	if r.OrderID != nil {
 		filter.OrderID = *r.OrderID
@@ -90,23 +116,16 @@ func BulkRedriveResultOf(operationID uuid.UUID, dryRun bool, results []repair.Re
 }
 
 func (s *service) redriveLetters(ctx context.Context, in *struct{ Body bulkRedriveRequest }) (out BulkRedriveResult, err error) {
-	filter, err := in.Body.filter()
+	op, err := in.Body.operation(ctx, s.pool)
 	if err != nil {
 		return out, err
 	}
 
-	act, err := operationID(in.Body.OperationID)
-	if err != nil {
-		return out, err
-	}
-
-	bulk := repair.BulkRedrive{
-		Filter: filter, OperationID: act, Actor: operation.Actor, Note: string(in.Body.Note), Limit: in.Body.Limit, Rate: in.Body.Rate,
-	}
+	bulk := repair.BulkRedrive{Operation: op, Note: string(in.Body.Note), Rate: in.Body.Rate}
 
 	err = db.InTx(ctx, s.pool, func(tx pgx.Tx) error {
-		results, err := repair.RedriveMatching(ctx, tx, s.queue, bulk, in.Body.DryRun)
-		out = BulkRedriveResultOf(act, in.Body.DryRun, results)
+		results, err := repair.RedriveMany(ctx, tx, s.queue, bulk, in.Body.DryRun)
+		out = BulkRedriveResultOf(op.ID, in.Body.DryRun, results)
 
 		return err
 	})

@@ -71,6 +71,10 @@ var types = map[order.Code]Type{
 		http.StatusConflict, "The dead letter is already resolved",
 		"The dead letter is resolved already: redriven by api.",
 	},
+	order.OperationReused: {
+		http.StatusUnprocessableEntity, "The operation id belongs to another request",
+		"This operation id was sent with another request; use a new id for a new operation.",
+	},
 	order.NotFound: {
 		http.StatusNotFound, "Not found",
 		"Nothing has this address; /docs lists the operations.",

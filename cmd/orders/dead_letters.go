@@ -14,6 +14,7 @@ import (
 	"orders/db/deadletter"
 	"orders/db/report"
 	"orders/order"
+	"orders/order/repair"
 )
 
 type deadLettersCmd struct {
@@ -21,7 +22,8 @@ type deadLettersCmd struct {
 	Groups  letterGroupsCmd  `cmd:"" help:"Group the open dead letters by cause."`
 	Show    showLetterCmd    `cmd:"" help:"Show a dead letter with its arguments, the errors of all attempts, and its redrives."`
 	Redrive redriveCmd       `cmd:"" help:"Do the work of dead letters again, by job id or by filter."`
-	Resolve resolveLetterCmd `cmd:"" help:"Resolve a dead letter: nothing is to be done."`
+	Resolve resolveLetterCmd `cmd:"" help:"Resolve dead letters, by job id or by filter: nothing is to be done."`
+	Reopen  reopenLetterCmd  `cmd:"" help:"Undo the resolution of a dead letter: it is open again."`
 }
 
 // kindFlags narrow dead letters and their groups.
@@ -62,7 +64,7 @@ type listLettersCmd struct {
 	letterFlags
 
 	State string `enum:"open,resolved,all" default:"open" help:"open, resolved or all."`
-	Limit int    `default:"50" help:"The largest number of dead letters to list."`
+	Limit int    `default:"50" help:"The largest number of dead letters to list: 1 to 1000."`
 	JSON  bool   `name:"json" help:"For scripts: an array, as GET /dead-letters has it."`
 }
 
@@ -72,8 +74,12 @@ func (c listLettersCmd) Run(p *program) error {
 		return err
 	}
 
-	return withPool(p, func(pool *pgxpool.Pool) error {
-		letters, err := deadletter.List(p.ctx, pool, filter, deadletter.State(c.State), nil, max(c.Limit, 1))
+	if err := checkLimit(c.Limit); err != nil {
+		return err
+	}
+
+	return withKind(p, c.Kind, func(pool *pgxpool.Pool) error {
+		letters, err := deadletter.List(p.ctx, pool, filter, deadletter.State(c.State), nil, c.Limit)
 		if err != nil {
 			return err
 		}
@@ -120,13 +126,17 @@ func shortened(text string) string {
 type letterGroupsCmd struct {
 	kindFlags
 
-	Limit int  `default:"50" help:"The largest number of groups to list."`
+	Limit int  `default:"50" help:"The largest number of groups to list: 1 to 1000."`
 	JSON  bool `name:"json" help:"For scripts: an array, as GET /dead-letters/groups has it."`
 }
 
 func (c letterGroupsCmd) Run(p *program) error {
-	return withPool(p, func(pool *pgxpool.Pool) error {
-		groups, err := deadletter.Groups(p.ctx, pool, deadletter.Filter{Kind: c.Kind, Reason: c.Reason}, max(c.Limit, 1))
+	if err := checkLimit(c.Limit); err != nil {
+		return err
+	}
+
+	return withKind(p, c.Kind, func(pool *pgxpool.Pool) error {
+		groups, err := deadletter.Groups(p.ctx, pool, deadletter.Filter{Kind: c.Kind, Reason: c.Reason}, c.Limit)
 		if err != nil {
 			return err
 		}
@@ -163,6 +173,18 @@ func withPool(p *program, do func(pool *pgxpool.Pool) error) error {
 	defer pool.Close()
 
 	return do(pool)
+}
+
+// withKind opens the database for one command about jobs of a kind, and refuses a kind that
+// does not exist.
+func withKind(p *program, kind string, do func(pool *pgxpool.Pool) error) error {
+	return withPool(p, func(pool *pgxpool.Pool) error {
+		if err := repair.CheckKind(p.ctx, pool, kind); err != nil {
+			return fmt.Errorf("--kind: %w", messageOnly(err))
+		}
+
+		return do(pool)
+	})
 }
 
 // printJSON prints for scripts.

@@ -14,37 +14,89 @@ import (
 	"orders/db/deadletter"
 	"orders/db/report"
 	"orders/jobs"
-	"orders/order/flow"
 	"orders/order/repair"
 )
 
-type redriveCmd struct {
-	letterFlags
+// maxLetters bounds how many dead letters a command lists or changes.
+const maxLetters = 1_000
 
+// selectFlags say which dead letters a command changes: by job id, or by a filter.
+type selectFlags struct {
 	JobIDs    []int64 `arg:"" optional:"" name:"job-id" help:"The dead letters' jobs; without them, the filter selects."`
 	DryRun    bool    `help:"Write nothing, and print the outcome that each dead letter would have."`
 	Limit     int     `default:"100" help:"How many dead letters the filter selects at most, the oldest first: 1 to 1000."`
-	Rate      float64 `placeholder:"N" help:"How many of the new jobs may begin in a second; 0 for all at once."`
-	Note      string  `help:"Why, in words."`
 	Operation string  `placeholder:"UUID" help:"Identifies this operation, so that repeating it changes nothing; a new id by default."`
-	JSON      bool    `name:"json" help:"For scripts: an object, as POST /dead-letters/redrive returns it."`
+	JSON      bool    `name:"json" help:"For scripts: an object, as the API returns it."`
 }
 
+// operation is the operation on the letters. It refuses what would change all letters by
+// mistake.
+func (c selectFlags) operation(filter deadletter.Filter) (repair.Operation, error) {
+	op := repair.Operation{ID: uuid.New(), Filter: filter, Limit: c.Limit, Actor: shellActor()}
+	filtered := filter != deadletter.Filter{}
+
+	switch {
+	case filtered && len(c.JobIDs) > 0:
+		return op, errors.New("give job ids or a filter, not both")
+	case !filtered && len(c.JobIDs) == 0:
+		return op, errors.New("say which dead letters: job ids, or at least one filter, such as --kind")
+	case len(c.JobIDs) > 0:
+		slices.Sort(c.JobIDs)
+		op.JobIDs, op.Limit = slices.Compact(c.JobIDs), 0
+	default:
+		if err := checkLimit(c.Limit); err != nil {
+			return op, err
+		}
+	}
+
+	if c.Operation == "" {
+		return op, nil
+	}
+
+	id, err := uuid.Parse(c.Operation)
+	if err != nil {
+		return op, fmt.Errorf("--operation: %q is not a UUID", c.Operation)
+	}
+
+	op.ID = id
+
+	return op, nil
+}
+
+func checkLimit(limit int) error {
+	if limit < 1 || limit > maxLetters {
+		return fmt.Errorf("--limit: %d is not 1 to %d", limit, maxLetters)
+	}
+
+	return nil
+}
+
+type redriveCmd struct {
+	letterFlags
+	selectFlags
+
+	Rate float64 `placeholder:"N" help:"How many of the new jobs may begin in a second; 0 for all at once."`
+	Note string  `help:"Why, in words."`
+}
+
+// Run redrives the letters. It fails if a letter that was named is not there or cannot be
+// redriven.
 func (c redriveCmd) Run(p *program) error {
-	filter, err := c.check()
+	filter, err := c.filter()
 	if err != nil {
 		return err
 	}
 
-	operation := uuid.New()
-
-	if c.Operation != "" {
-		if operation, err = uuid.Parse(c.Operation); err != nil {
-			return fmt.Errorf("--operation: %q is not a UUID", c.Operation)
-		}
+	op, err := c.operation(filter)
+	if err != nil {
+		return err
 	}
 
-	return withPool(p, func(pool *pgxpool.Pool) error {
+	if c.Rate != 0 && !(c.Rate >= 0.01 && c.Rate <= 10_000) { // NaN is neither
+		return fmt.Errorf("--rate: %v is not 0.01 to 10000", c.Rate)
+	}
+
+	return withKind(p, filter.Kind, func(pool *pgxpool.Pool) error {
 		queue, err := jobs.NewClient(pool, p.quiet, p.jobs())
 		if err != nil {
 			return err
@@ -53,56 +105,37 @@ func (c redriveCmd) Run(p *program) error {
 		var results []repair.RedriveResult
 
 		err = db.InTx(p.ctx, pool, func(tx pgx.Tx) (err error) {
-			results, err = c.redrive(p, tx, queue, filter, operation)
+			results, err = repair.RedriveMany(p.ctx, tx, queue, repair.BulkRedrive{Operation: op, Note: c.Note, Rate: c.Rate}, c.DryRun)
 
 			return err
 		})
 		if err != nil {
+			return messageOnly(err)
+		}
+
+		if err := c.print(p, op.ID, results); err != nil {
 			return err
 		}
 
-		return c.print(p, operation, results)
+		return c.refused(op, results)
 	})
 }
 
-// check refuses what would redrive everything by mistake.
-func (c redriveCmd) check() (deadletter.Filter, error) {
-	filter, err := c.filter()
-	filtered := filter != deadletter.Filter{}
+// refused is the error of letters that were named and not redriven.
+func (c redriveCmd) refused(op repair.Operation, results []repair.RedriveResult) error {
+	n := 0
 
-	switch {
-	case err != nil:
-		return filter, err
-	case filtered && len(c.JobIDs) > 0:
-		return filter, errors.New("give job ids or a filter, not both")
-	case !filtered && len(c.JobIDs) == 0:
-		return filter, errors.New("say which dead letters: job ids, or at least one of --kind, --signature, --order and --reason")
-	case c.Limit < 1 || c.Limit > 1_000:
-		return filter, fmt.Errorf("--limit: %d is not 1 to 1000", c.Limit)
-	case c.Rate != 0 && !(c.Rate >= 0.01 && c.Rate <= 10_000): // NaN is neither
-		return filter, fmt.Errorf("--rate: %v is not 0.01 to 10000", c.Rate)
-	default:
-		return filter, nil
-	}
-}
-
-func (c redriveCmd) redrive(
-	p *program, tx pgx.Tx, queue *flow.Queue, filter deadletter.Filter, operation uuid.UUID,
-) ([]repair.RedriveResult, error) {
-	if len(c.JobIDs) == 0 {
-		return repair.RedriveMatching(p.ctx, tx, queue, repair.BulkRedrive{
-			Filter: filter, OperationID: operation, Actor: shellActor(), Note: c.Note, Limit: c.Limit, Rate: c.Rate,
-		}, c.DryRun)
+	for _, r := range results {
+		if r.Outcome == repair.NotFound || r.Outcome == repair.NotRedrivable {
+			n++
+		}
 	}
 
-	slices.Sort(c.JobIDs)
-
-	var requests []repair.RedriveRequest
-	for _, jobID := range slices.Compact(c.JobIDs) {
-		requests = append(requests, repair.RedriveRequest{JobID: jobID, OperationID: operation, Actor: shellActor(), Note: c.Note})
+	if n == 0 || len(op.JobIDs) == 0 {
+		return nil
 	}
 
-	return repair.Redrive(p.ctx, tx, queue, requests, c.DryRun)
+	return fmt.Errorf("%d of %d dead letters are not there or cannot be redriven", n, len(results))
 }
 
 func (c redriveCmd) print(p *program, operation uuid.UUID, results []repair.RedriveResult) error {

@@ -171,3 +171,21 @@ func Resolve(ctx context.Context, tx pgx.Tx, closings []Closing) error {
 
 	return nil
 }
+
+// Reopen opens resolved letters again, which the transaction has locked. An operator must
+// decide about them.
+func Reopen(ctx context.Context, tx pgx.Tx, jobIDs []int64) error {
+	_, err := tx.Exec(ctx, `
+		UPDATE dead_letters
+		SET resolved_at = NULL,
+			resolution = NULL,
+			resolved_by = '',
+			note = '',
+			attention_at = coalesce(attention_at, now())
+		WHERE job_id = ANY($1)`, jobIDs)
+	if err != nil {
+		return fmt.Errorf("reopen dead letters: %w", err)
+	}
+
+	return nil
+}

@@ -176,3 +176,12 @@ func Read(ctx context.Context, q db.Querier, jobID int64) (Detail, error) {
 
 	return letter, err
 }
+
+// HasKind tells whether there is a letter of the kind.
+func HasKind(ctx context.Context, q db.Querier, kind string) (has bool, err error) {
+	if err := q.QueryRow(ctx, `SELECT EXISTS (SELECT FROM dead_letters WHERE kind = $1)`, kind).Scan(&has); err != nil {
+		return false, fmt.Errorf("look for kind: %w", err)
+	}
+
+	return has, nil
+}

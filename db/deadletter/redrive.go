@@ -23,30 +23,12 @@ type Redrive struct {
 	At          time.Time
 }
 
-// LockOperation makes other transactions of the same operation wait for this one.
-func LockOperation(ctx context.Context, tx pgx.Tx, operation uuid.UUID) error {
-	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`, "redrive:"+operation.String()); err != nil {
-		return fmt.Errorf("lock operation: %w", err)
-	}
-
-	return nil
-}
-
-// RedrivesOf reads the redrives of an operation so far.
-func RedrivesOf(ctx context.Context, q db.Querier, operation uuid.UUID) ([]Redrive, error) {
-	return readRedrives(ctx, q, "operation_id = $1", operation)
-}
-
 func redrivesOfLetter(ctx context.Context, q db.Querier, jobID int64) ([]Redrive, error) {
-	return readRedrives(ctx, q, "job_id = $1", jobID)
-}
-
-func readRedrives(ctx context.Context, q db.Querier, condition string, arg any) ([]Redrive, error) {
 	rows, err := q.Query(ctx, `
 		SELECT operation_id, job_id, outcome, new_job_id, actor, note, at
 		FROM redrives
-		WHERE `+condition+`
-		ORDER BY id`, arg)
+		WHERE job_id = $1
+		ORDER BY id`, jobID)
 	if err != nil {
 		return nil, fmt.Errorf("read redrives: %w", err)
 	}
@@ -67,6 +49,7 @@ func redriveOf(ctx context.Context, q db.Querier, newJobID int64) (*int64, error
 		SELECT job_id
 		FROM redrives
 		WHERE new_job_id = $1
+			AND job_id <> new_job_id -- retried by hand
 		LIMIT 1`, newJobID).Scan(&jobID)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil //nolint:nilnil // no letter is a result

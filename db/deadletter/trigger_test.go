@@ -3,6 +3,7 @@ package deadletter_test
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"strconv"
@@ -243,9 +244,7 @@ func TestRiverUIsCancelIsADeadLetter(t *testing.T) {
 		t.Fatalf("%+v", letters)
 	}
 
-	// A job that was retried there and is dead again: its letter is open again, although it was resolved.
-	resolve(t, pool, jobID)
-
+	// A job that was retried there and is dead again: its letter was redriven, and is open again.
 	if _, err := queue.JobRetry(t.Context(), jobID); err != nil {
 		t.Fatal(err)
 	}
@@ -254,6 +253,13 @@ func TestRiverUIsCancelIsADeadLetter(t *testing.T) {
 
 	if letters := openLetters(t, pool); len(letters) != 1 || letters[0].Reason != deadletter.Transient || letters[0].ResolvedBy != "" {
 		t.Errorf("%+v", letters)
+	}
+
+	// What was resolved cannot be retried there by mistake.
+	resolve(t, pool, jobID)
+
+	if _, err := queue.JobRetry(t.Context(), jobID); !errors.Is(err, river.ErrNotFound) {
+		t.Errorf("retry after it was resolved: %v", err)
 	}
 }
 

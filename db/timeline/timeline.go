@@ -174,7 +174,7 @@ const timeline = `
 		WHERE order_id = $1
 			AND type IN ('rejected', 'cancelled', 'expired', 'failed')
 		UNION ALL
-		SELECT at, 13, 'event', coalesce(detail ->> 'step', ''), actor, detail || jsonb_build_object('name', type)
+		SELECT at, 13, 'event', coalesce(detail ->> 'step', detail ->> 'kind', ''), actor, detail || jsonb_build_object('name', type)
 		FROM order_events
 		WHERE order_id = $1
 			AND type NOT IN ('rejected', 'cancelled', 'expired', 'failed', 'redrive', 'resolve') -- the last two are in the letters
@@ -200,6 +200,13 @@ const timeline = `
 				resolution = 'redriven'
 				AND EXISTS (SELECT FROM redrives WHERE redrives.job_id = letters.job_id AND outcome = 'redriven')
 			)
+		UNION ALL
+		-- Of letters that were opened again since. How a letter is resolved now is in the letter.
+		SELECT at, 13, 'resolved', coalesce(detail ->> 'kind', ''), actor, detail
+		FROM order_events
+		WHERE order_id = $1
+			AND type = 'resolve'
+			AND NOT EXISTS (SELECT FROM letters WHERE job_id::text = detail ->> 'job_id' AND resolved_at = order_events.at)
 	)
 	SELECT at, type, kind, actor, detail
 	FROM entries

@@ -137,6 +137,10 @@ func sum(rows []any, field string) (total int64) {
 }
 
 func (e Entry) redrive() string {
+	if newJob := e.Detail["new_job_id"]; newJob != nil && newJob == e.Detail["job_id"] {
+		return e.f("The dead %v job was retried by hand.", "kind")
+	}
+
 	if e.Detail["outcome"] == "redriven" {
 		return e.f("The %v job's work was given a new job", "kind") + e.because("note")
 	}
@@ -189,8 +193,11 @@ func (e Entry) deadLetter() string {
 }
 
 func (e Entry) event() string {
-	if e.Detail["name"] == "missing_job" {
+	switch e.Detail["name"] {
+	case "missing_job":
 		return e.f("The %v step had no job; its job was enqueued again.", "step")
+	case "reopen":
+		return e.f("The dead letter of the %v job was reopened", "kind") + e.because("note")
 	}
 
 	return e.f("%v", "name") + e.because("reason")

@@ -75,6 +75,13 @@ func TestTell(t *testing.T) {
 		},
 		"The dead points job was dismissed: nothing is to be done: a gift.": {Type: timeline.Resolved, Detail: detail{"kind": "points", "resolution": "dismissed", "note": "a gift"}},
 		"The points step had no job; its job was enqueued again.":           {Type: timeline.Event, Detail: detail{"name": "missing_job", "step": "points"}},
+		"The dead letter of the points job was reopened: by mistake.": {
+			Type: timeline.Event, Detail: detail{"name": "reopen", "kind": "points", "note": "by mistake"},
+		},
+		"The dead points job was retried by hand.": {
+			Type:   timeline.Redrive,
+			Detail: detail{"kind": "points", "outcome": "redriven", "job_id": json.Number("7"), "new_job_id": json.Number("7"), "note": "x"},
+		},
 		"touched: because.": {Type: timeline.Event, Detail: detail{"name": "touched", "reason": "because"}},
 	} {
 		if got := explain.Tell(e); got.Text != want {

@@ -34,16 +34,16 @@ func Outcomes() []Outcome {
 // A RedriveRequest requests that a dead letter's work is done again.
 type RedriveRequest struct {
 	JobID       int64     // of the letter; a call has each letter once
-	OperationID uuid.UUID // of one operation on one letter or many; repeating it changes nothing and has the same results
+	OperationID uuid.UUID // of one operation on one letter or many
 	Actor, Note string    // who requests it, and why
 	At          time.Time // when the new job may run; zero for at once
 }
 
 // A RedriveResult is the outcome of a [RedriveRequest].
 type RedriveResult struct {
-	JobID    int64
-	Outcome  Outcome
-	NewJobID *int64 // of the new job; nil if none was made
+	JobID    int64   `json:"job_id"`
+	Outcome  Outcome `json:"outcome"`
+	NewJobID *int64  `json:"new_job_id"` // nil if no job was made
 }
 
 // Redrive gives the work of dead letters new jobs and resolves the letters, in this
@@ -54,10 +54,6 @@ func Redrive(ctx context.Context, tx pgx.Tx, queue *flow.Queue, requests []Redri
 	r := redriving{requests: requests, results: make([]RedriveResult, len(requests))}
 
 	if err := r.readLetters(ctx, tx, dryRun); err != nil {
-		return nil, err
-	}
-
-	if err := r.replay(ctx, tx, dryRun); err != nil {
 		return nil, err
 	}
 
@@ -72,12 +68,11 @@ func Redrive(ctx context.Context, tx pgx.Tx, queue *flow.Queue, requests []Redri
 	return r.results, r.record(ctx, tx)
 }
 
-// redriving is a call of [Redrive]. A request without an outcome is still to be decided.
+// redriving is a call of [Redrive].
 type redriving struct {
 	requests []RedriveRequest
 	results  []RedriveResult
 	letters  map[int64]deadletter.Job
-	earlier  map[int]bool // requests whose result was recorded before
 }
 
 // readLetters reads the letters, and locks them unless this is a dry run. Of two redrives
@@ -95,41 +90,4 @@ func (r *redriving) readLetters(ctx context.Context, tx pgx.Tx, dryRun bool) (er
 	}
 
 	return err
-}
-
-// replay fills in the results of requests whose operation has run before.
-func (r *redriving) replay(ctx context.Context, tx pgx.Tx, dryRun bool) error {
-	r.earlier = map[int]bool{}
-	if dryRun {
-		return nil
-	}
-
-	type key struct {
-		operation uuid.UUID
-		jobID     int64
-	}
-
-	places := map[key]int{}
-	operations := map[uuid.UUID]bool{}
-
-	for i, request := range r.requests {
-		places[key{request.OperationID, request.JobID}] = i
-		operations[request.OperationID] = true
-	}
-
-	for operation := range operations { // most callers have one
-		recorded, err := deadletter.RedrivesOf(ctx, tx, operation)
-		if err != nil {
-			return err
-		}
-
-		for _, past := range recorded {
-			if i, requested := places[key{operation, past.JobID}]; requested {
-				r.earlier[i] = true
-				r.results[i].Outcome, r.results[i].NewJobID = Outcome(past.Outcome), past.NewJobID
-			}
-		}
-	}
-
-	return nil
 }

@@ -19,7 +19,6 @@ func (r *redriving) decide(ctx context.Context, tx pgx.Tx) error {
 		letter, found := r.letters[request.JobID]
 
 		switch d := &r.results[i]; {
-		case d.Outcome != "":
 		case !found:
 			d.Outcome = NotFound
 		case letter.Resolved:

@@ -2,6 +2,7 @@ package repair_test
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"orders/db/deadletter"
+	"orders/db/timeline"
 	"orders/order"
 	"orders/order/ordertest"
 	"orders/order/repair"
@@ -19,13 +21,10 @@ import (
 func redrive(b *ordertest.Bundle, operation uuid.UUID, dryRun bool, jobIDs ...int64) (outcomes []repair.Outcome) {
 	b.T.Helper()
 
-	requests := make([]repair.RedriveRequest, len(jobIDs))
-	for i, jobID := range jobIDs {
-		requests[i] = repair.RedriveRequest{JobID: jobID, OperationID: operation, Actor: "test", Note: "mended"}
-	}
-
 	b.InTx(func(tx pgx.Tx) error {
-		results, err := repair.Redrive(b.T.Context(), tx, b.Queue, requests, dryRun)
+		results, err := repair.RedriveMany(b.T.Context(), tx, b.Queue, repair.BulkRedrive{
+			Operation: repair.Operation{ID: operation, JobIDs: jobIDs, Actor: "test"}, Note: "mended",
+		}, dryRun)
 		for _, r := range results {
 			outcomes = append(outcomes, r.Outcome)
 		}
@@ -78,8 +77,8 @@ func TestRedriveGivesTheWorkANewJob(t *testing.T) {
 	if n := b.Count(`
 		SELECT count(*) FROM river_job
 		WHERE id = $1 AND state = 'available' AND attempt = 0 AND queue = 'points'
-			AND max_attempts = (SELECT max_attempts FROM river_job WHERE id = $2)
-			AND args = (SELECT args FROM river_job WHERE id = $2)
+			AND max_attempts = 10
+			AND args = (SELECT args FROM dead_letters WHERE job_id = $2)
 			AND metadata @> jsonb_build_object('orders:redrive_of', $2::bigint, 'orders:redrives', 1)`, *h.NewJobID, dead); n != 1 {
 		t.Errorf("the new job is not there, or not as it should be")
 	}
@@ -129,7 +128,7 @@ func TestRedriveOutcomes(t *testing.T) {
 		"an operator retried it": {
 			"points", func(b *ordertest.Bundle, _ uuid.UUID) {
 				b.Exec(`UPDATE river_job SET state = 'available', finalized_at = NULL WHERE kind = 'points'`)
-			}, repair.LiveJobExists, "",
+			}, repair.AlreadyResolved, deadletter.Redriven,
 		},
 		"another message is on its way": {
 			"notification", func(b *ordertest.Bundle, id uuid.UUID) { b.Enqueue("notification", id, order.NoticeCancelled) }, repair.Redriven, deadletter.Redriven,
@@ -171,6 +170,10 @@ func TestRedriveOutcomes(t *testing.T) {
 			want := 0
 			if test.want == repair.Redriven {
 				want = 1
+			}
+
+			if test.ends != "" && dry != repair.AlreadyResolved {
+				want-- // a resolved letter's job is deleted
 			}
 
 			if n := b.Count(`SELECT count(*) FROM river_job`) - before; n != want {
@@ -257,12 +260,15 @@ func TestBulkRedriveIsLimitedSpreadAndRepeatable(t *testing.T) {
 	b.Die("inventory", b.Order(ordertest.Line("tea", 1)), deadletter.Transient) // of another kind
 
 	bulk := repair.BulkRedrive{
-		Filter: deadletter.Filter{Kind: "points", Signature: "points: unavailable: broken"}, OperationID: uuid.New(), Actor: "test", Limit: 6, Rate: 0.5,
+		Operation: repair.Operation{
+			ID: uuid.New(), Filter: deadletter.Filter{Kind: "points", Signature: "points: unavailable: broken"}, Actor: "test", Limit: 6,
+		},
+		Rate: 0.5,
 	}
 	run := func(bulk repair.BulkRedrive, dryRun bool) (done []repair.RedriveResult) {
 		t.Helper()
 		b.InTx(func(tx pgx.Tx) (err error) {
-			done, err = repair.RedriveMatching(t.Context(), tx, b.Queue, bulk, dryRun)
+			done, err = repair.RedriveMany(t.Context(), tx, b.Queue, bulk, dryRun)
 
 			return err
 		})
@@ -289,7 +295,7 @@ func TestBulkRedriveIsLimitedSpreadAndRepeatable(t *testing.T) {
 		t.Errorf("spread over %s, %v", spread, err)
 	}
 
-	bulk.OperationID = uuid.New()
+	bulk.ID = uuid.New()
 	if rest := run(bulk, false); len(rest) != letters-6 {
 		t.Errorf("%d of the rest", len(rest))
 	}
@@ -316,9 +322,11 @@ func TestBulkRedrivesOfOneOperationAtOnce(t *testing.T) {
 		b.Die("points", b.Order(ordertest.Line("tea", 1)), deadletter.Transient)
 	}
 
-	bulk := repair.BulkRedrive{Filter: deadletter.Filter{Kind: "points"}, OperationID: uuid.New(), Actor: "test", Limit: 5}
+	bulk := repair.BulkRedrive{
+		Operation: repair.Operation{ID: uuid.New(), Filter: deadletter.Filter{Kind: "points"}, Actor: "test", Limit: 5},
+	}
 	run := func(tx pgx.Tx) error {
-		done, err := repair.RedriveMatching(t.Context(), tx, b.Queue, bulk, false)
+		done, err := repair.RedriveMany(t.Context(), tx, b.Queue, bulk, false)
 		if err == nil && len(done) != 5 {
 			t.Errorf("%d letters", len(done))
 		}
@@ -392,5 +400,186 @@ func TestResolveDismissesALetterForAReason(t *testing.T) {
 
 	if n := b.Count(`SELECT count(*) FROM order_events WHERE order_id = $1 AND type = 'resolve' AND actor = 'test' AND detail @> '{"note": "paid by hand"}'`, id); n != 1 {
 		t.Errorf("%d events", n)
+	}
+}
+
+// An operation id stands for one request. Another request under it is refused, whether it is another act, other letters or
+// another note.
+func TestAnOperationIDStandsForOneRequest(t *testing.T) {
+	t.Parallel()
+
+	b := ordertest.Setup(t, map[string]int64{"tea": 10})
+	first := b.Die("points", b.Order(ordertest.Line("tea", 1)), deadletter.Transient)
+	second := b.Die("points", b.Order(ordertest.Line("tea", 1)), deadletter.Transient)
+	id := uuid.New()
+
+	if got := redrive(b, id, false, first); got[0] != repair.Redriven {
+		t.Fatal(got)
+	}
+
+	operation := func(jobIDs ...int64) repair.Operation {
+		return repair.Operation{ID: id, JobIDs: jobIDs, Actor: "test"}
+	}
+
+	for name, do := range map[string]func(tx pgx.Tx) error{
+		"another letter": func(tx pgx.Tx) error {
+			_, err := repair.RedriveMany(t.Context(), tx, b.Queue, repair.BulkRedrive{Operation: operation(second), Note: "mended"}, false)
+
+			return err
+		},
+		"another note": func(tx pgx.Tx) error {
+			_, err := repair.RedriveMany(t.Context(), tx, b.Queue, repair.BulkRedrive{Operation: operation(first), Note: "other"}, false)
+
+			return err
+		},
+		"a filter": func(tx pgx.Tx) error {
+			op := operation()
+			op.Filter.Kind, op.Limit = "points", 5
+			_, err := repair.RedriveMany(t.Context(), tx, b.Queue, repair.BulkRedrive{Operation: op, Note: "mended"}, false)
+
+			return err
+		},
+		"another act": func(tx pgx.Tx) error {
+			_, err := repair.ResolveMany(t.Context(), tx, repair.BulkResolve{Operation: operation(first), Reason: "mended"}, false)
+
+			return err
+		},
+	} {
+		b.InTx(func(tx pgx.Tx) error {
+			if err := do(tx); order.CodeOf(err) != order.OperationReused {
+				t.Errorf("%s: %v", name, err)
+			}
+
+			return nil
+		})
+	}
+
+	if l := letter(b, second); l.Resolution != "" {
+		t.Errorf("the other letter is %s", l.Resolution)
+	}
+}
+
+// An operation that found nothing has run, too.
+func TestAnOperationWithoutLettersIsNotRunLater(t *testing.T) {
+	t.Parallel()
+
+	b := ordertest.Setup(t, map[string]int64{"tea": 10})
+	bulk := repair.BulkRedrive{Operation: repair.Operation{ID: uuid.New(), Filter: deadletter.Filter{Kind: "points"}, Limit: 5, Actor: "test"}}
+
+	for range 2 {
+		b.InTx(func(tx pgx.Tx) error {
+			if done, err := repair.RedriveMany(t.Context(), tx, b.Queue, bulk, false); err != nil || len(done) != 0 {
+				t.Errorf("%+v, %v", done, err)
+			}
+
+			return nil
+		})
+		b.Die("points", b.Order(ordertest.Line("tea", 1)), deadletter.Transient)
+	}
+}
+
+func TestLettersAreResolvedByFilterAndReopened(t *testing.T) {
+	t.Parallel()
+
+	b := ordertest.Setup(t, map[string]int64{"tea": 10})
+	ids := []uuid.UUID{b.Order(ordertest.Line("tea", 1)), b.Order(ordertest.Line("tea", 1))}
+	dead := []int64{b.Die("points", ids[0], deadletter.Transient), b.Die("points", ids[1], deadletter.Transient)}
+	other := b.Die("notification", ids[0], deadletter.Transient)
+
+	bulk := repair.BulkResolve{
+		Operation: repair.Operation{ID: uuid.New(), Filter: deadletter.Filter{Kind: "points"}, Limit: 10, Actor: "test"}, Reason: "a gift",
+	}
+
+	resolve := func(bulk repair.BulkResolve, dryRun bool) (done []repair.ResolveResult, err error) {
+		b.InTx(func(tx pgx.Tx) error {
+			done, err = repair.ResolveMany(t.Context(), tx, bulk, dryRun)
+
+			return nil
+		})
+
+		return done, err
+	}
+
+	if done, err := resolve(bulk, true); err != nil || len(done) != 2 || done[0] != (repair.ResolveResult{JobID: dead[0], Outcome: repair.ResolveEligible}) {
+		t.Fatalf("dry run: %+v, %v", done, err)
+	}
+
+	if l := letter(b, dead[0]); l.Resolution != "" {
+		t.Fatalf("a dry run has resolved: %+v", l)
+	}
+
+	for range 2 {
+		if done, err := resolve(bulk, false); err != nil || len(done) != 2 || done[1] != (repair.ResolveResult{JobID: dead[1], Outcome: repair.ResolveDismissed}) {
+			t.Fatalf("%+v, %v", done, err)
+		}
+	}
+
+	for _, jobID := range dead {
+		if l := letter(b, jobID); l.Resolution != deadletter.Dismissed || l.Note != "a gift" || l.ResolvedBy != "test" {
+			t.Errorf("%+v", l)
+		}
+	}
+
+	if l := letter(b, other); l.Resolution != "" {
+		t.Errorf("of another kind: %+v", l)
+	}
+
+	// Named letters have their outcomes; an empty reason is refused on every road.
+	bulk.Operation = repair.Operation{ID: uuid.New(), JobIDs: []int64{dead[0], 999_999}, Actor: "test"}
+	if done, err := resolve(bulk, false); err != nil || done[0].Outcome != repair.ResolveNotOpen || done[1].Outcome != repair.ResolveNotFound {
+		t.Errorf("%+v, %v", done, err)
+	}
+
+	bulk.Reason = " \t"
+	if _, err := resolve(bulk, true); order.CodeOf(err) != order.Invalid {
+		t.Error(err)
+	}
+
+	b.InTx(func(tx pgx.Tx) error {
+		if _, err := repair.ResolveLetter(t.Context(), tx, other, "test", " "); order.CodeOf(err) != order.Invalid {
+			t.Error(err)
+		}
+
+		for range 2 {
+			l, err := repair.ReopenLetter(t.Context(), tx, dead[0], "test", "by mistake")
+			if err != nil || l.Resolution != "" || l.ResolvedAt != nil || l.AttentionAt == nil {
+				t.Errorf("reopened: %+v, %v", l, err)
+			}
+		}
+
+		return nil
+	})
+
+	if got := redrive(b, uuid.New(), false, dead[0]); got[0] != repair.Redriven {
+		t.Errorf("the reopened letter: %v", got)
+	}
+
+	b.InTx(func(tx pgx.Tx) error {
+		if _, err := repair.ReopenLetter(t.Context(), tx, dead[0], "test", "x"); order.CodeOf(err) != order.LetterResolved {
+			t.Error(err)
+		}
+
+		return nil
+	})
+
+	entries, err := timeline.Read(t.Context(), b.Pool, ids[0], 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	var told []string
+
+	for _, e := range entries {
+		switch e.Type {
+		case timeline.Resolved, timeline.Redrive:
+			told = append(told, string(e.Type))
+		case timeline.Event:
+			told = append(told, e.Detail["name"].(string))
+		default:
+		}
+	}
+
+	if want := []string{"resolved", "reopen", "redrive"}; !slices.Equal(told, want) {
+		t.Errorf("the timeline tells %v, want %v", told, want)
 	}
 }

@@ -108,7 +108,7 @@ func (r *redriving) record(ctx context.Context, tx pgx.Tx) error {
 
 	for i, request := range r.requests {
 		d := r.results[i]
-		if r.earlier[i] || d.Outcome == NotFound {
+		if d.Outcome == NotFound {
 			continue
 		}
 
