@@ -2,12 +2,12 @@ package main
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"orders/api/operator"
+	"orders/cmd/orders/output"
 	"orders/db"
 	"orders/db/deadletter"
 	"orders/db/report"
@@ -144,7 +144,7 @@ func showLetter(p *program, l deadletter.Detail, asJSON bool) error {
 		return printJSON(p, operator.DeadLetterDetailOf(l))
 	}
 
-	for _, t := range []report.Table{fieldsTable(l), attemptsTable(l), redrivesTable(l)} {
+	for _, t := range output.Letter(l) {
 		if len(t.Rows) == 0 {
 			continue
 		}
@@ -157,47 +157,4 @@ func showLetter(p *program, l deadletter.Detail, asJSON bool) error {
 	}
 
 	return nil
-}
-
-func fieldsTable(l deadletter.Detail) report.Table {
-	fields := report.Table{Columns: []string{"field", "value"}}
-	field := func(name string, value any) { fields.Rows = append(fields.Rows, []any{name, value}) }
-
-	one := lettersTable([]deadletter.Letter{l.Letter})
-	for i, name := range one.Columns[:len(one.Columns)-1] {
-		field(name, one.Rows[0][i])
-	}
-
-	field("signature", l.Signature)
-	field("args", string(l.Args))
-
-	if l.RedriveOf != nil {
-		field("redrive_of", *l.RedriveOf)
-	}
-
-	if l.ResolvedAt != nil {
-		field("resolved_at", *l.ResolvedAt)
-		field("resolved_by", l.ResolvedBy)
-		field("note", l.Note)
-	}
-
-	return fields
-}
-
-func attemptsTable(l deadletter.Detail) report.Table {
-	t := report.Table{Columns: []string{"attempt", "at", "error"}}
-	for _, e := range l.Errors {
-		t.Rows = append(t.Rows, []any{int64(e.Attempt), e.At, e.Error})
-	}
-
-	return t
-}
-
-func redrivesTable(l deadletter.Detail) report.Table {
-	t := report.Table{Columns: []string{"redriven_at", "actor", "outcome", "new_job_id", "note"}}
-	for _, r := range l.RedriveHistory {
-		t.Rows = append(t.Rows, []any{r.At.UTC().Format(time.RFC3339), r.Actor, r.Outcome, valueOf(r.NewJobID), r.Note})
-	}
-
-	return t
 }

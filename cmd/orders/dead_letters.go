@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"orders/api/operator"
+	"orders/cmd/orders/output"
 	"orders/db/deadletter"
 	"orders/db/report"
 	"orders/order"
@@ -88,39 +89,8 @@ func (c listLettersCmd) Run(p *program) error {
 			return printJSON(p, each(letters, operator.DeadLetterOf))
 		}
 
-		return writeTable(p.stdout, lettersTable(letters), "table")
+		return writeTable(p.stdout, output.Letters(letters), "table")
 	})
-}
-
-func lettersTable(letters []deadletter.Letter) report.Table {
-	t := report.Table{Columns: []string{"job_id", "dead_at", "kind", "order_id", "attempts", "redrives", "reason", "resolution", "error"}}
-
-	for _, l := range letters {
-		resolution := any(string(l.Resolution))
-		if l.Resolution == "" && l.AttentionAt != nil {
-			resolution = "needs attention"
-		} else if l.Resolution == "" {
-			resolution = "open"
-		}
-
-		t.Rows = append(t.Rows, []any{
-			l.JobID, l.DeadAt, l.Kind, valueOf(l.OrderID), int64(l.Attempts), int64(l.Redrives),
-			string(l.Reason), resolution, shortened(l.Error),
-		})
-	}
-
-	return t
-}
-
-// shortened is an error's text as it fits into a table; show prints all of it.
-func shortened(text string) string {
-	const width = 100
-
-	if runes := []rune(text); len(runes) > width {
-		return string(runes[:width]) + "…"
-	}
-
-	return text
 }
 
 type letterGroupsCmd struct {
@@ -203,15 +173,6 @@ func each[From, To any](values []From, convert func(From) To) []To {
 	}
 
 	return converted
-}
-
-// valueOf is what a pointer points to, for a table; nil for no value.
-func valueOf[T any](pointer *T) any {
-	if pointer == nil {
-		return nil
-	}
-
-	return *pointer
 }
 
 // messageOnly is a refusal without its code.

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"orders/api/operator"
+	"orders/cmd/orders/output"
 	"orders/db"
 	"orders/db/deadletter"
 	"orders/db/report"
@@ -145,7 +146,7 @@ func (c redriveCmd) print(p *program, operation uuid.UUID, results []repair.Redr
 
 	t := report.Table{Columns: []string{"job_id", "outcome", "new_job_id"}}
 	for _, r := range results {
-		t.Rows = append(t.Rows, []any{r.JobID, string(r.Outcome), valueOf(r.NewJobID)})
+		t.Rows = append(t.Rows, []any{r.JobID, string(r.Outcome), output.ValueOf(r.NewJobID)})
 	}
 
 	if err := writeTable(p.stdout, t, "table"); err != nil || c.DryRun {

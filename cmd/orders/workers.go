@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"orders/api/operator"
+	"orders/cmd/orders/output"
 	"orders/db/liveness"
 	"orders/db/report"
 )
@@ -42,7 +43,7 @@ func workersTable(workers []liveness.Worker) report.Table {
 	for _, w := range workers {
 		t.Rows = append(t.Rows, []any{
 			w.ID, w.Alive, w.Host, int64(w.PID), w.Version, queuesText(w.Queues), w.Running, w.Rescued,
-			w.ClockSkew.Round(time.Millisecond).String(), w.StartedAt, w.SeenAt, valueOf(w.EndedAt),
+			w.ClockSkew.Round(time.Millisecond).String(), w.StartedAt, w.SeenAt, output.ValueOf(w.EndedAt),
 		})
 	}
 
