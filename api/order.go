@@ -38,7 +38,7 @@ type Step struct {
 	Name      order.StepName  `json:"name"`
 	State     order.StepState `json:"state"`
 	At        *time.Time      `json:"at" doc:"When it was done or skipped, else null"`
-	Attempts  int             `json:"attempts" doc:"Attempts of the step's newest job; 0 once the job and its dead letter are gone"`
+	Attempts  *int            `json:"attempts" doc:"Attempts of the step's newest job; null once the step is done or skipped, as its job is deleted then"`
 	LastError string          `json:"last_error" doc:"Why the last attempt failed; empty once the step is done"`
 }
 
@@ -85,7 +85,7 @@ func exampleOrder() Order {
 	}
 
 	for _, step := range order.Steps() {
-		o.Steps = append(o.Steps, Step{Name: step.Name, State: order.Done, At: &settled, Attempts: 1})
+		o.Steps = append(o.Steps, Step{Name: step.Name, State: order.Done, At: &settled})
 	}
 
 	last := len(o.Steps) - 1

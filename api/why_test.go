@@ -37,7 +37,7 @@ func TestWhy(t *testing.T) {
 	t.Parallel()
 
 	const (
-		worker   = `INSERT INTO workers (id, host, pid, version, queues, sessions) VALUES ('host_1', 'host', 1, 'test', '{"inventory":5,"points":5,"notification":5}', '')`
+		worker   = `INSERT INTO workers (id, host, pid, version, queues, sessions) VALUES ('host_1', 'host', 1, 'test', '{"inventory":5,"points":5,"notification":5,"maintenance":2}', '')`
 		leader   = `INSERT INTO river_leader (leader_id, elected_at, expires_at) VALUES ('host_1', now(), now() + interval '1 min')`
 		settle   = `UPDATE river_job SET state = 'completed', finalized_at = now() WHERE kind <> 'points'`
 		ledgers  = `INSERT INTO notifications (order_id, template, user_id, body) SELECT id, 'created', user_id, 'x' FROM orders`
@@ -62,10 +62,11 @@ func TestWhy(t *testing.T) {
 		"other queues": {[]string{worker, `UPDATE workers SET queues = queues - 'points'`}, explain.NoWorker, "points job", false},
 		"paused":       {[]string{worker, `INSERT INTO river_queue (name, paused_at, updated_at) VALUES ('points', now(), now())`}, explain.QueuePaused, "paused since", false},
 		"other paused": {[]string{worker, `INSERT INTO river_queue (name, paused_at, updated_at) VALUES ('inventory', now(), now()), ('points', NULL, now())`}, explain.Queued, "next", false},
-		"retry":        {[]string{worker, leader, `UPDATE river_job SET state = 'retryable', ` + attempts + points}, explain.AwaitingRetry, "has failed 3 times (the database could not be reached", false},
+		"retry":        {[]string{worker, leader, `UPDATE river_job SET state = 'retryable', ` + attempts + points}, explain.AwaitingRetry, "has failed 1 time (the database could not be reached", false},
 		"no leader":    {[]string{worker, `UPDATE river_job SET state = 'retryable', ` + attempts + points}, explain.NoLeader, "no worker is leader", false},
 		"leader gone":  {[]string{worker, leader, `UPDATE river_leader SET expires_at = now() - interval '1 s'`, `UPDATE river_job SET state = 'retryable'` + points}, explain.NoLeader, "no worker is leader", false},
-		"running":      {[]string{worker, `UPDATE river_job SET state = 'running', ` + attempts + points}, explain.Running, "running on worker host_1 since", false},
+		"running":      {[]string{worker, `UPDATE river_job SET state = 'running', ` + attempts + points}, explain.Retrying, "running again on worker host_1 since", false},
+		"runs":         {[]string{worker, `UPDATE river_job SET state = 'running', attempt = 1, attempted_at = now(), attempted_by = '{host_1}'` + points}, explain.Running, "running on worker host_1 since", false},
 		"worker gone":  {[]string{`UPDATE river_job SET state = 'running', ` + attempts + points}, explain.WorkerDead, "worker host_1 died", false},
 		"dead":         {[]string{worker, leader, `UPDATE river_job SET state = 'discarded', finalized_at = now(), ` + attempts + points}, explain.DeadLetter, "it is redriven at", true},
 		"dead for long": {

@@ -43,7 +43,7 @@ func ExampleStatus_Next() {
 // A step of a confirmed order: its effect is in no ledger, and its second attempt has failed.
 func ExampleProgressOf() {
 	p := order.ProgressOf(order.Points, nil, &order.Attempt{Number: 2, Code: order.Unavailable})
-	fmt.Println(p.Name, p.State, p.Attempts, p.LastError)
+	fmt.Println(p.Name, p.State, *p.Attempts, p.LastError)
 
 	// Output:
 	// points retrying 2 the database could not be reached

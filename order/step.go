@@ -85,7 +85,7 @@ type StepProgress struct {
 	Name      StepName
 	State     StepState
 	At        *time.Time
-	Attempts  int
+	Attempts  *int // of the step's newest job; nil once the step has its effect, as its job is deleted then
 	LastError string
 }
 
@@ -121,15 +121,16 @@ type Attempt struct {
 // ProgressOf derives a step's progress from the ledger and the queue. If there is an
 // effect, it decides; without one, the attempt decides. Either may be nil.
 func ProgressOf(name StepName, effect *Effect, attempt *Attempt) StepProgress {
-	p := StepProgress{Name: name, State: Waiting}
+	p := StepProgress{Name: name, State: Waiting, Attempts: new(int)}
 	if attempt != nil {
-		p.Attempts = attempt.Number
+		*p.Attempts = attempt.Number
 	}
 
 	switch {
 	case effect != nil:
 		p.At = &effect.At
 		p.State = Done
+		p.Attempts = nil
 
 		if effect.Void {
 			p.State = Skipped

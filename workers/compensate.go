@@ -1,6 +1,7 @@
 package workers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -10,7 +11,9 @@ import (
 	"github.com/riverqueue/river"
 
 	"orders/db"
+	"orders/db/progress"
 	"orders/jobs"
+	"orders/order"
 	"orders/order/flow"
 	"orders/order/repair"
 )
@@ -38,60 +41,66 @@ type compensate struct {
 func (c *compensate) Work(ctx context.Context, _ *river.Job[jobs.Compensate]) error {
 	queue := river.ClientFromContext[pgx.Tx](ctx)
 
-	var (
-		errs  error
-		total int
-	)
+	var errs error
 
 	// An error of one sweep must not keep the others from running.
 	for _, do := range c.sweeps(queue) {
 		n, err := c.repeat(ctx, do)
 		errs = errors.Join(errs, err)
-		total += n
-	}
 
-	if total > 0 {
-		c.log.WarnContext(ctx, "compensated", "count", total)
+		if n > 0 {
+			c.log.WarnContext(ctx, "sweep repaired", "sweep", do.name, "count", n)
+		}
+
+		if err != nil {
+			c.log.ErrorContext(ctx, "sweep failed", "sweep", do.name, "code", order.CodeOf(db.Error(err)), "error", logged(err))
+		}
 	}
 
 	return errs
 }
 
 // A sweep repairs a bounded number of rows, and counts them. more tells whether there
-// may be others.
-type sweep func(ctx context.Context, tx pgx.Tx) (n int, more bool, err error)
+// may be others. failure is the error of rows that it could not repair.
+type sweep struct {
+	name string
+	run  func(ctx context.Context, tx pgx.Tx) (n int, more bool, failure, err error)
+}
 
 func (c *compensate) sweeps(queue *flow.Queue) []sweep {
 	ofLetters := repair.Sweeps(queue, c.rules)
 	sweeps := append(make([]sweep, 0, 3+len(ofLetters)),
-		func(ctx context.Context, tx pgx.Tx) (int, bool, error) {
-			n, err := flow.ExpireOverdue(ctx, tx, c.rules.PendingDeadline, sweepLimit)
+		sweep{progress.SweepExpire, func(ctx context.Context, tx pgx.Tx) (int, bool, error, error) {
+			n, failure, err := flow.ExpireOverdue(ctx, tx, c.rules.PendingDeadline, sweepLimit)
 
-			return n, n > 0, err
-		},
-		func(ctx context.Context, tx pgx.Tx) (int, bool, error) {
-			return repair.MissingJobs(ctx, tx, queue, scanLimit)
-		},
-		func(ctx context.Context, tx pgx.Tx) (int, bool, error) {
+			return n, n > 0, failure, err
+		}},
+		sweep{progress.SweepMissingJobs, func(ctx context.Context, tx pgx.Tx) (int, bool, error, error) {
+			n, more, err := repair.MissingJobs(ctx, tx, queue, scanLimit)
+
+			return n, more, nil, err
+		}},
+		sweep{progress.SweepMissingAgain, func(ctx context.Context, tx pgx.Tx) (int, bool, error, error) {
 			n, err := repair.MissingJobsAgain(ctx, tx, queue)
 
-			return n, false, err
-		},
+			return n, false, nil, err
+		}},
 	)
 
 	for _, letters := range ofLetters {
-		sweeps = append(sweeps, func(ctx context.Context, tx pgx.Tx) (int, bool, error) {
-			n, err := letters(ctx, tx, sweepLimit)
+		sweeps = append(sweeps, sweep{letters.Name, func(ctx context.Context, tx pgx.Tx) (int, bool, error, error) {
+			n, failure, err := letters.Run(ctx, tx, sweepLimit)
 
-			return n, n == sweepLimit, err
-		})
+			return n, n == sweepLimit, failure, err
+		}})
 	}
 
 	return sweeps
 }
 
-// repeat runs a sweep while there is more for it, each time in a transaction of its own.
-func (c *compensate) repeat(ctx context.Context, do sweep) (total int, err error) {
+// repeat runs a sweep while there is more for it, each time in a transaction of its own, and
+// records whether it has failed.
+func (c *compensate) repeat(ctx context.Context, do sweep) (total int, failure error) {
 	for range sweepRounds {
 		var (
 			n    int
@@ -99,12 +108,14 @@ func (c *compensate) repeat(ctx context.Context, do sweep) (total int, err error
 		)
 
 		err := db.InTx(ctx, c.pool, func(tx pgx.Tx) (err error) {
-			n, more, err = do(ctx, tx)
+			n, more, failure, err = do.run(ctx, tx)
 
 			return err
 		})
 		if err != nil {
-			return total, jobError(err)
+			failure = err
+
+			break
 		}
 
 		if n > 0 {
@@ -116,5 +127,7 @@ func (c *compensate) repeat(ctx context.Context, do sweep) (total int, err error
 		}
 	}
 
-	return total, nil
+	err := db.InTx(ctx, c.pool, func(tx pgx.Tx) error { return progress.RecordSweep(ctx, tx, do.name, failure) })
+
+	return total, jobError(cmp.Or(failure, err))
 }

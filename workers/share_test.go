@@ -265,7 +265,7 @@ func TestAFaultOfTheDatabaseLeavesASharedJobWhole(t *testing.T) {
 		t.Errorf("%d orders have jobs of their own", n)
 	}
 
-	if o := b.read(ids[3]); o.Steps[1].State != order.Retrying || o.Steps[1].Attempts < 1 || o.Steps[1].LastError != order.PublicError(order.Unavailable) {
+	if o := b.read(ids[3]); o.Steps[1].State != order.Retrying || *o.Steps[1].Attempts < 1 || o.Steps[1].LastError != order.PublicError(order.Unavailable) {
 		t.Errorf("reading does not show the attempts of the shared job: %+v", o.Steps[1])
 	}
 
@@ -293,7 +293,7 @@ func TestOperatorsSeeTheAttemptsOfASharedJob(t *testing.T) {
 	for _, id := range ids {
 		err := db.InTx(t.Context(), b.pool, func(tx pgx.Tx) error {
 			facts, err := progress.ReadFacts(t.Context(), tx, id)
-			if job := facts.Work[order.Points].Job; err == nil && (job == nil || job.Attempts != 1 || job.State != "retryable" || job.Code != order.Unavailable) {
+			if job := facts.Work[order.Points].Job; err == nil && (job == nil || job.Failures != 1 || job.State != "retryable" || job.Code != order.Unavailable) {
 				t.Errorf("why goes by the job %+v", job)
 			}
 

@@ -37,7 +37,7 @@ func TestAuditCommand(t *testing.T) {
 		t.Fatalf("seed: exit code %d", code)
 	}
 
-	if p := start(t, settings, "audit"); p.ended() != 0 || !strings.Contains(p.output.String(), "all 9 invariants hold") {
+	if p := start(t, settings, "audit"); p.ended() != 0 || !strings.Contains(p.output.String(), "all 10 invariants hold") {
 		t.Errorf("of clean data: %s", p.output)
 	}
 
@@ -64,7 +64,7 @@ func TestAuditCommand(t *testing.T) {
 	code, stdout, _ = check("--json")
 
 	var result auditResult
-	if err := json.Unmarshal([]byte(stdout), &result); err != nil || code != exitError || result.OK || len(result.Invariants) != 9 {
+	if err := json.Unmarshal([]byte(stdout), &result); err != nil || code != exitError || result.OK || len(result.Invariants) != 10 {
 		t.Errorf("exit code %d, %v:\n%s", code, err, stdout)
 	}
 

@@ -59,7 +59,7 @@ func TestInvariantsSayWhatTheyAre(t *testing.T) {
 		}
 	}
 
-	if n := len(audit.Invariants()); n != 9 {
+	if n := len(audit.Invariants()); n != 10 {
 		t.Errorf("%d invariants", n)
 	}
 }

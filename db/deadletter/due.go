@@ -92,3 +92,24 @@ func NeedAttention(ctx context.Context, tx pgx.Tx, jobIDs []int64) error {
 
 	return nil
 }
+
+// maxSweepFailures is how many sweeps may fail for a letter before an operator must decide.
+const maxSweepFailures = 3
+
+// SweepFailed records that a sweep could not do what is due for the letters.
+func SweepFailed(ctx context.Context, tx pgx.Tx, jobIDs []int64) error {
+	if len(jobIDs) == 0 {
+		return nil
+	}
+
+	_, err := tx.Exec(ctx, `
+		UPDATE dead_letters
+		SET sweep_failures = sweep_failures + 1,
+			attention_at = CASE WHEN sweep_failures + 1 >= $2 THEN coalesce(attention_at, now()) ELSE attention_at END
+		WHERE job_id = ANY($1)`, jobIDs, maxSweepFailures)
+	if err != nil {
+		return fmt.Errorf("record failed sweep: %w", err)
+	}
+
+	return nil
+}

@@ -233,7 +233,7 @@ func TestAnOrdersDeadStepOutlivesItsJob(t *testing.T) {
 			t.Fatal(err)
 		}
 
-		if s := o.Steps[1]; s.State != state || s.Attempts != attempts || (state != order.Waiting) != (s.LastError == order.PublicError(order.Unavailable)) {
+		if s := o.Steps[1]; s.State != state || *s.Attempts != attempts || (state != order.Waiting) != (s.LastError == order.PublicError(order.Unavailable)) {
 			t.Errorf("%+v", s)
 		}
 	}

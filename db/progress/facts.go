@@ -11,6 +11,7 @@ import (
 
 	"orders/db"
 	"orders/db/liveness"
+	"orders/jobs"
 	"orders/order"
 )
 
@@ -21,8 +22,20 @@ const MaxAhead = 10_000
 type Facts struct {
 	Now    time.Time
 	Order  order.Order
-	Leader bool // a worker is the elected leader, which schedules due jobs and enqueues sweeps
-	Work   map[order.StepName]Step
+	Leader bool                    // a worker is the elected leader, which schedules due jobs and enqueues sweeps
+	Work   map[order.StepName]Step // of the order's jobs: those of its steps, and Expire's
+	Locks  []Lock
+	Sweeps map[string]Sweep
+	Upkeep Queue // the queue of the sweeps
+}
+
+// Expire is the kind of the job that ends a held order, as a key of [Facts.Work].
+const Expire order.StepName = jobs.KindExpire
+
+// A Queue is what is known of a queue.
+type Queue struct {
+	Paused  *time.Time
+	Workers int // living workers that fetch from it
 }
 
 // A Step is what is known of a step's job and of the workers of its queue.
@@ -37,8 +50,8 @@ type Step struct {
 // A Job is a step's job as the queue has it.
 type Job struct {
 	Queue       string
-	State       string // River's
-	Attempts    int
+	State       string     // River's
+	Failures    int        // attempts that have failed
 	Code        order.Code // of the newest error; empty for none
 	ScheduledAt time.Time
 	AttemptedAt *time.Time
@@ -54,6 +67,7 @@ type Letter struct {
 	Reason    string     // the class of that error
 	Redrives  int        // so far
 	Attention bool       // an operator must decide
+	Sweeps    int        // that have failed to do what is due for the letter
 }
 
 // ReadFacts reads the facts of an order; [order.NotFound] when there is no such order.
@@ -66,14 +80,27 @@ func ReadFacts(ctx context.Context, tx pgx.Tx, id uuid.UUID) (Facts, error) {
 
 	f := Facts{Order: o, Work: map[order.StepName]Step{}}
 
+	workers, err := liveness.List(ctx, tx)
+	if err != nil {
+		return f, err
+	}
+
+	f.Upkeep.Workers = working(jobs.QueueMaintenance, workers)
+
 	err = tx.QueryRow(ctx, `
-		SELECT now(), EXISTS (SELECT FROM river_leader WHERE expires_at > now())`).Scan(&f.Now, &f.Leader)
+		SELECT
+			now(),
+			EXISTS (SELECT FROM river_leader WHERE expires_at > now()),
+			(SELECT paused_at FROM river_queue WHERE name = $1)`, jobs.QueueMaintenance).Scan(&f.Now, &f.Leader, &f.Upkeep.Paused)
 	if err != nil {
 		return f, fmt.Errorf("read leader: %w", err)
 	}
 
-	workers, err := liveness.List(ctx, tx)
-	if err != nil {
+	if f.Sweeps, err = Sweeps(ctx, tx); err != nil {
+		return f, err
+	}
+
+	if f.Locks, err = readLocks(ctx, tx, id); err != nil {
 		return f, err
 	}
 
@@ -87,24 +114,23 @@ func ReadFacts(ctx context.Context, tx pgx.Tx, id uuid.UUID) (Facts, error) {
 // liveWork reads the live job of each step, with the queue's state and the jobs before it.
 const liveWork = `
 	WITH live AS MATERIALIZED (
-		SELECT o.kind, j.id, j.queue, j.state, j.attempt, j.code, j.priority, j.scheduled_at, j.attempted_at, j.worker
+		SELECT o.kind, j.id, j.queue, j.state, j.failures, j.code, j.priority, j.scheduled_at, j.attempted_at, j.worker
 		FROM order_jobs AS o
 		CROSS JOIN LATERAL (
 			SELECT
-				id, queue, state, attempt, code, priority, scheduled_at, attempted_at,
+				id, queue, state, cardinality(errors) AS failures, code, priority, scheduled_at, attempted_at,
 				attempted_by[array_upper(attempted_by, 1)] AS worker
 			FROM live_jobs
 			WHERE unique_key = ANY(o.unique_keys)
 			OFFSET 0
 		) AS j
 		WHERE o.order_id = $1
-			AND o.kind <> 'expire'
 	)
 	SELECT
 		j.kind,
 		j.queue,
 		j.state::text,
-		j.attempt::int,
+		coalesce(j.failures, 0),
 		j.code,
 		j.scheduled_at,
 		j.attempted_at,
@@ -140,7 +166,7 @@ func readWork(ctx context.Context, tx pgx.Tx, f *Facts, workers []liveness.Worke
 	)
 
 	_, err = pgx.ForEachRow(rows, []any{
-		&step, &job.Queue, &job.State, &job.Attempts, &job.Code, &job.ScheduledAt, &job.AttemptedAt, &job.Worker,
+		&step, &job.Queue, &job.State, &job.Failures, &job.Code, &job.ScheduledAt, &job.AttemptedAt, &job.Worker,
 		&work.Paused, &work.Ahead,
 	}, func() error {
 		found, live := work, job
@@ -181,9 +207,9 @@ func working(queue string, workers []liveness.Worker) (n int) {
 func readLetters(ctx context.Context, tx pgx.Tx, f *Facts) error {
 	rows, err := tx.Query(ctx, `
 		SELECT DISTINCT ON (l.kind) l.kind, l.job_id, l.dead_at, l.code, l.reason, l.redrives,
-			l.attention_at IS NOT NULL, l.resolved_at IS NULL
+			l.attention_at IS NOT NULL, l.sweep_failures, l.resolved_at IS NULL
 		FROM dead_letters AS l
-		JOIN steps AS s ON s.name = l.kind AND s.template = coalesce(l.args ->> 'template', '')
+		JOIN order_jobs AS o ON o.order_id = l.order_id AND o.kind = l.kind AND o.template = coalesce(l.args ->> 'template', '')
 		WHERE l.order_id = $1
 			AND (l.resolved_at IS NULL OR l.resolution = 'dismissed')
 		ORDER BY l.kind, l.resolved_at NULLS FIRST, l.job_id DESC`, f.Order.ID)
@@ -198,7 +224,7 @@ func readLetters(ctx context.Context, tx pgx.Tx, f *Facts) error {
 	)
 
 	_, err = pgx.ForEachRow(rows, []any{
-		&step, &letter.JobID, &letter.DeadAt, &letter.Code, &letter.Reason, &letter.Redrives, &letter.Attention, &open,
+		&step, &letter.JobID, &letter.DeadAt, &letter.Code, &letter.Reason, &letter.Redrives, &letter.Attention, &letter.Sweeps, &open,
 	}, func() error {
 		l, work := letter, f.Work[step]
 

@@ -20,7 +20,7 @@ func ExampleExplain() {
 		Work: map[order.StepName]progress.Step{order.Points: {
 			Job: &progress.Job{
 				State:       "retryable",
-				Attempts:    2,
+				Failures:    2,
 				Code:        order.Unavailable,
 				ScheduledAt: time.Date(2026, time.January, 5, 9, 30, 8, 0, time.UTC),
 			},

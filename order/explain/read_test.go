@@ -1,6 +1,7 @@
 package explain_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -104,5 +105,65 @@ func TestTimeline(t *testing.T) {
 
 	if _, err := explain.Timeline(t.Context(), b.Pool, uuid.New(), 100); order.CodeOf(err) != order.NotFound {
 		t.Errorf("an order that does not exist: %v", err)
+	}
+}
+
+// A session that has forgotten its transaction is named, also between the attempts of the job that it blocks.
+func TestWhyNamesTheSessionThatHoldsAProduct(t *testing.T) {
+	t.Parallel()
+
+	b := ordertest.Setup(t, map[string]int64{"tea": 10})
+	id := b.Order(ordertest.Line("tea", 1))
+
+	conn, err := b.Pool.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	defer conn.Release()
+
+	for _, sql := range []string{
+		`SET application_name = 'psql of eva'`, `BEGIN`, `SELECT FROM products WHERE sku = 'tea' FOR UPDATE`,
+		`SELECT pg_sleep(5.1)`, // a transaction is named once it is five seconds old
+	} {
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	a, err := why(b, id)
+	if err != nil || a.Code != explain.Locked {
+		t.Fatalf("%+v, %v", a, err)
+	}
+
+	for _, text := range []string{"product tea", "psql of eva", fmt.Sprintf("pid %d", conn.Conn().PgConn().PID())} {
+		if !strings.Contains(a.Text, text) {
+			t.Errorf("%q does not say %q", a.Text, text)
+		}
+	}
+
+	if _, err := conn.Exec(t.Context(), `ROLLBACK`); err != nil {
+		t.Fatal(err)
+	}
+
+	if a, err := why(b, id); err != nil || a.Code == explain.Locked {
+		t.Errorf("after the transaction: %+v, %v", a, err)
+	}
+}
+
+// A dead expire job of an order that is late shows.
+func TestWhyOfAnOrderThatDidNotExpire(t *testing.T) {
+	t.Parallel()
+
+	b := ordertest.Setup(t, map[string]int64{"tea": 10})
+	id := b.Held(-10*time.Minute, ordertest.Line("tea", 1))
+	b.Apply(order.Inventory, id)
+	b.Apply(order.Notification, id)
+	b.Die("expire", id, deadletter.Permanent)
+
+	a, err := why(b, id)
+	if err != nil || a.Code != explain.Overdue || a.Step != "" || !strings.Contains(a.Text, "The expire job has been dead since") ||
+		!strings.Contains(a.Text, "No worker is alive that works the maintenance queue") {
+		t.Errorf("%+v, %v", a, err)
 	}
 }

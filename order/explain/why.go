@@ -23,12 +23,15 @@ type Code string
 const (
 	DeadLetter      Code = "dead_letter"      // the step's job is dead and waits for a redrive
 	GivenUp         Code = "given_up"         // the step's job was cancelled, or its letter dismissed
+	Overdue         Code = "overdue"          // what the system does by itself is late
+	Locked          Code = "locked"           // another session holds a row that the order's steps need
 	QueuePaused     Code = "queue_paused"     // an operator has paused the step's queue
 	NoWorker        Code = "no_worker"        // no worker fetches from the step's queue
 	NoLeader        Code = "no_leader"        // no worker is leader, so due jobs do not become available
 	JobMissing      Code = "job_missing"      // the step has no job; a sweep enqueues it within minutes
 	WorkerDead      Code = "worker_dead"      // the step's worker has died; another rescues the job
 	AwaitingRetry   Code = "awaiting_retry"   // an attempt has failed, another is due
+	Retrying        Code = "retrying"         // an attempt has failed, another is running
 	AwaitingPayment Code = "awaiting_payment" // the order is held
 	Scheduled       Code = "scheduled"        // the step's job is due later
 	Queued          Code = "queued"           // nothing is wrong: the step's job waits for its turn
@@ -41,7 +44,8 @@ const (
 // Codes lists the codes, the most important first.
 func Codes() []Code {
 	return []Code{
-		DeadLetter, GivenUp, QueuePaused, NoWorker, NoLeader, JobMissing, WorkerDead, AwaitingRetry, AwaitingPayment,
+		DeadLetter, GivenUp, Overdue, Locked, QueuePaused, NoWorker, NoLeader, JobMissing, WorkerDead, AwaitingRetry, Retrying,
+		AwaitingPayment,
 		Scheduled, Queued, Running, Unknown, Settled, Final,
 	}
 }
@@ -82,7 +86,7 @@ func Explain(f progress.Facts, redriveAfter []time.Duration) Answer {
 	}
 
 	if f.Order.Status == order.AwaitingPayment {
-		reasons = append(reasons, awaitingPayment(f))
+		reasons = append(reasons, awaitingPayment(f, redriveAfter))
 	}
 
 	for _, s := range f.Order.Steps {
@@ -94,6 +98,10 @@ func Explain(f progress.Facts, redriveAfter []time.Duration) Answer {
 		r := explanation{Facts: f, step: s.Name, work: f.Work[s.Name], redriveAfter: redriveAfter}.reason()
 		r.Step = s.Name
 		reasons = append(reasons, r)
+	}
+
+	if len(reasons) > 0 {
+		reasons = append(reasons, locks(f)...)
 	}
 
 	slices.SortStableFunc(reasons, func(a, b Reason) int {

@@ -74,6 +74,8 @@ var breaks = []struct {
 	{"held and confirmed without a payment", "payments", "paid", `DELETE FROM payments WHERE order_id = $1`, "", "not paid"},
 	{"expired although it was paid", "payments", "expired", `INSERT INTO payments (order_id, reference) VALUES ($1, 'x')`, "", "expired, but paid"},
 
+	{"a sweep that fails for ever", "sweeps-succeed", "", `INSERT INTO sweeps (name, ran_at, failed_at, failures, error) VALUES ('give_up_orders', now(), now(), 3, 'x')`, "give_up_orders", "failed 3 times in sequence"},
+
 	{"a key without its order", "idempotency-keys", "", `UPDATE idempotency_keys SET order_id = gen_random_uuid()`, "orders/key-1", "does not exist"},
 	{"two keys of one order", "idempotency-keys", "", `INSERT INTO idempotency_keys SELECT scope, 'key/2', request_hash, order_id, created_at FROM idempotency_keys`, "orders/key/2", "has 2 keys"},
 	{"a key for an order of another time", "idempotency-keys", "pending", `INSERT INTO idempotency_keys (scope, key, request_hash, order_id) VALUES ('orders', 'key-2', '', $1)`, "orders/key-2", "was placed at"},

@@ -2,7 +2,6 @@ package flow
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 
@@ -71,10 +70,10 @@ func end(ctx context.Context, tx pgx.Tx, endings []ending) error {
 }
 
 // GiveUp fails those of the orders that are still pending, because a step that they must
-// have is dead. steps has that step of each order. It returns the ids of the orders that
-// failed.
-func GiveUp(ctx context.Context, tx pgx.Tx, steps map[uuid.UUID]order.StepName, actor string) (map[uuid.UUID]bool, error) {
-	orders, err := db.LockOrders(ctx, tx, slices.Collect(maps.Keys(steps)))
+// have is dead. reasons has the ids of the orders, with the reason for the customer. It
+// returns the ids of the orders that failed.
+func GiveUp(ctx context.Context, tx pgx.Tx, reasons map[uuid.UUID]string, actor string) (map[uuid.UUID]bool, error) {
+	orders, err := db.LockOrders(ctx, tx, slices.Collect(maps.Keys(reasons)))
 	if err != nil {
 		return nil, err
 	}
@@ -86,8 +85,7 @@ func GiveUp(ctx context.Context, tx pgx.Tx, steps map[uuid.UUID]order.StepName, 
 	for _, o := range orders {
 		if _, err := o.Status.Next(order.GiveUp); err == nil {
 			failed[o.ID] = true
-			reason := fmt.Sprintf("the %s step could not be done", steps[o.ID])
-			endings = append(endings, ending{order: o, event: order.GiveUp, reason: reason, actor: actor})
+			endings = append(endings, ending{order: o, event: order.GiveUp, reason: reasons[o.ID], actor: actor})
 		}
 	}
 

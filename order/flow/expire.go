@@ -17,6 +17,9 @@ const (
 	unsettled = "not processed in time"
 )
 
+// ExpireGrace is how late a held order's own job may be before the sweep expires the order.
+const ExpireGrace = time.Minute
+
 // Expire ends those of the held orders that are past their deadline and not paid. If an
 // order's deadline is still to come, its result is how long until then by the database's
 // clock; else it is 0.
@@ -63,13 +66,11 @@ func Expire(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) ([]groupcommit.Resu
 
 // ExpireOverdue ends at most limit orders that have been pending for longer than
 // deadline, or whose payment is late and whose own job has not expired them. It returns
-// how many it ended.
-func ExpireOverdue(ctx context.Context, tx pgx.Tx, deadline time.Duration, limit int) (int, error) {
-	const grace = time.Minute
-
-	overdue, err := db.LockOverdue(ctx, tx, deadline, grace, limit)
+// how many it ended, and the error of those that it could not end.
+func ExpireOverdue(ctx context.Context, tx pgx.Tx, deadline time.Duration, limit int) (ended int, failure, err error) {
+	overdue, err := db.LockOverdue(ctx, tx, deadline, ExpireGrace, limit)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 
 	endings := make([]ending, len(overdue))
@@ -81,5 +82,7 @@ func ExpireOverdue(ctx context.Context, tx pgx.Tx, deadline time.Duration, limit
 		}
 	}
 
-	return len(endings), end(ctx, tx, endings)
+	faults, err := db.Isolate(ctx, tx, endings, func(tx pgx.Tx, endings []ending) error { return end(ctx, tx, endings) })
+
+	return len(endings) - len(faults.Items), faults.First, err
 }

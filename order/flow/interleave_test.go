@@ -57,12 +57,12 @@ func acts(b *ordertest.Bundle) map[string]func(ctx context.Context, tx pgx.Tx, i
 			return err
 		},
 		"compensate": func(ctx context.Context, tx pgx.Tx, _ []uuid.UUID) error {
-			if _, err := flow.ExpireOverdue(ctx, tx, 15*time.Minute, 100); err != nil {
+			if _, _, err := flow.ExpireOverdue(ctx, tx, 15*time.Minute, 100); err != nil {
 				return err
 			}
 
 			for _, sweep := range repair.Sweeps(b.Queue, repair.DefaultRules()) {
-				if _, err := sweep(ctx, tx, 100); err != nil {
+				if _, _, err := sweep.Run(ctx, tx, 100); err != nil {
 					return err
 				}
 			}

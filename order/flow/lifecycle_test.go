@@ -176,7 +176,11 @@ func TestOverdueOrdersExpire(t *testing.T) {
 	b.Apply(order.Inventory, held)
 
 	b.InTx(func(tx pgx.Tx) error {
-		n, err := flow.ExpireOverdue(t.Context(), tx, 15*time.Minute, 100)
+		n, failure, err := flow.ExpireOverdue(t.Context(), tx, 15*time.Minute, 100)
+		if failure != nil {
+			t.Error(failure)
+		}
+
 		if err == nil && n != 2 {
 			t.Errorf("%d expired", n)
 		}

@@ -11,9 +11,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"orders/db"
 	"orders/db/deadletter"
 	"orders/db/progress"
-	"orders/order"
 	"orders/order/flow"
 )
 
@@ -35,8 +35,15 @@ func DefaultRules() Rules {
 }
 
 // A Sweep repairs at most limit letters in the caller's transaction. It returns how many
-// letters it changed.
-type Sweep func(ctx context.Context, tx pgx.Tx, limit int) (int, error)
+// letters it changed. failure is the error of letters that it could not repair: the others
+// are repaired all the same.
+type Sweep struct {
+	Name string
+	Run  func(ctx context.Context, tx pgx.Tx, limit int) (changed int, failure, err error)
+}
+
+// doDue does what is due for letters; the results are those of [Sweep].
+type doDue func(ctx context.Context, tx pgx.Tx, letters []deadletter.DueLetter) (changed int, failure, err error)
 
 // Sweeps repair dead letters. Run each in a transaction of its own: if one fails, the
 // others still repair what they can.
@@ -46,29 +53,42 @@ type Sweep func(ctx context.Context, tx pgx.Tx, limit int) (int, error)
 //	anything else ─────────────────────────────► the letter needs attention, the order stays as it is
 //	needs attention, but its work is done ─────► the letter is resolved
 func Sweeps(queue *flow.Queue, rules Rules) []Sweep {
-	due := func(action deadletter.Action, do func(ctx context.Context, tx pgx.Tx, letters []deadletter.DueLetter) (int, error)) Sweep {
-		return func(ctx context.Context, tx pgx.Tx, limit int) (int, error) {
+	due := func(name string, action deadletter.Action, do doDue) Sweep {
+		return Sweep{name, func(ctx context.Context, tx pgx.Tx, limit int) (int, error, error) {
 			letters, err := deadletter.LockDue(ctx, tx, action, deadletter.Rules{
 				RedriveAfter: rules.RedriveAfter,
 				FailOrder:    failingKinds(),
 			}, limit)
 			if err != nil || len(letters) == 0 {
-				return 0, err
+				return 0, nil, err
 			}
 
 			return do(ctx, tx, letters)
-		}
+		}}
 	}
 
 	return []Sweep{
-		due(deadletter.ToRedrive, func(ctx context.Context, tx pgx.Tx, letters []deadletter.DueLetter) (int, error) {
+		due(progress.SweepRedrive, deadletter.ToRedrive, allOrNone(func(
+			ctx context.Context, tx pgx.Tx, letters []deadletter.DueLetter,
+		) (int, error) {
 			return redriveDue(ctx, tx, queue, letters, len(rules.RedriveAfter))
-		}),
-		due(deadletter.ToFail, giveUpOrders),
-		due(deadletter.ToAttention, markForAttention),
-		func(ctx context.Context, tx pgx.Tx, limit int) (int, error) {
-			return resolveDone(ctx, tx, queue, limit)
-		},
+		})),
+		due(progress.SweepGiveUp, deadletter.ToFail, giveUpOrders),
+		due(progress.SweepAttention, deadletter.ToAttention, allOrNone(markForAttention)),
+		{progress.SweepResolveDone, func(ctx context.Context, tx pgx.Tx, limit int) (int, error, error) {
+			n, err := resolveDone(ctx, tx, queue, limit)
+
+			return n, nil, err
+		}},
+	}
+}
+
+// allOrNone makes a [doDue] of what does all letters or fails.
+func allOrNone(do func(context.Context, pgx.Tx, []deadletter.DueLetter) (int, error)) doDue {
+	return func(ctx context.Context, tx pgx.Tx, letters []deadletter.DueLetter) (int, error, error) {
+		n, err := do(ctx, tx, letters)
+
+		return n, nil, err
 	}
 }
 
@@ -137,18 +157,34 @@ func redriveDue(ctx context.Context, tx pgx.Tx, queue *flow.Queue, letters []dea
 	return len(attention) + len(able), err
 }
 
-// giveUpOrders fails the pending orders of letters whose step must not be missing. An
-// order that is not pending any more stays as it is. If its step is still not done, an
-// operator must decide.
-func giveUpOrders(ctx context.Context, tx pgx.Tx, letters []deadletter.DueLetter) (int, error) {
-	steps := make(map[uuid.UUID]order.StepName, len(letters))
-	for _, l := range letters {
-		steps[*l.OrderID] = order.StepName(l.Kind)
+// giveUpOrders fails the pending orders of letters whose step must not be missing. If that
+// fails for an order, it is recorded with its letter, and the others fail all the same.
+func giveUpOrders(ctx context.Context, tx pgx.Tx, letters []deadletter.DueLetter) (done int, failure, err error) {
+	faults, err := db.Isolate(ctx, tx, letters, func(tx pgx.Tx, letters []deadletter.DueLetter) error {
+		return giveUp(ctx, tx, letters)
+	})
+	if err != nil {
+		return 0, nil, err
 	}
 
-	failed, err := flow.GiveUp(ctx, tx, steps, actor)
+	return len(letters) - len(faults.Items), faults.First, deadletter.SweepFailed(ctx, tx, jobIDsOf(faults.Items))
+}
+
+// giveUp fails pending orders. An order that is not pending any more stays as it is. If its
+// step is still not done, an operator must decide.
+func giveUp(ctx context.Context, tx pgx.Tx, letters []deadletter.DueLetter) error {
+	reasons := make(map[uuid.UUID]string, len(letters))
+
+	for _, l := range letters {
+		reasons[*l.OrderID] = fmt.Sprintf("the %s step could not be done", l.Kind)
+		if l.Reason == deadletter.Cancelled {
+			reasons[*l.OrderID] = fmt.Sprintf("an operator cancelled the job of the %s step", l.Kind)
+		}
+	}
+
+	failed, err := flow.GiveUp(ctx, tx, reasons, actor)
 	if err != nil {
-		return 0, err
+		return err
 	}
 
 	works := make([]progress.Work, len(letters))
@@ -158,7 +194,7 @@ func giveUpOrders(ctx context.Context, tx pgx.Tx, letters []deadletter.DueLetter
 
 	statuses, err := progress.Statuses(ctx, tx, works)
 	if err != nil {
-		return 0, err
+		return err
 	}
 
 	var (
@@ -182,20 +218,24 @@ func giveUpOrders(ctx context.Context, tx pgx.Tx, letters []deadletter.DueLetter
 	}
 
 	if err := deadletter.NeedAttention(ctx, tx, attention); err != nil {
-		return 0, err
+		return err
 	}
 
-	return len(letters), deadletter.Resolve(ctx, tx, ends)
+	return deadletter.Resolve(ctx, tx, ends)
 }
 
 // markForAttention leaves letters to an operator.
 func markForAttention(ctx context.Context, tx pgx.Tx, letters []deadletter.DueLetter) (int, error) {
+	return len(letters), deadletter.NeedAttention(ctx, tx, jobIDsOf(letters))
+}
+
+func jobIDsOf(letters []deadletter.DueLetter) []int64 {
 	jobIDs := make([]int64, len(letters))
 	for i, l := range letters {
 		jobIDs[i] = l.JobID
 	}
 
-	return len(jobIDs), deadletter.NeedAttention(ctx, tx, jobIDs)
+	return jobIDs
 }
 
 // resolveDone resolves letters that need attention, if their work has been done since or

@@ -11,6 +11,7 @@ import (
 	"orders/db"
 	"orders/db/deadletter"
 	"orders/order"
+	"orders/order/flow"
 	"orders/order/ordertest"
 	"orders/order/repair"
 )
@@ -21,8 +22,12 @@ func compensate(b *ordertest.Bundle, rules repair.Rules) (n int) {
 
 	for _, sweep := range repair.Sweeps(b.Queue, rules) {
 		b.InTx(func(tx pgx.Tx) error {
-			done, err := sweep(b.T.Context(), tx, 100)
+			done, failure, err := sweep.Run(b.T.Context(), tx, 100)
 			n += done
+
+			if failure != nil {
+				b.T.Logf("%s: %v", sweep.Name, failure)
+			}
 
 			return err
 		})
@@ -200,7 +205,7 @@ func TestTwoSweepsAtOnceShareTheWork(t *testing.T) {
 		sweeps.Go(func() {
 			for _, sweep := range repair.Sweeps(b.Queue, repair.DefaultRules()) {
 				err := db.InTx(t.Context(), b.Pool, func(tx pgx.Tx) error {
-					n, err := sweep(t.Context(), tx, 20)
+					n, _, err := sweep.Run(t.Context(), tx, 20)
 
 					mu.Lock()
 					defer mu.Unlock()
@@ -246,5 +251,102 @@ func TestALetterThatCannotBeRedrivenNeedsAttention(t *testing.T) {
 
 	if asked, redrives := b.Count(`SELECT count(*) FROM dead_letters WHERE attention_at IS NOT NULL`), b.Count(`SELECT count(*) FROM redrives`); asked != 1 || redrives != 0 {
 		t.Errorf("%d need attention, %d redrives recorded", asked, redrives)
+	}
+}
+
+// An order that cannot be undone keeps no other from failing. After three sweeps, an operator must decide about it.
+func TestAnOrderThatCannotBeUndoneNeedsAttention(t *testing.T) {
+	t.Parallel()
+
+	b := ordertest.Setup(t, map[string]int64{"tea": 100})
+
+	const orders = 9
+
+	ids := make([]uuid.UUID, orders)
+	for i := range ids {
+		ids[i] = b.Order(ordertest.Line("tea", 1))
+	}
+
+	for _, id := range ids {
+		b.Die("inventory", id, deadletter.Permanent)
+	}
+
+	b.Exec(`ALTER TABLE notifications ADD CHECK (order_id <> '` + ids[4].String() + `')`)
+
+	if n := compensate(b, repair.DefaultRules()); n != orders-1 {
+		t.Errorf("%d letters are done", n)
+	}
+
+	if n := b.Count(`SELECT count(*) FROM orders WHERE status = 'failed' AND status_reason = 'the inventory step could not be done'`); n != orders-1 {
+		t.Errorf("%d orders have failed", n)
+	}
+
+	for sweeps := 2; sweeps <= 3; sweeps++ {
+		if o := b.Read(ids[4]); o.Attention || o.Status != order.Pending {
+			t.Errorf("before sweep %d: %+v", sweeps, o)
+		}
+
+		compensate(b, repair.DefaultRules())
+	}
+
+	if o := b.Read(ids[4]); !o.Attention || o.Status != order.Pending {
+		t.Errorf("after three sweeps: %+v", o)
+	}
+
+	if n := b.Count(`SELECT sweep_failures FROM dead_letters WHERE order_id = $1`, ids[4]); n != 3 {
+		t.Errorf("%d sweeps have failed", n)
+	}
+}
+
+// A product that a forgotten session holds delays the orders that need it, and no others.
+func TestALockedProductKeepsNoOtherOrderFromExpiring(t *testing.T) {
+	t.Parallel()
+
+	b := ordertest.Setup(t, map[string]int64{"tea": 100, "mug": 100})
+	locked, free := b.Held(-time.Hour, ordertest.Line("tea", 1)), b.Held(-time.Hour, ordertest.Line("mug", 1))
+	b.Apply(order.Inventory, locked, free)
+
+	expire := func() (ended int, failure error) {
+		b.InTx(func(tx pgx.Tx) (err error) {
+			ended, failure, err = flow.ExpireOverdue(t.Context(), tx, time.Hour, 100)
+
+			return err
+		})
+
+		return ended, failure
+	}
+
+	b.InTx(func(tx pgx.Tx) error {
+		if _, err := tx.Exec(t.Context(), `SELECT FROM products WHERE sku = 'tea' FOR UPDATE`); err != nil {
+			return err
+		}
+
+		if ended, failure := expire(); ended != 1 || !db.Unavailable(failure) {
+			t.Errorf("%d orders ended, %v", ended, failure)
+		}
+
+		return nil
+	})
+
+	if o := b.Read(free); o.Status != order.Expired {
+		t.Errorf("the other order is %s", o.Status)
+	}
+
+	if ended, failure := expire(); ended != 1 || failure != nil {
+		t.Errorf("after the lock: %d orders ended, %v", ended, failure)
+	}
+}
+
+// The customer and operators read that an operator cancelled the job, and not that stock was missing.
+func TestAnOrderWhoseInventoryJobWasCancelledSaysSo(t *testing.T) {
+	t.Parallel()
+
+	b := ordertest.Setup(t, map[string]int64{"tea": 100})
+	id := b.Order(ordertest.Line("tea", 1))
+	b.Exec(`UPDATE river_job SET state = 'cancelled', finalized_at = now() WHERE kind = 'inventory'`)
+	compensate(b, repair.DefaultRules())
+
+	if o := b.Read(id); o.Status != order.Failed || o.StatusReason != "an operator cancelled the job of the inventory step" {
+		t.Errorf("%s: %s", o.Status, o.StatusReason)
 	}
 }

@@ -1,0 +1,3 @@
+ALTER TABLE dead_letters DROP COLUMN sweep_failures;
+
+DROP TABLE sweeps;
