@@ -125,7 +125,7 @@ func (Audit) Kind() string { return KindAudit }
 // InsertOpts are the kind's queue, uniqueness and attempts.
 func (a Audit) InsertOpts() river.InsertOpts { return insertOpts(a.Kind()) }
 
-// Prune deletes idempotency keys and completed jobs that are past their retention.
+// Prune deletes idempotency keys and failed attempts that are past their retention.
 type Prune struct{}
 
 // Kind names the job.

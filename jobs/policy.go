@@ -74,7 +74,7 @@ var policies = func() []Policy {
 		sweep(KindCompensate, Defaults().CompensateEvery,
 			"every 30 s: redrives dead letters or undoes their orders, expires overdue orders, enqueues missing jobs"),
 		sweep(KindAudit, 5*time.Minute, "every 5 min: checks the invariants on what is new"),
-		sweep(KindPrune, time.Minute, "every minute: deletes Idempotency-Keys past 24 hours, and completed jobs past 5 minutes"),
+		sweep(KindPrune, time.Minute, "every minute: deletes Idempotency-Keys past 24 hours, and failed attempts of deleted jobs past 48"),
 	)
 }()
 

@@ -3,7 +3,6 @@ package workers
 import (
 	"context"
 	"log/slog"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -14,11 +13,11 @@ import (
 	"orders/jobs"
 )
 
-// Bounds of one attempt; the next job continues with what is left. At 5,000 orders a
-// second, 900,000 jobs are completed each minute.
+// Bounds of one attempt; the next job continues with what is left. At 7,000 orders a
+// second, 420,000 keys expire each minute.
 const (
 	pruneBatch   = 5_000
-	pruneBatches = 400
+	pruneBatches = 200
 )
 
 // prune deletes rows that are past their retention, in small transactions.
@@ -27,19 +26,11 @@ type prune struct {
 
 	pool *pgxpool.Pool
 	log  *slog.Logger
-	keep time.Duration // of completed jobs
 }
 
-// Work deletes expired idempotency keys, completed jobs and old failed attempts.
+// Work deletes expired idempotency keys and old failed attempts.
 func (p *prune) Work(ctx context.Context, _ *river.Job[jobs.Prune]) error {
 	keys, err := p.delete(ctx, db.PruneKeys)
-	if err != nil {
-		return err
-	}
-
-	completed, err := p.delete(ctx, func(ctx context.Context, tx pgx.Tx, limit int) (int64, error) {
-		return jobqueue.PruneCompleted(ctx, tx, p.keep, limit)
-	})
 	if err != nil {
 		return err
 	}
@@ -49,7 +40,7 @@ func (p *prune) Work(ctx context.Context, _ *river.Job[jobs.Prune]) error {
 		return err
 	}
 
-	p.log.InfoContext(ctx, "pruned", "idempotency_keys", keys, "completed_jobs", completed, "failed_attempts", failed)
+	p.log.InfoContext(ctx, "pruned", "idempotency_keys", keys, "failed_attempts", failed)
 
 	return nil
 }

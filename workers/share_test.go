@@ -9,7 +9,6 @@ import (
 
 	"orders/db"
 	"orders/db/progress"
-	"orders/jobs"
 	"orders/order"
 	"orders/order/explain"
 	"orders/order/flow"
@@ -114,20 +113,6 @@ func TestAStepCompletesItsJobsInItsTransaction(t *testing.T) {
 			t.Errorf("%d jobs were completed by the transaction of their rows of %s, want %d", n, ledger, want)
 		}
 	}
-}
-
-func TestSharedJobsGoAtOnceIfNoneAreToBeKept(t *testing.T) {
-	t.Parallel()
-
-	b := setup(t)
-	b.together(20)
-
-	settings := jobs.Defaults()
-	settings.KeepCompleted = 0
-
-	b.startWith(settings)
-	b.eventually(0, `SELECT (SELECT count(*) FROM undone_steps) + (SELECT count(*) FROM river_job WHERE queue <> 'maintenance')`)
-	b.sound()
 }
 
 // A database of the time before the upgrade has jobs of single orders only, then it has both.

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"runtime/debug"
 	"slices"
-	"sync"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -40,13 +39,11 @@ type stepWork struct {
 	spec  flow.Spec
 	queue *flow.Queue
 	pool  *pgxpool.Pool
-	keep  bool      // completed jobs; else they are deleted
-	done  *sync.Map // the driver's: ids of jobs that are completed
 	group *groupcommit.Group[stepJob, flow.None]
 }
 
-func newStepWork(o Options, spec flow.Spec, queue *flow.Queue, done *sync.Map, changed func()) *stepWork {
-	w := &stepWork{spec: spec, queue: queue, pool: o.Pool, keep: o.Jobs.KeepCompleted > 0, done: done}
+func newStepWork(o Options, spec flow.Spec, queue *flow.Queue, changed func()) *stepWork {
+	w := &stepWork{spec: spec, queue: queue, pool: o.Pool}
 	w.group = groupcommit.NewWeighted(o.Pool, groupcommit.Options{Committed: changed}, stepJob.weight, w.batch)
 
 	return w
@@ -55,9 +52,6 @@ func newStepWork(o Options, spec flow.Spec, queue *flow.Queue, done *sync.Map, c
 // do does a job and returns when its effects are durable.
 func (w *stepWork) do(ctx context.Context, j stepJob) error {
 	_, err := w.group.Do(ctx, j)
-	if err == nil {
-		w.done.Store(j.JobID, true)
-	}
 
 	return err
 }
@@ -107,7 +101,7 @@ func (w *stepWork) batch(ctx context.Context, tx pgx.Tx, batch []stepJob) ([]gro
 		return nil, err
 	}
 
-	return results, jobqueue.CompleteAttempts(ctx, tx, done, w.keep)
+	return results, jobqueue.Complete(ctx, tx, done)
 }
 
 // apply applies the step to the orders of the jobs, and returns the errors of those that fail alone.
@@ -213,18 +207,13 @@ func (w *stepWork) split(ctx context.Context, j stepJob) error {
 		parts[i] = jobqueue.Part{Attempt: j.Attempt, OrderID: id}
 	}
 
-	err := db.InTx(ctx, w.pool, func(tx pgx.Tx) error {
+	return db.InTx(ctx, w.pool, func(tx pgx.Tx) error {
 		if err := jobqueue.Split(ctx, tx, string(w.spec.Name), string(w.spec.Template), parts); err != nil {
 			return err
 		}
 
-		return jobqueue.CompleteAttempts(ctx, tx, []jobqueue.Attempt{j.Attempt}, w.keep)
+		return jobqueue.Complete(ctx, tx, []jobqueue.Attempt{j.Attempt})
 	})
-	if err == nil {
-		w.done.Store(j.JobID, true)
-	}
-
-	return err
 }
 
 // failure is what the attempt of a shared job leaves in the job of an order that failed.

@@ -3,16 +3,11 @@ package workers
 import (
 	"context"
 	"slices"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/riverqueue/river/riverdriver"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
-	"github.com/riverqueue/river/rivertype"
 
 	"orders/db"
 	"orders/db/dbtest"
@@ -71,7 +66,7 @@ func running(b *ordertest.Bundle, n int) stepJob {
 func newTestWork(t *testing.T, pool *pgxpool.Pool, spec flow.Spec) *stepWork {
 	t.Helper()
 
-	work := newStepWork(Options{Pool: pool, Jobs: jobs.Defaults()}, spec, nil, &sync.Map{}, func() {})
+	work := newStepWork(Options{Pool: pool, Jobs: jobs.Defaults()}, spec, nil, func() {})
 	t.Cleanup(work.group.Close)
 
 	return work
@@ -287,11 +282,9 @@ func TestCompletionReadsNoTable(t *testing.T) {
 	}
 
 	plans := dbtest.Explain(t, pool, func(ctx context.Context, tx pgx.Tx) error {
-		for _, keep := range []bool{true, false} {
-			for _, n := range []int{1, 500} {
-				if err := jobqueue.CompleteAttempts(ctx, tx, attempts[:n], keep); err != nil {
-					return err
-				}
+		for _, n := range []int{1, 500} {
+			if err := jobqueue.Complete(ctx, tx, attempts[:n]); err != nil {
+				return err
 			}
 		}
 
@@ -305,52 +298,6 @@ func TestCompletionReadsNoTable(t *testing.T) {
 	for _, plan := range plans {
 		if dbtest.ScansGrowingTable(plan) {
 			t.Error(plan)
-		}
-	}
-}
-
-// After a failover to a server that lags behind, a job runs there whose effects are gone.
-// What the process remembers of it must not complete it: it must run again.
-func TestAStepsJobIsNotCompletedAfterItsTransaction(t *testing.T) {
-	t.Parallel()
-
-	b := ordertest.Setup(t, map[string]int64{"tea": 100})
-	j := running(b, 3)
-	d := driver{riverpgxv5.New(b.Pool), b.Pool, time.Minute, &sync.Map{}}
-
-	var other int64
-	if err := b.Pool.QueryRow(t.Context(), `
-		INSERT INTO river_job (kind, queue, args, max_attempts, state, attempt)
-		VALUES ('expire', 'lifecycle', '{}', 10, 'running', 1)
-		RETURNING id`).Scan(&other); err != nil {
-		t.Fatal(err)
-	}
-
-	for _, state := range []rivertype.JobState{rivertype.JobStateCompleted, rivertype.JobStateAvailable} { // all complete, or only some
-		b.Exec(`UPDATE river_job SET state = 'running', finalized_at = NULL WHERE id = $1`, other)
-		d.done.Store(j.JobID, true)
-
-		now, two := time.Now(), make([]*time.Time, 2)
-		params := &riverdriver.JobSetStateIfRunningManyParams{
-			ID: []int64{j.JobID, other}, Attempt: make([]*int, 2), ErrData: make([][]byte, 2), FinalizedAt: two, ScheduledAt: two,
-			MetadataDoMerge: make([]bool, 2), MetadataUpdates: make([][]byte, 2), State: []rivertype.JobState{rivertype.JobStateCompleted, state}, Now: &now,
-		}
-
-		jobs, err := d.GetExecutor().JobSetStateIfRunningMany(t.Context(), params)
-		if err != nil || len(jobs) != 2 {
-			t.Errorf("%d jobs, %v", len(jobs), err)
-		}
-
-		if n := b.Count(`SELECT count(*) FROM river_job WHERE id = $1 AND state = 'running'`, j.JobID); n != 1 {
-			t.Error("the job was completed although its effects are gone")
-		}
-
-		if n := b.Count(`SELECT count(*) FROM river_job WHERE id = $1 AND state::text = $2`, other, string(state)); n != 1 {
-			t.Errorf("the other job is not %s", state)
-		}
-
-		if _, left := d.done.Load(j.JobID); left {
-			t.Error("the job is remembered for ever")
 		}
 	}
 }

@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -39,17 +38,7 @@ const (
 	rescueAfter       = 20 * time.Second       // for jobs that heartbeats miss; early, as ledgers make a second attempt harmless
 	softStop          = 10 * time.Second       // for running jobs to finish before their contexts end
 	deadKept          = 30 * 24 * time.Hour    // discarded and cancelled jobs: those of open letters, as a resolved letter's job is deleted
-	cleanAfter        = time.Hour              // for River's own cleaner: completed jobs that prune has not deleted
 )
-
-// jobIndexes are the indexes of River's that the schema keeps. River rebuilds them
-// each night, and warns of each that is missing.
-var jobIndexes = []string{
-	"river_job_pkey",
-	"river_job_prioritized_fetching_index",
-	"river_job_state_and_finalized_at_index",
-	"river_job_unique_idx",
-}
 
 // Options configure [Workers].
 type Options struct {
@@ -87,19 +76,15 @@ func New(o Options) (*Workers, error) {
 		return nil, err
 	}
 
-	done := &sync.Map{} // ids of jobs that their steps have completed
-
 	queues := make(map[string]river.QueueConfig, len(o.Concurrency))
 	for name, n := range o.Concurrency {
 		queues[name] = river.QueueConfig{MaxWorkers: n}
 	}
 
-	completing := driver{riverpgxv5.New(o.Pool), o.Pool, o.Jobs.KeepCompleted, done}
-
-	w.client, err = river.NewClient(attentive{Driver: completing, clock: w.clock, hands: w.heartbeat.hands}, &river.Config{
+	w.client, err = river.NewClient(attentive{Driver: riverpgxv5.New(o.Pool), clock: w.clock, hands: w.heartbeat.hands}, &river.Config{
 		CancelledJobRetentionPeriod: deadKept,
 		DiscardedJobRetentionPeriod: deadKept,
-		CompletedJobRetentionPeriod: max(cleanAfter, 2*o.Jobs.KeepCompleted),
+		CompletedJobRetentionPeriod: o.Jobs.KeepCompleted,
 		FetchCooldown:               fetchCooldown,
 		FetchOnlyKnownKinds:         true, // a newer program's jobs wait for that program's workers
 		FetchPollInterval:           fetchPollInterval,
@@ -108,15 +93,14 @@ func New(o Options) (*Workers, error) {
 		Logger:                      o.Log,
 		MaxAttempts:                 o.Jobs.Attempts,
 		Middleware: []rivertype.Middleware{
-			&jobs.DatabaseTime{}, w.heartbeat.hands, &failures{}, &quarantine{pool: o.Pool, alone: make(chan struct{}, 1)},
+			&jobs.DatabaseTime{}, &completion{}, w.heartbeat.hands, &failures{}, &quarantine{pool: o.Pool, alone: make(chan struct{}, 1)},
 		},
 		PeriodicJobs:         jobs.Periodic(o.Jobs),
 		Queues:               queues,
-		ReindexerIndexNames:  jobIndexes,
 		RescueStuckJobsAfter: rescueAfter,
 		SoftStopTimeout:      softStop,
 		Test:                 river.TestConfig{Time: w.clock}, // made for tests; it is how River is given a clock
-		Workers:              w.register(o, queue, done),
+		Workers:              w.register(o, queue),
 	})
 	if err != nil {
 		w.close()
@@ -134,13 +118,13 @@ func New(o Options) (*Workers, error) {
 // During a rolling deploy the leader may be an older program. The jobs of new steps
 // are safe from it: their timeout is shorter, and a dead worker's jobs are rescued
 // earlier. It may discard a new sweep that takes longer; the next period repeats it.
-func (w *Workers) register(o Options, queue *flow.Queue, done *sync.Map) *river.Workers {
+func (w *Workers) register(o Options, queue *flow.Queue) *river.Workers {
 	handlers := river.NewWorkers()
 	changed := change.NewNotifier(o.Pool).Changed
 	ofOrder := policy[jobs.OfOrder]{clock: w.clock}
 
 	for _, spec := range flow.Specs() {
-		work := newStepWork(o, spec, queue, done, changed)
+		work := newStepWork(o, spec, queue, changed)
 		w.groups = append(w.groups, work.group)
 
 		// AddWorkerArgs is meant for River's own tests. It is needed here because all steps have the same types of args.
@@ -154,7 +138,7 @@ func (w *Workers) register(o Options, queue *flow.Queue, done *sync.Map) *river.
 		policy: policy[jobs.Compensate]{clock: w.clock}, pool: o.Pool, log: o.Log, rules: o.Rules, changed: changed,
 	})
 	river.AddWorker(handlers, &auditor{policy: policy[jobs.Audit]{clock: w.clock}, pool: o.Pool, log: o.Log})
-	river.AddWorker(handlers, &prune{policy: policy[jobs.Prune]{clock: w.clock}, pool: o.Pool, log: o.Log, keep: o.Jobs.KeepCompleted})
+	river.AddWorker(handlers, &prune{policy: policy[jobs.Prune]{clock: w.clock}, pool: o.Pool, log: o.Log})
 
 	return handlers
 }

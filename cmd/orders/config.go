@@ -36,7 +36,7 @@ type config struct {
 	Attempts        int             `env:"ORDERS_ATTEMPTS" default:"${attempts}" help:"Attempts of an order's job before it becomes a dead letter."`
 	CompensateEvery time.Duration   `env:"ORDERS_COMPENSATE_EVERY" default:"${compensate_every}" help:"How often dead letters, overdue orders and steps without a job are repaired."`
 	PendingDeadline time.Duration   `env:"ORDERS_PENDING_DEADLINE" default:"${pending_deadline}" help:"How long an order may stay pending before it expires."`
-	KeepCompleted   time.Duration   `env:"ORDERS_KEEP_COMPLETED" default:"${keep_completed}" help:"How long completed jobs stay in River UI; the ledgers keep their effects. 0 deletes them at once, which is 5 % faster."`
+	KeepCompleted   time.Duration   `env:"ORDERS_KEEP_COMPLETED" default:"${keep_completed}" help:"How long completed jobs stay in River UI; the ledgers keep their effects."`
 	OrdersPerJob    int             `env:"ORDERS_ORDERS_PER_JOB" default:"${orders_per_job}" help:"How many of the orders that one transaction places share a job, at most 1000. 1 gives each order jobs of its own."`
 	RedriveAfter    []time.Duration `env:"ORDERS_REDRIVE_AFTER" default:"${redrive_after}" help:"Delays before each automatic redrive of a dead letter that looks transient; after the last one an operator decides."`
 
@@ -73,8 +73,8 @@ func (c *config) Validate() error {
 		mistake("ORDERS_MAX_WAIT: %s; write one second or more, for example 30s; 0 never refuses", c.MaxWait)
 	}
 
-	if c.KeepCompleted < 0 {
-		mistake("ORDERS_KEEP_COMPLETED: %s is negative; write 0 to delete jobs when they are completed", c.KeepCompleted)
+	if c.KeepCompleted < time.Second {
+		mistake("ORDERS_KEEP_COMPLETED: %s; write one second or more, for example 5m", c.KeepCompleted)
 	}
 
 	if c.OrdersPerJob < 1 || c.OrdersPerJob > maxOrdersPerJob {

@@ -24,33 +24,24 @@ func columns(attempts []Attempt) (ids []int64, numbers []int) {
 	return ids, numbers
 }
 
-// CompleteAttempts completes the jobs of the attempts or, without keep, deletes them. It
-// is for the transaction that has their effects: a job is completed if and only if its
-// effects are durable, also on a standby that lags behind and is promoted.
-func CompleteAttempts(ctx context.Context, tx pgx.Tx, attempts []Attempt, keep bool) error {
+// Complete completes the jobs of the attempts. It is for the transaction that has their
+// effects: a job is completed if and only if its effects are durable, also on a standby
+// that lags behind and is promoted.
+func Complete(ctx context.Context, tx pgx.Tx, attempts []Attempt) error {
 	if len(attempts) == 0 {
 		return nil
 	}
 
-	sql := `
+	ids, numbers := columns(attempts)
+
+	_, err := tx.Exec(ctx, `
 		UPDATE river_job
 		SET state = 'completed', finalized_at = now()
 		FROM unnest($1::bigint[], $2::int[]) AS a (id, attempt)
 		WHERE river_job.id = a.id
 			AND river_job.attempt = a.attempt
-			AND state = 'running'`
-	if !keep {
-		sql = `
-		DELETE FROM river_job
-		USING unnest($1::bigint[], $2::int[]) AS a (id, attempt)
-		WHERE river_job.id = a.id
-			AND river_job.attempt = a.attempt
-			AND state = 'running'`
-	}
-
-	ids, numbers := columns(attempts)
-
-	if _, err := tx.Exec(ctx, sql, ids, numbers); err != nil {
+			AND state = 'running'`, ids, numbers)
+	if err != nil {
 		return fmt.Errorf("complete jobs: %w", err)
 	}
 

@@ -163,6 +163,16 @@ func TestMigrateDownGivesRiverItsTableBack(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	indexes := func(pool *pgxpool.Pool) string { // River UI and River's own searches need them
+		_, found, _ := strings.Cut(table(pool), "\n")
+
+		return found
+	}
+
+	if want, got := indexes(rivers), indexes(ours); got != want {
+		t.Errorf("river_job has the indexes\n%s\nwant River's\n%s", got, want)
+	}
+
 	for dbtest.Count(t, ours, `SELECT count(*) FROM pg_views WHERE viewname = 'live_jobs'`) > 0 {
 		if err := down(ctx, url, false); err != nil {
 			t.Fatal(err)

@@ -2,7 +2,6 @@ package baseline
 
 import (
 	"context"
-	_ "embed"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,7 +14,6 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"orders/api"
-	"orders/cmd/bench/database"
 	"orders/db"
 	"orders/db/schema"
 	"orders/jobs"
@@ -26,22 +24,15 @@ import (
 // connections settled 150 orders a second, 40 130, 60 110.
 const textbookConnections = 30
 
-//go:embed sql/river-indexes.sql
-var riverIndexes string
-
 // Textbook serves the API for placing orders, and works their jobs, until ctx ends. It
 // does so as in River's documentation: one order a transaction, and one job a transaction,
-// which JobCompleteTx completes. The indexes of river_job become River's own.
+// which JobCompleteTx completes.
 func Textbook(ctx context.Context, url, address string) error {
 	pool, err := OpenPool(ctx, url, textbookConnections)
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
-
-	if err := database.Exec(ctx, pool, riverIndexes); err != nil {
-		return err
-	}
 
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 

@@ -1,4 +1,0 @@
-package baseline
-
-// RiverIndexes is the SQL that gives river_job River's own indexes.
-var RiverIndexes = riverIndexes
