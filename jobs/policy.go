@@ -185,14 +185,19 @@ func every(period time.Duration, args river.JobArgs) *river.PeriodicJob {
 // together do not run again together. This is "equal jitter" in Exponential Backoff And
 // Jitter, AWS Architecture Blog, 2015.
 func (p Policy) RetryAfter(n int) time.Duration {
-	const maxDoublings = 20 // keeps the shift inside int64
-
-	wait := min(p.BackoffBase<<min(max(n-1, 0), maxDoublings), p.BackoffMax)
+	wait := p.LongestRetryAfter(n)
 	if wait <= 1 {
 		return wait
 	}
 
 	return wait/2 + rand.N(wait/2) //nolint:gosec // jitter, not a secret
+}
+
+// LongestRetryAfter is the bound of [Policy.RetryAfter].
+func (p Policy) LongestRetryAfter(n int) time.Duration {
+	const maxDoublings = 20 // keeps the shift inside int64
+
+	return min(p.BackoffBase<<min(max(n-1, 0), maxDoublings), p.BackoffMax)
 }
 
 // insertOpts makes River's options of a kind's policy. A job of an order is unique while

@@ -11,6 +11,7 @@ import (
 	"github.com/riverqueue/river"
 
 	"orders/db"
+	"orders/db/deadletter"
 	"orders/db/progress"
 	"orders/jobs"
 	"orders/order"
@@ -33,6 +34,8 @@ type compensate struct {
 	pool  *pgxpool.Pool
 	log   *slog.Logger
 	rules repair.Rules
+
+	sampled *sampler // for lines about each letter
 
 	changed func() // notifies that orders have changed
 }
@@ -69,7 +72,8 @@ type sweep struct {
 
 func (c *compensate) sweeps(queue *flow.Queue) []sweep {
 	ofLetters := repair.Sweeps(queue, c.rules)
-	sweeps := append(make([]sweep, 0, 3+len(ofLetters)),
+	sweeps := append(make([]sweep, 0, 4+len(ofLetters)),
+		sweep{progress.SweepAnnounce, c.announce},
 		sweep{progress.SweepExpire, func(ctx context.Context, tx pgx.Tx) (int, bool, error, error) {
 			n, failure, err := flow.ExpireOverdue(ctx, tx, c.rules.PendingDeadline, sweepLimit)
 
@@ -130,4 +134,19 @@ func (c *compensate) repeat(ctx context.Context, do sweep) (total int, failure e
 	err := db.InTx(ctx, c.pool, func(tx pgx.Tx) error { return progress.RecordSweep(ctx, tx, do.name, failure) })
 
 	return total, jobError(cmp.Or(failure, err))
+}
+
+// announce logs the letters that no worker has logged, whoever has given up their jobs.
+func (c *compensate) announce(ctx context.Context, tx pgx.Tx) (n int, more bool, failure, err error) {
+	letters, err := deadletter.Announce(ctx, tx, sweepLimit)
+	if err != nil {
+		return 0, false, nil, err
+	}
+
+	for _, l := range letters {
+		c.sampled.warn(ctx, "dead letter", l.Kind, order.Code(l.Code),
+			"job", l.JobID, "order", l.OrderID, "attempts", l.Attempts, "reason", l.Reason)
+	}
+
+	return 0, len(letters) == sweepLimit, nil, nil
 }

@@ -3,6 +3,7 @@ package workers
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"maps"
 	"testing"
 	"time"
@@ -155,7 +156,7 @@ func startAttempts(t *testing.T, pool *pgxpool.Pool, handler *attemptHandler) *r
 		FetchPollInterval: 50 * time.Millisecond,
 		FetchCooldown:     50 * time.Millisecond,
 		MaxAttempts:       2,
-		Middleware:        []rivertype.Middleware{&failures{}},
+		Middleware:        []rivertype.Middleware{&failures{log: newSampler(slog.New(slog.DiscardHandler))}},
 		Queues:            map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 20}},
 		Workers:           handlers,
 	})

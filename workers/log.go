@@ -1,10 +1,21 @@
 package workers
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
+	"log/slog"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/riverqueue/river/rivertype"
+
+	"orders/db"
+	"orders/db/jobqueue"
+	"orders/jobs"
+	"orders/order"
 )
 
 // logged is an error's text for the log, without values that may be personal data: Postgres
@@ -24,4 +35,84 @@ func logged(err error) string {
 	}
 
 	return text
+}
+
+// Bounds of lines about failures of one cause: a broken table makes thousands a second.
+const (
+	sampledEvery = 10 * time.Second
+	sampledLines = 10 // in each sampledEvery
+)
+
+// sampler logs failures. Of many of one cause it logs the first, and then how many it has
+// left out.
+type sampler struct {
+	log *slog.Logger
+
+	mu     sync.Mutex
+	counts map[string]int // in the current span, by cause
+}
+
+func newSampler(log *slog.Logger) *sampler { return &sampler{log: log, counts: map[string]int{}} }
+
+// warn logs a failure of a kind of job with a code.
+func (s *sampler) warn(ctx context.Context, message, kind string, code order.Code, args ...any) {
+	cause := message + "/" + kind + "/" + string(code)
+
+	s.mu.Lock()
+	s.counts[cause]++
+	n := s.counts[cause]
+	s.mu.Unlock()
+
+	if n == 1 {
+		time.AfterFunc(sampledEvery, func() { s.sum(message, kind, code, cause) })
+	}
+
+	if n <= sampledLines {
+		s.log.WarnContext(ctx, message, append([]any{"kind", kind, "code", code}, args...)...) //nolint:sloglint // the callers' constant
+	}
+}
+
+// sum ends the span of a cause.
+func (s *sampler) sum(message, kind string, code order.Code, cause string) {
+	s.mu.Lock()
+	n := s.counts[cause]
+	delete(s.counts, cause)
+	s.mu.Unlock()
+
+	if n > sampledLines {
+		s.log.Warn("lines were left out", "of", message, "kind", kind, "code", code, "count", n-sampledLines, "within", sampledEvery)
+	}
+}
+
+// attempt logs a failed attempt of a job: of one order, or of as many as share the job.
+func (s *sampler) attempt(ctx context.Context, job *rivertype.JobRow, err error) {
+	s.failed(ctx, job.Kind, jobqueue.Attempt{JobID: job.ID, Number: job.Attempt}, job.MaxAttempts, ordersOf(job), err)
+}
+
+// failed logs a failed attempt. orders is an order's id, or the number of orders.
+func (s *sampler) failed(ctx context.Context, kind string, a jobqueue.Attempt, most int, orders slog.Attr, err error) {
+	err = db.Error(err)
+
+	next := slog.String("next_try", "none: the job is given up")
+	if !outcomeOf(err).cancel && a.Number < most {
+		next = slog.String("next_try", "within "+jobs.PolicyOf(kind).LongestRetryAfter(a.Number).String())
+	}
+
+	s.warn(ctx, "attempt failed", kind, order.CodeOf(err), "job", a.JobID, orders, "attempt", a.Number, next, "error", logged(err))
+}
+
+// ordersOf names the order of a job, or counts the orders that share it.
+func ordersOf(job *rivertype.JobRow) slog.Attr {
+	var args struct {
+		OrderID  string            `json:"order_id"`
+		OrderIDs []json.RawMessage `json:"order_ids"`
+	}
+
+	_ = json.Unmarshal(job.EncodedArgs, &args) // args of a job that names no order
+
+	if args.OrderIDs != nil {
+		return slog.Int("orders", len(args.OrderIDs))
+	}
+
+	return slog.String("order", args.OrderID)
 }

@@ -55,15 +55,19 @@ func jobError(err error) error {
 // trigger that keeps dead letters reads them there, and so does reading an order.
 type failures struct {
 	river.MiddlewareDefaults
+
+	log *sampler
 }
 
-// Work runs the job and records how it fails.
-func (*failures) Work(ctx context.Context, job *rivertype.JobRow, next func(context.Context) error) (err error) {
+// Work runs the job, and records and logs how it fails.
+func (f *failures) Work(ctx context.Context, job *rivertype.JobRow, next func(context.Context) error) (err error) {
 	panicked := true
 
 	defer func() {
 		if panicked {
-			record(ctx, job, order.Errorf(order.Internal, "panic")) // River recovers it and keeps the stack
+			failure := order.Errorf(order.Internal, "panic") // River recovers it and keeps the stack
+			record(ctx, job, failure)
+			f.log.attempt(ctx, job, failure)
 		}
 	}()
 
@@ -72,6 +76,7 @@ func (*failures) Work(ctx context.Context, job *rivertype.JobRow, next func(cont
 
 	if _, snoozed := errors.AsType[*river.JobSnoozeError](err); err != nil && !snoozed {
 		record(ctx, job, db.Error(err))
+		f.log.attempt(ctx, job, err)
 	}
 
 	return err

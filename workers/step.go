@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"runtime/debug"
 	"slices"
@@ -26,8 +27,9 @@ type stepJob struct {
 	jobqueue.Attempt
 
 	orders  []uuid.UUID
-	shared  bool // an order that fails gets a job of its own
-	isolate bool // the step has failed as a whole: find out which orders make it fail
+	shared  bool                // an order that fails gets a job of its own
+	isolate bool                // the step has failed as a whole: find out which orders make it fail
+	failed  map[uuid.UUID]error // of a shared job: what the last transaction found of its orders
 }
 
 func (j stepJob) weight() int { return len(j.orders) }
@@ -39,11 +41,13 @@ type stepWork struct {
 	spec  flow.Spec
 	queue *flow.Queue
 	pool  *pgxpool.Pool
+	log   *sampler
+	most  int // attempts of a job
 	group *groupcommit.Group[stepJob, flow.None]
 }
 
-func newStepWork(o Options, spec flow.Spec, queue *flow.Queue, changed func()) *stepWork {
-	w := &stepWork{spec: spec, queue: queue, pool: o.Pool}
+func newStepWork(o Options, spec flow.Spec, queue *flow.Queue, log *sampler, changed func()) *stepWork {
+	w := &stepWork{spec: spec, queue: queue, pool: o.Pool, log: log, most: o.Jobs.Attempts}
 	w.group = groupcommit.NewWeighted(o.Pool, groupcommit.Options{Committed: changed}, stepJob.weight, w.batch)
 
 	return w
@@ -51,9 +55,19 @@ func newStepWork(o Options, spec flow.Spec, queue *flow.Queue, changed func()) *
 
 // do does a job and returns when its effects are durable.
 func (w *stepWork) do(ctx context.Context, j stepJob) error {
-	_, err := w.group.Do(ctx, j)
+	j.failed = map[uuid.UUID]error{}
 
-	return err
+	_, err := w.group.Do(ctx, j)
+	if err != nil {
+		return err
+	}
+
+	// The job itself has not failed, so nothing else logs them. A transaction that was rolled back is not told of.
+	for id, failure := range j.failed {
+		w.log.failed(ctx, string(w.spec.Name), j.Attempt, w.most, slog.String("order", id.String()), failure)
+	}
+
+	return nil
 }
 
 // knows refuses a template that only a newer program knows.
@@ -89,9 +103,14 @@ func (w *stepWork) batch(ctx context.Context, tx pgx.Tx, batch []stepJob) ([]gro
 		}
 
 		done = append(done, j.Attempt)
+		clear(j.failed)
 
 		for _, id := range j.orders {
 			if err := failed[id]; err != nil {
+				if j.failed != nil {
+					j.failed[id] = err
+				}
+
 				parts = append(parts, jobqueue.Part{Attempt: j.Attempt, OrderID: id, Failure: w.failure(j, err)})
 			}
 		}

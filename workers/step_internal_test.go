@@ -2,6 +2,7 @@ package workers
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 	"testing"
 
@@ -66,7 +67,7 @@ func running(b *ordertest.Bundle, n int) stepJob {
 func newTestWork(t *testing.T, pool *pgxpool.Pool, spec flow.Spec) *stepWork {
 	t.Helper()
 
-	work := newStepWork(Options{Pool: pool, Jobs: jobs.Defaults()}, spec, nil, func() {})
+	work := newStepWork(Options{Pool: pool, Jobs: jobs.Defaults()}, spec, nil, newSampler(slog.New(slog.DiscardHandler)), func() {})
 	t.Cleanup(work.group.Close)
 
 	return work

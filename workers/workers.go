@@ -55,7 +55,8 @@ type Options struct {
 type Workers struct {
 	client    *river.Client[pgx.Tx]
 	heartbeat *heartbeat
-	clock     *clock.Clock           // the database's
+	clock     *clock.Clock // the database's
+	pauses    *pauses
 	groups    []interface{ Close() } // the group commits of the handlers
 }
 
@@ -67,7 +68,7 @@ func New(o Options) (*Workers, error) {
 		}
 	}
 
-	w := &Workers{clock: clock.New(o.Log)}
+	w := &Workers{clock: clock.New(o.Log), pauses: &pauses{pool: o.Pool, log: o.Log}}
 	w.heartbeat = newHeartbeat(o, w.clock)
 
 	// The handlers enqueue follow-up work by a client of their own: the one that runs them is made from them.
@@ -75,6 +76,8 @@ func New(o Options) (*Workers, error) {
 	if err != nil {
 		return nil, err
 	}
+
+	log := newSampler(o.Log)
 
 	queues := make(map[string]river.QueueConfig, len(o.Concurrency))
 	for name, n := range o.Concurrency {
@@ -93,14 +96,15 @@ func New(o Options) (*Workers, error) {
 		Logger:                      o.Log,
 		MaxAttempts:                 o.Jobs.Attempts,
 		Middleware: []rivertype.Middleware{
-			&jobs.DatabaseTime{}, &completion{}, w.heartbeat.hands, &failures{}, &quarantine{pool: o.Pool, alone: make(chan struct{}, 1)},
+			&jobs.DatabaseTime{}, &completion{}, w.heartbeat.hands, &failures{log: log},
+			&quarantine{pool: o.Pool, alone: make(chan struct{}, 1)},
 		},
 		PeriodicJobs:         jobs.Periodic(o.Jobs),
 		Queues:               queues,
 		RescueStuckJobsAfter: rescueAfter,
 		SoftStopTimeout:      softStop,
 		Test:                 river.TestConfig{Time: w.clock}, // made for tests; it is how River is given a clock
-		Workers:              w.register(o, queue),
+		Workers:              w.register(o, queue, log),
 	})
 	if err != nil {
 		w.close()
@@ -118,13 +122,13 @@ func New(o Options) (*Workers, error) {
 // During a rolling deploy the leader may be an older program. The jobs of new steps
 // are safe from it: their timeout is shorter, and a dead worker's jobs are rescued
 // earlier. It may discard a new sweep that takes longer; the next period repeats it.
-func (w *Workers) register(o Options, queue *flow.Queue) *river.Workers {
+func (w *Workers) register(o Options, queue *flow.Queue, log *sampler) *river.Workers {
 	handlers := river.NewWorkers()
 	changed := change.NewNotifier(o.Pool).Changed
 	ofOrder := policy[jobs.OfOrder]{clock: w.clock}
 
 	for _, spec := range flow.Specs() {
-		work := newStepWork(o, spec, queue, changed)
+		work := newStepWork(o, spec, queue, log, changed)
 		w.groups = append(w.groups, work.group)
 
 		// AddWorkerArgs is meant for River's own tests. It is needed here because all steps have the same types of args.
@@ -135,7 +139,8 @@ func (w *Workers) register(o Options, queue *flow.Queue) *river.Workers {
 
 	river.AddWorkerArgs(handlers, jobs.Expire(uuid.Nil), &expire{policy: ofOrder, group: share(w, o.Pool, changed, flow.Expire)})
 	river.AddWorker(handlers, &compensate{
-		policy: policy[jobs.Compensate]{clock: w.clock}, pool: o.Pool, log: o.Log, rules: o.Rules, changed: changed,
+		policy: policy[jobs.Compensate]{clock: w.clock}, pool: o.Pool, log: o.Log, sampled: log,
+		rules: o.Rules, changed: changed,
 	})
 	river.AddWorker(handlers, &auditor{policy: policy[jobs.Audit]{clock: w.clock}, pool: o.Pool, log: o.Log})
 	river.AddWorker(handlers, &prune{policy: policy[jobs.Prune]{clock: w.clock}, pool: o.Pool, log: o.Log})
@@ -157,7 +162,11 @@ func (w *Workers) Start(ctx context.Context) error {
 		return fmt.Errorf("start workers: %w", err)
 	}
 
+	w.pauses.start(ctx)
+
 	if err := w.client.Start(context.WithoutCancel(ctx)); err != nil {
+		w.pauses.stop()
+
 		return fmt.Errorf("start workers: %w", errors.Join(err, w.heartbeat.stop(ctx)))
 	}
 
@@ -168,6 +177,7 @@ func (w *Workers) Start(ctx context.Context) error {
 // takes too long is interrupted and becomes available again, without using an attempt.
 func (w *Workers) Stop(ctx context.Context) error {
 	err := errors.Join(w.client.Stop(ctx), w.heartbeat.stop(ctx))
+	w.pauses.stop()
 	w.close()
 
 	if err != nil {

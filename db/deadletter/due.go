@@ -113,3 +113,41 @@ func SweepFailed(ctx context.Context, tx pgx.Tx, jobIDs []int64) error {
 
 	return nil
 }
+
+// An Announced letter is one that is logged.
+type Announced struct {
+	JobID    int64
+	Kind     string
+	OrderID  *uuid.UUID
+	Attempts int
+	Reason   Reason
+	Code     string
+}
+
+// Announce lists at most limit open letters that no worker has logged, the oldest first, and
+// marks them as logged.
+func Announce(ctx context.Context, tx pgx.Tx, limit int) ([]Announced, error) {
+	rows, err := tx.Query(ctx, `
+		UPDATE dead_letters
+		SET announced_at = now()
+		WHERE job_id IN (
+			SELECT job_id
+			FROM dead_letters
+			WHERE announced_at IS NULL
+				AND resolved_at IS NULL
+			ORDER BY dead_at, job_id
+			LIMIT $1
+			FOR NO KEY UPDATE SKIP LOCKED
+		)
+		RETURNING job_id, kind, order_id, attempts, reason, code`, limit)
+	if err != nil {
+		return nil, fmt.Errorf("announce dead letters: %w", err)
+	}
+
+	letters, err := pgx.CollectRows(rows, pgx.RowToStructByName[Announced])
+	if err != nil {
+		return nil, fmt.Errorf("announce dead letters: %w", err)
+	}
+
+	return letters, nil
+}

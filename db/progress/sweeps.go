@@ -12,6 +12,7 @@ import (
 
 // The names of the sweeps: the parts of job compensate.
 const (
+	SweepAnnounce     = "announce_letters"
 	SweepExpire       = "expire_overdue"
 	SweepMissingJobs  = "missing_jobs"
 	SweepMissingAgain = "missing_jobs_again"
