@@ -53,9 +53,11 @@ func TestWhy(t *testing.T) {
 		text string
 		link bool
 	}{
-		"next":         {[]string{worker}, explain.Queued, "the points job is the next to run", false},
-		"two ahead":    {[]string{worker, `INSERT INTO river_job (kind, queue, max_attempts, args, scheduled_at) SELECT 'points', 'points', 1, '{}', now() - interval '1 h' FROM generate_series(1, 2)`}, explain.Queued, "2 jobs are ahead", false},
-		"very many":    {[]string{worker, `INSERT INTO river_job (kind, queue, max_attempts, args, scheduled_at) SELECT 'points', 'points', 1, '{}', now() - interval '1 h' FROM generate_series(1, 10001)`}, explain.Queued, "more than 10000 jobs", false},
+		"next":      {[]string{worker}, explain.Queued, "the points job is the next to run", false},
+		"two ahead": {[]string{worker, `INSERT INTO river_job (kind, queue, max_attempts, args, scheduled_at) SELECT 'points', 'points', 1, '{"order_id": "x"}', now() - interval '1 h' FROM generate_series(1, 2)`}, explain.Queued, "2 orders are ahead", false},
+		"shared ahead": {[]string{worker, `INSERT INTO river_job (kind, queue, max_attempts, args, metadata, scheduled_at) VALUES
+			('points_batch', 'points', 1, '{}', '{"orders:count": 256}', now() - interval '2 h'), ('points_batch', 'points', 1, '{"order_ids": ["x", "y"]}', '{}', now() - interval '1 h')`}, explain.Queued, "258 orders are ahead", false},
+		"very many":    {[]string{worker, `INSERT INTO river_job (kind, queue, max_attempts, args, scheduled_at) SELECT 'points', 'points', 1, '{"order_id": "x"}', now() - interval '1 h' FROM generate_series(1, 10001)`}, explain.Queued, "more than 10000 orders", false},
 		"no worker":    {nil, explain.NoWorker, "No worker is alive", false},
 		"silent one":   {[]string{worker, `UPDATE workers SET seen_at = now() - interval '1 min'`}, explain.NoWorker, "No worker is alive", false},
 		"dead one":     {[]string{worker, `UPDATE workers SET ended_at = now()`}, explain.NoWorker, "No worker is alive", false},

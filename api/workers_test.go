@@ -28,8 +28,11 @@ func TestWorkersAreListed(t *testing.T) {
 	}
 
 	if _, err := b.pool.Exec(t.Context(), `
-		INSERT INTO river_job (state, max_attempts, args, kind, queue, attempted_by)
-		SELECT 'running', 10, '{}', 'points', 'points', unnest(ARRAY['{w-0,w-1}', '{w-1,w-0}', '{w-1}']::text[])::text[]`); err != nil {
+		INSERT INTO river_job (state, max_attempts, args, metadata, kind, queue, attempted_by)
+		VALUES
+			('running', 10, '{}', '{"orders:count": 250}', 'points_batch', 'points', '{w-0,w-1}'),
+			('running', 10, '{"order_id": "x"}', '{}', 'points', 'points', '{w-1,w-0}'),
+			('running', 10, '{"order_id": "x"}', '{}', 'points', 'points', '{w-1}')`); err != nil {
 		t.Fatal(err)
 	}
 
@@ -39,7 +42,7 @@ func TestWorkersAreListed(t *testing.T) {
 
 	got := as[list](t, b.ask(t, "GET", "/workers", ""), 200).Workers
 	if len(got) != 1 || got[0].ID != "w-1" || got[0].PID != 7 || got[0].Version != "1.2.3" || got[0].Queues["points"] != 5 ||
-		!got[0].Alive || got[0].Running != 2 || got[0].StartedAt.IsZero() || got[0].EndedAt != nil {
+		!got[0].Alive || got[0].Running != 2 || got[0].Orders != 251 || got[0].StartedAt.IsZero() || got[0].EndedAt != nil {
 		t.Errorf("alive: %+v", got)
 	}
 

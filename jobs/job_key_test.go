@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
 
 	"orders/jobs"
 	"orders/order"
@@ -206,15 +207,15 @@ func TestALiveJobIsNotOver(t *testing.T) {
 	}
 }
 
-// River makes a job's key of its args, so the args of the release before must stay as
-// they are: its jobs may wait when this release starts.
+// River makes a job's key of its args, so what is unique in the args of the release before must
+// stay as it is: its jobs may wait when this release starts.
 func TestArgsAreThoseOfTheReleaseBefore(t *testing.T) {
 	t.Parallel()
 
 	id := uuid.MustParse("01990000-0000-7000-8000-000000000001")
 
 	batch, err := json.Marshal(jobs.Batch(order.Steps()[2], id, []uuid.UUID{id}))
-	if want := `{"batch_id":"` + id.String() + `","order_ids":["` + id.String() + `"],"template":"created"}`; err != nil || string(batch) != want {
+	if want := `{"orders":1,"batch_id":"` + id.String() + `","order_ids":["` + id.String() + `"],"template":"created"}`; err != nil || string(batch) != want {
 		t.Errorf("%s, %v; want %s", batch, err, want)
 	}
 
@@ -255,5 +256,43 @@ func TestSQLReadsTheMetadata(t *testing.T) {
 
 	if n := count(t, pool, `SELECT redrives FROM dead_letters`); n != 2 {
 		t.Errorf("the dead letter has %d redrives, want 2", n)
+	}
+}
+
+// The number of a shared job's orders has one reader in SQL, for jobs with the number and for those of before.
+func TestSQLCountsTheOrdersOfAJob(t *testing.T) {
+	t.Parallel()
+
+	pool, queue := newQueue(t)
+	step := order.Steps()[1]
+	shared := jobs.Batch(step, uuid.New(), []uuid.UUID{uuid.New(), uuid.New(), uuid.New()})
+	params := shared.Params()
+
+	for name, c := range map[string]struct {
+		args river.JobArgs
+		opts *river.InsertOpts
+		want int
+	}{
+		"shared":             {params.Args, params.InsertOpts, 3},
+		"shared, of before":  {jobs.Batch(step, uuid.New(), []uuid.UUID{uuid.New(), uuid.New()}), nil, 2},
+		"of one order":       {jobs.Step(step, uuid.New()), nil, 1},
+		"deadline":           {jobs.Expire(uuid.New()), nil, 1},
+		"a periodic job":     {jobs.Prune{}, nil, 0},
+		"split, of before":   {jobs.Step(step, uuid.New()), params.InsertOpts, 1},
+		"the number is none": {jobs.Batch(step, uuid.New(), []uuid.UUID{uuid.New()}), &river.InsertOpts{Metadata: []byte(`{"orders:count": "x"}`)}, 1},
+	} {
+		inserted, err := queue.Insert(t.Context(), c.args, c.opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		if n := count(t, pool, `SELECT orders_of_job(kind, metadata, args) FROM river_job WHERE id = $1`, inserted.Job.ID); n != c.want {
+			t.Errorf("%s: %d orders, want %d", name, n, c.want)
+		}
+	}
+
+	// River UI's list shows the beginning of the args.
+	if n := count(t, pool, `SELECT count(*) FROM river_job WHERE args::text LIKE '{"orders": 3, "batch_id": %'`); n != 1 {
+		t.Error("the args do not begin with the number of orders")
 	}
 }

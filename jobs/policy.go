@@ -35,9 +35,10 @@ type Policy struct {
 // regarded as the cause and does not run again.
 const MaxDeaths = 3
 
-// Our keys of a job's metadata. The SQL functions failure_code, failure_class
+// Our keys of a job's metadata. The SQL functions failure_code, failure_class, orders_of_job
 // and keep_dead_letter read them, too; a test compares the two.
 const (
+	MetaOrders    = "orders:count"      // how many orders share the job
 	MetaFailures  = "orders:failures"   // code and class of the error of each failed attempt
 	MetaRescued   = "orders:rescued"    // how often another worker has rescued the job
 	MetaAlone     = "orders:alone"      // the job is the only suspect that runs in its process

@@ -83,6 +83,7 @@ func TestWorkersSettleOrdersThatShareJobs(t *testing.T) {
 		`SELECT count(*) FROM river_job WHERE queue <> 'maintenance'`:                          6,
 		`SELECT count(*) FROM river_job WHERE queue <> 'maintenance' AND attempt = 1`:          6,
 		`SELECT count(*) FROM river_job WHERE errors IS NOT NULL`:                              0,
+		`SELECT sum(orders_of_job(kind, metadata, args - 'order_ids')) FROM river_job`:         900,
 		`SELECT count(*) FROM points_entries`:                                                  300,
 		`SELECT count(*) FROM notifications`:                                                   300,
 		`SELECT 1000 - available FROM products`:                                                300,

@@ -111,6 +111,8 @@ func TestOrdersAtFaultAreIsolated(t *testing.T) {
 				`SELECT balance FROM points_balances`: 270,
 				`SELECT count(*) FROM river_job WHERE kind = 'points_batch' AND state = 'completed' AND attempt = 2`: 1,
 				`SELECT count(*) FROM river_job WHERE kind = 'points'`:                                               3,
+				`SELECT sum(orders_of_job(kind, metadata, args)) FROM river_job WHERE queue = 'points'`:              33,
+				`SELECT count(*) FROM river_job WHERE kind = 'points' AND metadata ? 'orders:count'`:                 0,
 				`SELECT count(*) FROM river_job WHERE kind = 'points' AND attempt = 2 AND attempted_by = '{test}' AND scheduled_at > now() AND cardinality(errors) = 1
 					AND errors[1] ? 'at' AND errors[1] ? 'trace' AND errors[1] @> '{"attempt": 2}' AND metadata #>> '{orders:failures,2,code}' <> ''`: 3,
 			} {

@@ -25,8 +25,8 @@ func (s *service) registerWorkers() {
 			"is not listed any more.",
 	}, operation.Contract{
 		Response: workerList{Workers: []Worker{{
-			ID: "host-4711-q3vk7a", Host: "host", PID: 4711, Version: "1.4.0", Queues: map[string]int{jobs.StepQueues()[0]: 500},
-			Alive: true, Running: 40, StartedAt: at, SeenAt: at,
+			ID: "host-4711-q3vk7a", Host: "host", PID: 4711, Version: "1.4.0", Queues: map[string]int{jobs.StepQueues()[0]: 100},
+			Alive: true, Running: 40, Orders: 9_216, StartedAt: at, SeenAt: at,
 		}}},
 		Returns: "The worker processes, those that are alive first",
 	}, s.listWorkers)
@@ -41,6 +41,7 @@ type Worker struct {
 	Queues    map[string]int `json:"queues" doc:"How many jobs it runs at once, by queue" nullable:"false"`
 	Alive     bool           `json:"alive" doc:"Whether it holds its lock and sends heartbeats"`
 	Running   int64          `json:"running" doc:"How many jobs it runs now"`
+	Orders    int64          `json:"running_orders" doc:"How many orders these jobs are for; orders that were placed together share jobs"`
 	Rescued   int64          `json:"rescued" doc:"How many of its jobs other workers took over when it was found dead"`
 	ClockSkew float64        `json:"clock_skew_seconds" doc:"How far its machine's clock is ahead of the database's. Work does not depend on it; above one second, set the clock"`
 	StartedAt time.Time      `json:"started_at"`
@@ -52,7 +53,7 @@ type Worker struct {
 func WorkerOf(w liveness.Worker) Worker {
 	return Worker{
 		ID: w.ID, Host: w.Host, PID: w.PID, Version: w.Version, Queues: w.Queues,
-		Alive: w.Alive, Running: w.Running, Rescued: w.Rescued, ClockSkew: w.ClockSkew.Seconds(),
+		Alive: w.Alive, Running: w.Running, Orders: w.Orders, Rescued: w.Rescued, ClockSkew: w.ClockSkew.Seconds(),
 		StartedAt: w.StartedAt, SeenAt: w.SeenAt, EndedAt: w.EndedAt,
 	}
 }

@@ -37,12 +37,13 @@ func (c workersCmd) Run(p *program) error {
 
 func workersTable(workers []liveness.Worker) report.Table {
 	t := report.Table{Columns: []string{
-		"id", "alive", "host", "pid", "version", "queues", "running", "rescued", "clock_skew", "started_at", "seen_at", "ended_at",
+		"id", "alive", "host", "pid", "version", "queues", "running", "running_orders", "rescued", "clock_skew",
+		"started_at", "seen_at", "ended_at",
 	}}
 
 	for _, w := range workers {
 		t.Rows = append(t.Rows, []any{
-			w.ID, w.Alive, w.Host, int64(w.PID), w.Version, queuesText(w.Queues), w.Running, w.Rescued,
+			w.ID, w.Alive, w.Host, int64(w.PID), w.Version, queuesText(w.Queues), w.Running, w.Orders, w.Rescued,
 			w.ClockSkew.Round(time.Millisecond).String(), w.StartedAt, w.SeenAt, output.ValueOf(w.EndedAt),
 		})
 	}
@@ -50,7 +51,7 @@ func workersTable(workers []liveness.Worker) report.Table {
 	return t
 }
 
-// queuesText writes queues with their concurrency, for example "inventory:500 points:500".
+// queuesText writes queues with their concurrency, for example "inventory:100 points:100".
 func queuesText(queues map[string]int) string {
 	words := make([]string, 0, len(queues))
 

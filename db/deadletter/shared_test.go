@@ -3,6 +3,7 @@ package deadletter_test
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 	"testing"
 
@@ -66,6 +67,13 @@ func TestASharedJobLeavesADeadLetterOfEachUndoneOrder(t *testing.T) {
 
 			g := test.giveUp
 			g.kind, g.args = "points_batch", args
+			g.metadata = maps.Clone(g.metadata)
+
+			if g.metadata == nil {
+				g.metadata = map[string]any{}
+			}
+
+			g.metadata[jobs.MetaOrders] = 3
 			jobID := g.dead(t, pool)
 
 			letters := openLetters(t, pool)
@@ -95,6 +103,7 @@ func TestASharedJobLeavesADeadLetterOfEachUndoneOrder(t *testing.T) {
 						AND state IN ('discarded', 'cancelled')
 						AND args = jsonb_build_object('order_id', $2::uuid)
 						AND unique_key = job_key('points', $2)
+						AND NOT metadata ? 'orders:count'
 						AND finalized_at IS NOT NULL`, l.JobID, l.OrderID); n != 1 {
 					t.Error("River UI cannot show the letter's job")
 				}

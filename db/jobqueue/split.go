@@ -56,7 +56,7 @@ func Split(ctx context.Context, tx pgx.Tx, step, template string, parts []Part) 
 }
 
 // splitOff is the metadata of a shared job that its parts do not take along.
-var splitOff = []string{jobs.MetaRescued, jobs.MetaRescuedByRiver, jobs.MetaAlone}
+var splitOff = []string{jobs.MetaOrders, jobs.MetaRescued, jobs.MetaRescuedByRiver, jobs.MetaAlone}
 
 // split locks the shared jobs: another worker may rescue one at this moment. OFFSET 0 makes
 // the planner use one look-up a part.

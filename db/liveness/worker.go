@@ -27,7 +27,8 @@ type Worker struct {
 	Version   string
 	Queues    map[string]int
 	Alive     bool
-	Running   int64
+	Running   int64 // jobs
+	Orders    int64 // of these jobs
 	Rescued   int64
 	ClockSkew time.Duration // how far its machine's clock is ahead of the database's
 	StartedAt time.Time
@@ -93,30 +94,38 @@ func Remove(ctx context.Context, q db.Querier, id string) error {
 	return nil
 }
 
-// List lists the worker processes, those that are alive first. It looks at their
-// locks itself: there may be no worker left to find the others dead.
-func List(ctx context.Context, q db.Querier) ([]Worker, error) {
-	rows, err := q.Query(ctx, `
-		WITH running AS (
-			SELECT attempted_by[array_upper(attempted_by, 1)] AS worker, count(*) AS jobs
-			FROM river_job
-			WHERE state = 'running'
-			GROUP BY 1
-		), locks AS (
-			SELECT objid AS key
+// With heldLocks, alive is the condition on a row w of workers that lives. It looks at the locks
+// itself: there may be no worker left to find the others dead.
+const (
+	heldLocks = `
+		locks AS (
+			SELECT objid::bigint AS key
 			FROM pg_locks
 			WHERE locktype = 'advisory'
 				AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 				AND classid = $1::bigint
 				AND objsubid = 2
 				AND granted
-		)
-		SELECT w.id, w.host, w.pid, w.version, w.queues, w.rescued, w.started_at, w.seen_at, w.ended_at,
-			coalesce(w.clock_skew, '0') AS clock_skew,
-			w.ended_at IS NULL
-				AND w.seen_at >= now() - $2::interval
-				AND (w.lock_key IS NULL OR w.lock_key::bigint IN (SELECT key::bigint FROM locks)) AS alive,
-			coalesce(r.jobs, 0) AS running
+		)`
+	alive = `(
+		w.ended_at IS NULL
+		AND w.seen_at >= now() - $2::interval
+		AND (w.lock_key IS NULL OR w.lock_key::bigint IN (SELECT key FROM locks))
+	)`
+)
+
+// List lists the worker processes, those that are alive first.
+func List(ctx context.Context, q db.Querier) ([]Worker, error) {
+	rows, err := q.Query(ctx, `
+		WITH running AS (
+			SELECT attempted_by[array_upper(attempted_by, 1)] AS worker, count(*) AS jobs,
+				sum(orders_of_job(kind, metadata, args)) AS orders
+			FROM river_job
+			WHERE state = 'running'
+			GROUP BY 1
+		),`+heldLocks+`
+		SELECT w.id, w.host, w.pid, w.version, w.queues, w.rescued, w.started_at, w.seen_at, w.ended_at, `+alive+` AS alive,
+			coalesce(w.clock_skew, '0') AS clock_skew, coalesce(r.jobs, 0) AS running, coalesce(r.orders, 0) AS orders
 		FROM workers AS w
 		LEFT JOIN running AS r ON r.worker = w.id
 		ORDER BY alive DESC, w.started_at DESC, w.id
@@ -131,4 +140,36 @@ func List(ctx context.Context, q db.Querier) ([]Worker, error) {
 	}
 
 	return list, nil
+}
+
+// WorkersOfQueues counts the living workers of each queue that has any.
+func WorkersOfQueues(ctx context.Context, q db.Querier) (map[string]int, error) {
+	rows, err := q.Query(ctx, `
+		WITH`+heldLocks+`
+		SELECT queue.name, count(*)
+		FROM workers AS w
+		CROSS JOIN jsonb_each_text(w.queues) AS queue (name, concurrency)
+		WHERE `+alive+`
+			AND queue.concurrency <> '0'
+		GROUP BY queue.name`, locks, staleAfter)
+	if err != nil {
+		return nil, fmt.Errorf("count workers of queues: %w", err)
+	}
+
+	var (
+		queue   string
+		workers int
+		counts  = map[string]int{}
+	)
+
+	_, err = pgx.ForEachRow(rows, []any{&queue, &workers}, func() error {
+		counts[queue] = workers
+
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("count workers of queues: %w", err)
+	}
+
+	return counts, nil
 }

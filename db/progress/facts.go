@@ -15,7 +15,7 @@ import (
 	"orders/order"
 )
 
-// MaxAhead bounds how many jobs are counted: a larger count means "more than MaxAhead".
+// MaxAhead bounds how many orders are counted: a larger count means "more than MaxAhead".
 const MaxAhead = 10_000
 
 // Facts are what is known of an order at one moment, for package explain.
@@ -44,7 +44,7 @@ type Step struct {
 	Letter  *Letter // the newest that is open; nil for none
 	Paused  *time.Time
 	Workers int // living workers that fetch from the queue
-	Ahead   int // jobs before it in the queue, counted up to MaxAhead+1
+	Ahead   int // orders whose jobs are before it in the queue; a count above MaxAhead may be too low
 }
 
 // A Job is a step's job as the queue has it.
@@ -111,7 +111,7 @@ func ReadFacts(ctx context.Context, tx pgx.Tx, id uuid.UUID) (Facts, error) {
 	return f, readLetters(ctx, tx, &f)
 }
 
-// liveWork reads the live job of each step, with the queue's state and the jobs before it.
+// liveWork reads the live job of each step, with the queue's state and the orders before it.
 const liveWork = `
 	WITH live AS MATERIALIZED (
 		SELECT o.kind, j.id, j.queue, j.state, j.failures, j.code, j.priority, j.scheduled_at, j.attempted_at, j.worker
@@ -137,9 +137,9 @@ const liveWork = `
 		coalesce(j.worker, ''),
 		(SELECT paused_at FROM river_queue WHERE name = j.queue),
 		(
-			SELECT count(*)
+			SELECT coalesce(sum(orders), 0)
 			FROM (
-				SELECT
+				SELECT orders_of_job(a.kind, a.metadata, a.args) AS orders
 				FROM river_job AS a
 				WHERE a.state = 'available'
 					AND j.state = 'available'
@@ -151,7 +151,7 @@ const liveWork = `
 	FROM live AS j
 	ORDER BY j.id`
 
-// readWork reads the live job of each step, the workers of its queue and the jobs before
+// readWork reads the live job of each step, the workers of its queue and the orders before
 // it. The queue is counted in the order in which it is worked, and not to its end.
 func readWork(ctx context.Context, tx pgx.Tx, f *Facts, workers []liveness.Worker) error {
 	rows, err := tx.Query(ctx, liveWork, f.Order.ID, MaxAhead+1)

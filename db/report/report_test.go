@@ -2,16 +2,20 @@ package report_test
 
 import (
 	"context"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"orders/db"
 	"orders/db/dbtest"
 	"orders/db/report"
+	"orders/jobs"
 )
 
 var reportNames = []string{
@@ -205,34 +209,59 @@ func TestReportSettleTimesWhileNothingIsPending(t *testing.T) {
 	})
 }
 
+// A shared job is as many orders as its metadata says or, if it is of a program of before, its args.
 func TestReportQueueDepth(t *testing.T) {
 	t.Parallel()
 
 	b := setupReport(t)
+	first, second := uuid.NewString(), uuid.NewString()
+
 	b.seed(t, `
 		INSERT INTO river_queue (name, paused_at, updated_at)
-		VALUES ('points', NULL, now()), ('maintenance', now(), now())`, `
-		INSERT INTO river_job (queue, kind, state, scheduled_at, finalized_at, max_attempts, args)
-		SELECT j.queue, j.kind, j.state::river_job_state, now() - j.ago, CASE WHEN j.state = 'completed' THEN now() END, 10, '{}'
+		VALUES ('points', NULL, now()), ('maintenance', now(), now()), ('newer', NULL, now())`, `
+		INSERT INTO river_job (queue, kind, state, scheduled_at, finalized_at, max_attempts, args, metadata)
+		SELECT j.queue, j.kind, j.state::river_job_state, now() - j.ago, CASE WHEN j.state = 'completed' THEN now() END, 10, j.args::jsonb, j.metadata::jsonb
 		FROM (VALUES
-			('points', 'points', 'available', interval '90 seconds'),
-			('points', 'points', 'available', interval '1 second'),
-			('points', 'points', 'running', interval '1 hour'),
-			('points', 'points', 'retryable', interval '-5 seconds'),
-			('points', 'points', 'scheduled', interval '-1 hour'),
-			('points', 'points', 'completed', interval '2 hours'),
-			('maintenance', 'prune', 'retryable', interval '10 minutes'), -- no scheduler has made it available
-			('maintenance', 'audit', 'scheduled', interval '-1 minute'),
-			('inventory', 'inventory', 'running', interval '1 minute'),
-			('inventory', 'inventory', 'running', interval '2 minutes'),
-			('notification', 'notification', 'completed', interval '1 minute')
-		) AS j (queue, kind, state, ago)`)
+			('points', 'points_batch', 'available', interval '90 seconds', '{"order_ids": ["`+first+`", "x", "x"]}', '{}'),
+			('points', 'points_batch', 'available', interval '20 seconds', '{"order_ids": ["x"]}', '{"orders:count": 256}'),
+			('points', 'points_batch', 'available', interval '10 seconds', '{"order_ids": "broken"}', '{"orders:count": "broken"}'),
+			('points', 'points', 'available', interval '1 second', '{"order_id": "`+second+`"}', '{"orders:count": 256}'), -- split off by a program of before
+			('points', 'points_batch', 'running', interval '1 hour', '{}', '{"orders:count": 7}'),
+			('points', 'points', 'retryable', interval '-5 seconds', '{"order_id": "x"}', '{}'),
+			('points', 'points_batch', 'retryable', interval '-5 seconds', '{}', '{"orders:count": 2}'),
+			('points', 'points', 'completed', interval '2 hours', '{"order_id": "x"}', '{}'),
+			('lifecycle', 'expire', 'scheduled', interval '-1 hour', '{"order_id": "x"}', '{}'),
+			('maintenance', 'prune', 'retryable', interval '10 minutes', '{}', '{}'), -- no scheduler has made it available
+			('maintenance', 'audit', 'scheduled', interval '-1 minute', '{}', '{}'),
+			('inventory', 'inventory', 'available', interval '1 minute', '{"order_id": "`+second+`"}', '{}'),
+			('gone', 'x', 'running', interval '2 minutes', '{}', '{}')
+		) AS j (queue, kind, state, ago, args, metadata)`)
+
+	since := func(ago time.Duration) time.Time { return b.now.Add(-ago) }
+
 	b.check(t, "queue-depth", [][]any{
-		{"maintenance", "prune", true, 0, 0, 1, 0, 600},
-		{"points", "points", false, 2, 1, 1, 1, 90},
-		{"inventory", "inventory", false, 0, 2, 0, 0, nil},
-		{"maintenance", "audit", true, 0, 0, 0, 1, nil},
+		{"maintenance", true, 0, 0, 0, 0, 0, 1, 0, 1, since(10 * time.Minute), nil},
+		{"points", false, 260, 4, 7, 1, 3, 2, 0, 0, since(90 * time.Second), first},
+		{"inventory", false, 1, 1, 0, 0, 0, 0, 0, 0, since(time.Minute), second},
+		{"gone", false, 0, 0, 0, 1, 0, 0, 0, 0, nil, nil},
+		{"lifecycle", false, 0, 0, 0, 0, 0, 0, 1, 1, nil, nil},
+		{"newer", false, 0, 0, 0, 0, 0, 0, 0, 0, nil, nil},
+		{"notification", false, 0, 0, 0, 0, 0, 0, 0, 0, nil, nil},
 	})
+}
+
+// Each queue that the program declares has a row, also in a database that no worker has seen.
+func TestReportQueueDepthHasEachIdleQueue(t *testing.T) {
+	t.Parallel()
+
+	queues := slices.Sorted(maps.Keys(jobs.Concurrency()))
+	want := make([][]any, 0, len(queues))
+
+	for _, queue := range queues {
+		want = append(want, []any{queue, false, 0, 0, 0, 0, 0, 0, 0, 0, nil, nil})
+	}
+
+	setupReport(t).check(t, "queue-depth", want)
 }
 
 func TestReportFailures(t *testing.T) {

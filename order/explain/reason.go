@@ -107,13 +107,13 @@ func (e explanation) failures() string {
 
 // queued is the reason of a job that waits for its turn.
 func (e explanation) queued() Reason {
-	place := fmt.Sprintf("%s ahead of the %s job.", count(e.work.Ahead, "job is", "jobs are"), e.step)
+	place := fmt.Sprintf("%s ahead of the %s job.", count(e.work.Ahead, "order is", "orders are"), e.step)
 
 	switch ahead := e.work.Ahead; {
 	case ahead == 0:
 		place = fmt.Sprintf("the %s job is the next to run.", e.step)
 	case ahead > progress.MaxAhead:
-		place = fmt.Sprintf("more than %d jobs are ahead of the %s job.", progress.MaxAhead, e.step)
+		place = fmt.Sprintf("more than %d orders are ahead of the %s job.", progress.MaxAhead, e.step)
 	}
 
 	switch at := e.work.Job.ScheduledAt; {

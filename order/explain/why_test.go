@@ -67,9 +67,9 @@ func TestExplain(t *testing.T) {
 		"cancelled": {order: order.Order{Status: order.Cancelled}, code: explain.Final, text: "The order is cancelled; nothing more"},
 
 		"next":          {work: progress.Step{Job: available, Workers: 1}, code: explain.Queued, text: "the points job is the next to run"},
-		"one ahead":     {work: progress.Step{Job: available, Workers: 1, Ahead: 1}, code: explain.Queued, text: "Nothing is wrong: 1 job is ahead"},
-		"40 ahead":      {work: progress.Step{Job: available, Workers: 1, Ahead: 40}, code: explain.Queued, text: "Nothing is wrong: 40 jobs are ahead"},
-		"very many":     {work: progress.Step{Job: available, Workers: 1, Ahead: progress.MaxAhead + 1}, code: explain.Queued, text: "more than 10000 jobs are ahead"},
+		"one ahead":     {work: progress.Step{Job: available, Workers: 1, Ahead: 1}, code: explain.Queued, text: "Nothing is wrong: 1 order is ahead"},
+		"40 ahead":      {work: progress.Step{Job: available, Workers: 1, Ahead: 40}, code: explain.Queued, text: "Nothing is wrong: 40 orders are ahead"},
+		"very many":     {work: progress.Step{Job: available, Workers: 1, Ahead: progress.MaxAhead + 1}, code: explain.Queued, text: "more than 10000 orders are ahead"},
 		"running":       {work: progress.Step{Job: &running}, code: explain.Running, text: "been running on worker host_1 since 2026-01-05 09:29:58 UTC"},
 		"worker gone":   {work: progress.Step{Job: &abandoned}, code: explain.WorkerDead, text: "The worker host_1 died"},
 		"paused":        {work: progress.Step{Job: available, Workers: 1, Paused: at(-time.Hour)}, code: explain.QueuePaused, text: "paused since 2026-01-05 08:30:00 UTC"},

@@ -1,10 +1,7 @@
 package flow_test
 
 import (
-	"context"
 	"fmt"
-	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/google/uuid"
@@ -18,35 +15,6 @@ import (
 	"orders/order/flow"
 	"orders/order/ordertest"
 )
-
-// counter counts what goes to Postgres.
-type counter struct {
-	statements, transactions atomic.Int64
-}
-
-func (c *counter) TraceQueryStart(ctx context.Context, _ *pgx.Conn, query pgx.TraceQueryStartData) context.Context {
-	switch {
-	case strings.Contains(query.SQL, "PGNotifyMany"): // at most one in 10 ms, by River's clock
-	case query.SQL == "commit":
-		c.transactions.Add(1)
-
-		fallthrough
-	default:
-		c.statements.Add(1)
-	}
-
-	return ctx
-}
-
-func (*counter) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
-
-func (c *counter) TraceCopyFromStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceCopyFromStartData) context.Context {
-	c.statements.Add(1)
-
-	return ctx
-}
-
-func (*counter) TraceCopyFromEnd(context.Context, *pgx.Conn, pgx.TraceCopyFromEndData) {}
 
 // What an order costs in statements does not depend on the machine, nor on how
 // many orders share a batch: a thousand in four batches cost as many as four alone.
@@ -72,7 +40,7 @@ func TestThousandOrdersCostAsManyStatementsAsFour(t *testing.T) {
 				}
 			}
 
-			if n := c.transactions.Load(); n != batches*int64(len(want)) {
+			if n := c.Transactions(); n != batches*int64(len(want)) {
 				t.Errorf("%d transactions, want one a batch and step", n)
 			}
 
@@ -84,17 +52,15 @@ func TestThousandOrdersCostAsManyStatementsAsFour(t *testing.T) {
 	}
 }
 
-func setupCounted(t *testing.T) (*ordertest.Bundle, *counter) {
+func setupCounted(t *testing.T) (*ordertest.Bundle, *dbtest.Counter) {
 	t.Helper()
-
-	c := &counter{}
 
 	config, err := db.Config(dbtest.URL(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 
-	config.ConnConfig.Tracer = c
+	c := dbtest.CountOn(config)
 
 	pool, err := pgxpool.NewWithConfig(t.Context(), config)
 	if err != nil {
@@ -109,14 +75,13 @@ func setupCounted(t *testing.T) (*ordertest.Bundle, *counter) {
 		return done(flow.Place(b.Queue)(t.Context(), tx, []flow.Placement{ordertest.Placement("", ordertest.Line("tea", 1))}))
 	})
 
-	c.statements.Store(0)
-	c.transactions.Store(0)
+	c.Reset()
 
 	return b, c
 }
 
 // takeThrough takes a batch of new orders through all steps and counts the statements of each.
-func takeThrough(b *ordertest.Bundle, c *counter, size int) map[string]int64 {
+func takeThrough(b *ordertest.Bundle, c *dbtest.Counter, size int) map[string]int64 {
 	b.T.Helper()
 
 	placements := make([]flow.Placement, size)
@@ -129,9 +94,9 @@ func takeThrough(b *ordertest.Bundle, c *counter, size int) map[string]int64 {
 
 	cost := map[string]int64{}
 	step := func(name string, do func(tx pgx.Tx) error) {
-		before := c.statements.Load()
+		before := c.Statements()
 		b.InTx(do)
-		cost[name] = c.statements.Load() - before
+		cost[name] = c.Statements() - before
 	}
 
 	step("place", func(tx pgx.Tx) error { return done(flow.Place(b.Queue)(b.T.Context(), tx, placements)) })

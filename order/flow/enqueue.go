@@ -62,7 +62,7 @@ func firstJobs(chunks [][]order.Order, created map[uuid.UUID]time.Time) []river.
 			case 1:
 				work = append(work, river.InsertManyParams{Args: jobs.Step(step, due[0])})
 			default:
-				work = append(work, river.InsertManyParams{Args: jobs.Batch(step, chunk[0].ID, due)})
+				work = append(work, jobs.Batch(step, chunk[0].ID, due).Params())
 			}
 		}
 
