@@ -64,6 +64,40 @@ func LiftStatementTimeout(ctx context.Context, tx pgx.Tx) error {
 	return nil
 }
 
+// AwaitStandby makes the commit of the transaction wait for a synchronous standby if the
+// server has one, as if the transaction had written. Call it before a response that relies
+// on an earlier transaction: that one may exist on this server alone, because Postgres shows
+// a commit to others when its client has given up waiting for the standby.
+//
+// A transaction that writes or locks rows waits anyway.
+func AwaitStandby(ctx context.Context, tx pgx.Tx) error {
+	_, err := tx.Exec(ctx, `
+		SELECT pg_logical_emit_message(true, 'orders', '')
+		WHERE current_setting('synchronous_standby_names') <> ''`)
+	if err != nil {
+		return fmt.Errorf("await standby: %w", err)
+	}
+
+	return nil
+}
+
+// ErrReadOnly says that the server takes no writes: it is a standby, or was fenced off.
+var ErrReadOnly = fmt.Errorf("the database is read-only: %w", ErrUnavailable)
+
+// CheckWritable returns [ErrReadOnly] if the pool is connected to a server that takes no
+// writes. The pool then connects anew, which finds the primary if the url names several
+// servers with target_session_attrs=read-write, or a name that has moved.
+func CheckWritable(ctx context.Context, pool *pgxpool.Pool) error {
+	readOnly, err := ReadOnly(ctx, pool)
+	if err != nil || !readOnly {
+		return err
+	}
+
+	pool.Reset()
+
+	return ErrReadOnly
+}
+
 // ReadOnly tells whether transactions cannot write: on a standby, or by a setting.
 func ReadOnly(ctx context.Context, q Querier) (readOnly bool, err error) {
 	if err = q.QueryRow(ctx, `SELECT current_setting('transaction_read_only')::bool`).Scan(&readOnly); err != nil {

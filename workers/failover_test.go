@@ -1,97 +1,14 @@
 package workers_test
 
 import (
-	"context"
-	"io/fs"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"orders/db"
 	"orders/db/dbtest"
-	"orders/db/local"
 	"orders/db/schema"
 )
-
-// serverDir is a directory that the server's user can reach, which t.TempDir is not for root.
-func serverDir(t *testing.T) string {
-	t.Helper()
-
-	dir, err := os.MkdirTemp("", "orders-test-*") //nolint:usetesting // see above
-	if err != nil {
-		t.Fatal(err)
-	}
-
-	t.Cleanup(func() { os.RemoveAll(dir) })
-
-	return dir
-}
-
-// startServer starts a Postgres server in dir, whose data may be there already.
-func startServer(t *testing.T, dir string) *local.Server {
-	t.Helper()
-
-	server, err := local.Start(t.Context(), local.Options{Dir: dir, Settings: map[string]string{"shared_buffers": "32MB"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-
-	t.Cleanup(func() { server.Stop(context.WithoutCancel(t.Context())) })
-
-	return server
-}
-
-// standby starts a server that follows the primary asynchronously.
-func standby(t *testing.T, primary *local.Server) *local.Server {
-	t.Helper()
-
-	dir := serverDir(t)
-	data := filepath.Join(dir, "data")
-
-	out, err := exec.CommandContext(t.Context(), "pg_basebackup",
-		"--dbname", primary.URL("postgres"), "--pgdata", data, "--write-recovery-conf", "--checkpoint=fast", "--no-sync").CombinedOutput()
-	if err != nil {
-		t.Fatalf("pg_basebackup: %v\n%s", err, out)
-	}
-
-	// It runs as the user that the primary runs as, who need not be us.
-	info, err := os.Stat(filepath.Join(primary.Dir(), "data"))
-	if err != nil {
-		t.Fatal(err)
-	}
-
-	owner := info.Sys().(*syscall.Stat_t)
-
-	err = filepath.WalkDir(data, func(path string, _ fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-
-		return os.Lchown(path, int(owner.Uid), int(owner.Gid))
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-
-	return startServer(t, dir)
-}
-
-// either is the address of two servers, of which clients use the primary.
-func either(a, b *local.Server) string {
-	host := func(s *local.Server) string {
-		_, query, _ := strings.Cut(s.URL("orders"), "?host=")
-		name, _, _ := strings.Cut(query, "&")
-
-		return name
-	}
-
-	return "postgres://orders@/orders?host=" + host(a) + "," + host(b) + "&port=5432,5432&target_session_attrs=read-write"
-}
 
 func openPool(t *testing.T, url string) *pgxpool.Pool {
 	t.Helper()
@@ -114,14 +31,14 @@ func TestOrdersSettleAfterAFailoverThatLostTheirEffects(t *testing.T) {
 
 	const shared, alone = 20, 5
 
-	first := startServer(t, serverDir(t))
+	first := dbtest.Server(t, nil)
 	if err := schema.Up(t.Context(), first.URL("orders")); err != nil {
 		t.Fatal(err)
 	}
 
-	second := standby(t, first)
+	second := dbtest.Standby(t, first)
 	primary, follower := openPool(t, first.URL("orders")), openPool(t, second.URL("orders"))
-	b := setupOn(t, openPool(t, either(first, second)))
+	b := setupOn(t, openPool(t, dbtest.Either(first, second)))
 
 	release := hold(&bundle{t: t, pool: primary}, `LOCK TABLE points_balances`) // the entries are written by then
 	w := b.start()

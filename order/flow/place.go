@@ -258,7 +258,8 @@ func (p *placing) write(ctx context.Context, tx pgx.Tx, queue *Queue, ordersPerJ
 	return nil
 }
 
-// load reads the orders that existed before.
+// load reads the orders that existed before. The response says that they are durable, as if
+// they were placed now.
 func (p *placing) load(ctx context.Context, tx pgx.Tx) error {
 	if len(p.reload) == 0 {
 		return nil
@@ -267,6 +268,10 @@ func (p *placing) load(ctx context.Context, tx pgx.Tx) error {
 	ids := make([]uuid.UUID, 0, len(p.reload))
 	for id := range p.reload {
 		ids = append(ids, id)
+	}
+
+	if err := db.AwaitStandby(ctx, tx); err != nil {
+		return err
 	}
 
 	orders, err := db.Orders(ctx, tx, ids)
