@@ -34,7 +34,7 @@ func (s *service) registerHealth() {
 		Path:        "/readyz",
 		Tags:        []string{"health"},
 		Summary:     "Check that requests can be served",
-		Description: "Checks that the database can be reached, and that its schema fits this program.",
+		Description: "Checks that the database can be reached and takes writes, and that its schema fits this program.",
 	}, operation.Contract{
 		Response: health{Status: "ok", Version: "1", Warnings: []string{"The clock of this machine is 120 s ahead of the database's."}},
 		Returns:  "Requests can be served",
@@ -58,7 +58,7 @@ func (s *service) readyz(ctx context.Context, _ *struct{}) (health, error) {
 
 	if err := s.Ready(ctx); err != nil {
 		return health{}, order.Errorf(order.Unavailable,
-			"The database cannot be reached or its schema does not fit; the log has the cause.").Because(err)
+			"The database cannot be reached, takes no writes, or its schema does not fit; the log has the cause.").Because(err)
 	}
 
 	h := health{Status: "ok", Version: s.Version}

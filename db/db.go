@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -58,10 +59,28 @@ func Open(ctx context.Context, url string) (*pgxpool.Pool, error) {
 		return nil, err
 	}
 
+	var opened atomic.Pointer[pgxpool.Pool]
+
+	// A server that refuses to write has been demoted: all connections to it are useless, not this one alone.
+	onError := config.ConnConfig.OnPgError
+	config.ConnConfig.OnPgError = func(conn *pgconn.PgConn, err *pgconn.PgError) bool {
+		if err.Code != readOnlyTransaction {
+			return onError(conn, err)
+		}
+
+		if pool := opened.Load(); pool != nil {
+			pool.Reset()
+		}
+
+		return false
+	}
+
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("open pool: %w", err)
 	}
+
+	opened.Store(pool)
 
 	return pool, nil
 }

@@ -16,6 +16,7 @@ import (
 	"orders/api"
 	"orders/api/admission"
 	"orders/api/stream"
+	"orders/db"
 	"orders/db/change"
 	"orders/db/clock"
 	"orders/db/groupcommit"
@@ -124,9 +125,15 @@ func newAdmission(ctx context.Context, p *program, pool *pgxpool.Pool) *admissio
 	return controller
 }
 
-// ready checks that the database can be reached and that its schema fits.
+// ready checks that the database can be reached and takes writes, and that its schema fits.
 func ready(pool *pgxpool.Pool) func(context.Context) error {
-	return func(ctx context.Context) error { return schema.Check(ctx, pool) }
+	return func(ctx context.Context) error {
+		if err := db.CheckWritable(ctx, pool); err != nil {
+			return err
+		}
+
+		return schema.Check(ctx, pool)
+	}
 }
 
 // sentences are those that say something.

@@ -134,8 +134,8 @@ func listen(ctx context.Context, config *pgx.ConnConfig, heard func()) error {
 	}
 }
 
-// await returns at a notification. A connection whose server has vanished stays
-// silent for ever, hence the probes.
+// await returns at a notification. A connection stays silent for ever if its server has
+// vanished or is not the primary any more, hence the probes.
 func await(ctx context.Context, conn *pgx.Conn) error {
 	for {
 		wait, cancel := context.WithTimeout(ctx, listenProbe)
@@ -153,9 +153,13 @@ func await(ctx context.Context, conn *pgx.Conn) error {
 		}
 
 		probe, cancel := context.WithTimeout(ctx, notifyTimeout)
-		err = conn.Ping(probe)
+		readOnly, err := db.ReadOnly(probe, conn)
 
 		cancel()
+
+		if err == nil && readOnly { // changes are made on another server now
+			err = db.ErrReadOnly
+		}
 
 		if err != nil {
 			return fmt.Errorf("listen: %w", err)
