@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
+	"net/url"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -105,12 +107,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // errUnasked is wrapped by errors of a check that could not be made.
 var errUnasked = errors.New("the check was not made")
 
+// exitCode tells faults of the database from others. An address that is taken, and a
+// process that does not answer, are faults of the network, too.
 func exitCode(err error) int {
-	if errors.Is(err, errUnasked) || db.Unavailable(err) {
+	_, http := errors.AsType[*url.Error](err)
+	network, is := errors.AsType[*net.OpError](err)
+
+	switch {
+	case errors.Is(err, errUnasked):
+		return exitUnavailable
+	case http, is && network.Op == "listen", !db.Unavailable(err):
+		return exitError
+	default:
 		return exitUnavailable
 	}
-
-	return exitError
 }
 
 // message is an error's text for operators.
