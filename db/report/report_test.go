@@ -19,7 +19,7 @@ import (
 )
 
 var reportNames = []string{
-	"dead-letters", "failures", "orders-by-hour", "points-reconciliation", "queue-depth", "settle-times", "stock-reconciliation", "undone-steps",
+	"dead-letters", "failures", "orders-by-hour", "points-reconciliation", "queue-depth", "refunds-due", "settle-times", "stock-reconciliation", "undone-steps",
 }
 
 // reportBundle is a transaction of the test's own: in it now() stands still, so
@@ -404,5 +404,22 @@ func TestReportDeadLetters(t *testing.T) {
 	b.check(t, "dead-letters", [][]any{
 		{"points", "unknown", "points: x ?", int64(2), int64(1), b.now.Add(-2 * time.Hour), b.now.Add(-time.Hour)},
 		{"points", "poison", "points: x ?", int64(1), int64(0), b.now, b.now},
+	})
+}
+
+func TestReportRefundsDue(t *testing.T) {
+	t.Parallel()
+	b := setupReport(t)
+	b.seed(t, `
+		INSERT INTO orders (id, user_id, status, currency, total)
+		VALUES ('00000000-0000-7000-8000-000000000001', 'anna', 'expired', 'EUR', 1200)`, `
+		INSERT INTO refunds (reference, order_id, at, cause, order_status, state)
+		VALUES
+			('late', '00000000-0000-7000-8000-000000000001', now() - interval '1 hour', 'refused', 'expired', 'due'),
+			('gone', '00000000-0000-7000-8000-000000000002', now() - interval '2 hours', 'ended', 'cancelled', 'due'),
+			('done', '00000000-0000-7000-8000-000000000001', now(), 'refused', 'expired', 'returned')`)
+	b.check(t, "refunds-due", [][]any{
+		{"gone", "00000000-0000-7000-8000-000000000002", nil, nil, nil, "ended", "cancelled", b.now.Add(-2 * time.Hour)},
+		{"late", "00000000-0000-7000-8000-000000000001", "anna", 1200, "EUR", "refused", "expired", b.now.Add(-time.Hour)},
 	})
 }

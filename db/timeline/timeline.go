@@ -152,6 +152,10 @@ const timeline = `
 		FROM payments
 		WHERE order_id = $1
 		UNION ALL
+		SELECT at, 10, 'payment', '', '', jsonb_build_object('reference', reference, 'refund', cause)
+		FROM refunds
+		WHERE order_id = $1
+		UNION ALL
 		SELECT at,
 			CASE WHEN void THEN 7 WHEN template = '' THEN 4 WHEN template IN (SELECT template FROM steps) THEN 8 ELSE 9 END,
 			'step', step, '',

@@ -98,6 +98,7 @@ func TestTimeline(t *testing.T) {
 		"Stock was given back: 2 pieces of 1 product.",
 		"The points were taken back: -10.",
 		"The customer was notified: your order has been cancelled.",
+		"The payment must be returned: reference pay-1.",
 	}
 	if !slices.Equal(texts, want) {
 		t.Errorf("the timeline is\n%s\nwant\n%s", strings.Join(texts, "\n"), strings.Join(want, "\n"))

@@ -59,7 +59,7 @@ func (e Entry) words() string {
 	case timeline.Attempt:
 		return e.attempt()
 	case timeline.Payment:
-		return e.f("The order was paid: reference %v.", "reference")
+		return e.payment()
 	case timeline.Step:
 		return e.step()
 	case timeline.Status:
@@ -85,6 +85,17 @@ func (e Entry) attempt() string {
 	}
 
 	return e.f("Attempt %v of the %v job began.", "attempt", "kind")
+}
+
+func (e Entry) payment() string {
+	switch e.Detail["refund"] {
+	case "refused":
+		return e.f("A payment was refused and must be returned: reference %v.", "reference")
+	case "ended":
+		return e.f("The payment must be returned: reference %v.", "reference")
+	default:
+		return e.f("The order was paid: reference %v.", "reference")
+	}
 }
 
 // step is the sentence of rows that a step's ledger got. A step that is not listed here

@@ -33,6 +33,12 @@ func TestTell(t *testing.T) {
 		"Attempt 4 of the points job failed: the database could not be reached.": {
 			Type: timeline.Attempt, Detail: detail{"kind": "points", "attempt": 4, "code": "unavailable"},
 		},
+		"A payment was refused and must be returned: reference pay-2.": {
+			Type: timeline.Payment, Detail: detail{"reference": "pay-2", "refund": "refused"},
+		},
+		"The payment must be returned: reference pay-1.": {
+			Type: timeline.Payment, Detail: detail{"reference": "pay-1", "refund": "ended"},
+		},
 		"The order was paid: reference pay-1.": {Type: timeline.Payment, Detail: detail{"reference": "pay-1"}},
 		"Stock was taken: 3 pieces of 2 products.": {
 			Type: timeline.Step, Step: order.Inventory,

@@ -62,6 +62,10 @@ func end(ctx context.Context, tx pgx.Tx, endings []ending) error {
 		}
 	}
 
+	if err := db.RecordRefunds(ctx, tx, ids); err != nil {
+		return err
+	}
+
 	if _, err := db.Notify(ctx, tx, notices); err != nil {
 		return err
 	}

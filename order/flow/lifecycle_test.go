@@ -285,3 +285,90 @@ func TestTheMessageOfAnEndComesAfterThatOfThePlacing(t *testing.T) {
 		t.Errorf("the timeline ends with %v, want %v", last, want)
 	}
 }
+
+// A payment that comes after the deadline is refused, also if the job that expires the order is late. Money that the order
+// does not need is kept and reported: of refused payments, and of orders that were paid and ended later.
+func TestMoneyThatAnOrderDoesNotNeedIsKept(t *testing.T) {
+	t.Parallel()
+
+	b := ordertest.Setup(t, map[string]int64{"tea": 100})
+	held := func(hold time.Duration) uuid.UUID {
+		id := b.Held(hold, ordertest.Line("tea", 1))
+		b.Apply(order.Inventory, id)
+
+		return id
+	}
+	refused := func(id uuid.UUID, reference string, code order.Code) {
+		t.Helper()
+
+		for range 2 { // sent again, it is one payment
+			if _, err := b.Pay(id, reference); order.CodeOf(err) != code {
+				t.Errorf("%s: %v", reference, err)
+			}
+		}
+	}
+	refunds := func() (list []string) {
+		t.Helper()
+
+		rows, err := b.Pool.Query(t.Context(), `
+			SELECT concat_ws(' ', reference, cause, order_status, order_id)
+			FROM refunds
+			WHERE state = 'due'
+			ORDER BY reference`)
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		list, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		return list
+	}
+
+	late, paid, pending := held(-time.Second), held(time.Hour), b.Held(time.Hour, ordertest.Line("tea", 1))
+	refused(late, "pay-1", order.StateConflict)
+	refused(pending, "pay-2", order.StateConflict) // sent again once the order awaits it
+
+	if o := b.Read(late); o.Status != order.AwaitingPayment {
+		t.Errorf("the late order is %s", o.Status)
+	}
+
+	if _, err := b.Pay(paid, "pay-3"); err != nil {
+		t.Fatal(err)
+	}
+
+	refused(paid, "pay-4", order.PaymentReused) // a second payment
+	refused(late, "pay-3", order.StateConflict) // has paid for another order
+
+	want := []string{"pay-1 refused awaiting_payment " + late.String(), "pay-4 refused confirmed " + paid.String()}
+	if got := refunds(); !slices.Equal(got, want) {
+		t.Errorf("refunds %q, want %q", got, want)
+	}
+
+	if _, err := b.Cancel(paid, "too late"); err != nil {
+		t.Fatal(err)
+	}
+
+	if err := b.Expire(late); err != nil {
+		t.Fatal(err)
+	}
+
+	refused(paid, "pay-5", order.PaymentReused)
+	refused(late, "pay-6", order.StateConflict)
+
+	// The customer's money of the first reference pays for another order.
+	other := held(time.Hour)
+	if _, err := b.Pay(other, "pay-1"); err != nil {
+		t.Fatal(err)
+	}
+
+	want = []string{
+		"pay-3 ended cancelled " + paid.String(), "pay-4 refused confirmed " + paid.String(),
+		"pay-5 refused cancelled " + paid.String(), "pay-6 refused expired " + late.String(),
+	}
+	if got := refunds(); !slices.Equal(got, want) {
+		t.Errorf("refunds %q, want %q", got, want)
+	}
+}

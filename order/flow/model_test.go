@@ -41,7 +41,7 @@ func (m *model) act(name string, ids []uuid.UUID) {
 			if o.held {
 				o.status = order.AwaitingPayment
 			}
-		case name == "pay" && o.status == order.AwaitingPayment:
+		case name == "pay" && o.status == order.AwaitingPayment && !o.late:
 			o.status = order.Confirmed
 		case name == "cancel" && slices.Contains([]order.Status{order.Pending, order.AwaitingPayment, order.Confirmed}, o.status):
 			m.end(o, order.Cancelled)

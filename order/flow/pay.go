@@ -2,6 +2,9 @@ package flow
 
 import (
 	"context"
+	"maps"
+	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -18,8 +21,9 @@ type Payment struct {
 }
 
 // Pay confirms the held orders that are paid, and enqueues the steps that become due by
-// it. The same payment again changes nothing. If an order does not wait for payment, Pay
-// refuses the payment with [order.StateConflict]. If the reference has paid for another
+// it. The same payment again changes nothing. If an order does not wait for payment, or its
+// deadline has passed, Pay refuses the payment with [order.StateConflict], and records that
+// its money must be returned. If the reference has paid for another
 // order, or another reference for this order, it refuses with [order.PaymentReused].
 func Pay(queue *Queue) groupcommit.Batch[Payment, order.Order] {
 	return func(ctx context.Context, tx pgx.Tx, items []Payment) ([]groupcommit.Result[order.Order], error) {
@@ -48,6 +52,11 @@ func pay(
 		return err
 	}
 
+	now, err := db.Now(ctx, tx)
+	if err != nil {
+		return err
+	}
+
 	// Of several payments for an order in the batch, the first counts.
 	due := map[uuid.UUID]string{}
 
@@ -57,7 +66,7 @@ func pay(
 			continue
 		}
 
-		if _, err := o.Status.Next(order.Pay); err != nil {
+		if err := payable(o, now); err != nil {
 			results[i].Err = err
 
 			continue
@@ -79,7 +88,51 @@ func pay(
 		}
 	}
 
+	if err := keepRefused(ctx, tx, items, locked, results, taken); err != nil {
+		return err
+	}
+
 	return confirmPaid(ctx, tx, queue, locked, taken)
+}
+
+// payable refuses a payment for an order that does not wait for it, or whose deadline has
+// passed: the job that expires the order may be late.
+func payable(o *order.Order, now time.Time) error {
+	if _, err := o.Status.Next(order.Pay); err != nil {
+		return err
+	}
+
+	if o.HoldUntil != nil && !o.HoldUntil.After(now) {
+		until := o.HoldUntil.UTC().Format(time.RFC3339)
+		refusal := order.Errorf(order.StateConflict, "Cannot pay the order: its payment was due at %s.", until)
+		refusal.Current = o.Status
+
+		return refusal
+	}
+
+	return nil
+}
+
+// keepRefused records the payments that were refused: their money must be returned. A
+// payment for a pending order is sent again once the order awaits it. A reference that pays
+// for an order now was refused before for another.
+func keepRefused(
+	ctx context.Context, tx pgx.Tx, items []Payment, locked map[uuid.UUID]*order.Order,
+	results []groupcommit.Result[order.Order], taken map[uuid.UUID]string,
+) error {
+	var refused []db.RefusedPayment
+
+	for i, item := range items {
+		if o := locked[item.OrderID]; o != nil && o.Status != order.Pending && results[i].Err != nil {
+			refused = append(refused, db.RefusedPayment{OrderID: item.OrderID, Reference: item.Reference})
+		}
+	}
+
+	if err := db.RecordRefused(ctx, tx, refused); err != nil {
+		return err
+	}
+
+	return db.ForgetRefused(ctx, tx, slices.Collect(maps.Values(taken)))
 }
 
 // confirmPaid moves the orders that have just been paid.

@@ -1,0 +1,77 @@
+package db
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// A RefusedPayment is a payment for an order that cannot be paid.
+type RefusedPayment struct {
+	OrderID   uuid.UUID
+	Reference string
+}
+
+// RecordRefused writes that refused payments must be returned, each once. A reference that
+// has paid for an order is no money that is left.
+func RecordRefused(ctx context.Context, tx pgx.Tx, payments []RefusedPayment) error {
+	if len(payments) == 0 {
+		return nil
+	}
+
+	ids, references := make([]uuid.UUID, len(payments)), make([]string, len(payments))
+	for i, p := range payments {
+		ids[i], references[i] = p.OrderID, p.Reference
+	}
+
+	_, err := tx.Exec(ctx, `
+		INSERT INTO refunds (reference, order_id, cause, order_status)
+		SELECT p.reference, p.order_id, 'refused', orders.status
+		FROM unnest($1::uuid[], $2::text[]) AS p (order_id, reference)
+		JOIN orders ON orders.id = p.order_id
+		WHERE NOT EXISTS (SELECT FROM payments WHERE payments.reference = p.reference)
+		ORDER BY p.reference, p.order_id
+		ON CONFLICT DO NOTHING`, ids, references)
+	if err != nil {
+		return fmt.Errorf("record refused payments: %w", err)
+	}
+
+	return nil
+}
+
+// ForgetRefused deletes the refunds of references that have paid for another order since.
+func ForgetRefused(ctx context.Context, tx pgx.Tx, references []string) error {
+	if len(references) == 0 {
+		return nil
+	}
+
+	_, err := tx.Exec(ctx, `
+		DELETE FROM refunds
+		WHERE reference = ANY($1)
+			AND cause = 'refused'
+			AND state = 'due'`, references)
+	if err != nil {
+		return fmt.Errorf("forget refused payments: %w", err)
+	}
+
+	return nil
+}
+
+// RecordRefunds writes that the payments of orders that have ended must be returned.
+func RecordRefunds(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
+	_, err := tx.Exec(ctx, `
+		INSERT INTO refunds (reference, order_id, cause, order_status)
+		SELECT payments.reference, orders.id, 'ended', orders.status
+		FROM payments
+		JOIN orders ON orders.id = payments.order_id
+		WHERE payments.order_id = ANY($1)
+		ORDER BY payments.reference
+		ON CONFLICT DO NOTHING`, ids)
+	if err != nil {
+		return fmt.Errorf("record refunds: %w", err)
+	}
+
+	return nil
+}

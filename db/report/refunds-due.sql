@@ -1,0 +1,26 @@
+-- title:    Refunds that are due
+-- question: Which payments must be returned to their customers, and why?
+-- columns:
+--   reference     the payment provider's name for the payment; the one that has waited longest comes first, at most 1,000 rows
+--   order_id      the order that it was for
+--   user_id       the customer
+--   total         the order's total in minor units
+--   currency      of the total
+--   cause         refused: the payment came too late, or the order was paid already; ended: the order was paid and ended later
+--   order_status  the order's status then
+--   at            since when it is due, UTC
+
+SELECT
+    refunds.reference,
+    refunds.order_id::text AS order_id,
+    orders.user_id,
+    orders.total,
+    orders.currency,
+    refunds.cause,
+    refunds.order_status,
+    refunds.at
+FROM refunds
+LEFT JOIN orders ON orders.id = refunds.order_id
+WHERE refunds.state = 'due'
+ORDER BY refunds.at, refunds.reference, refunds.order_id
+LIMIT 1000;
