@@ -45,7 +45,7 @@ func Grow(tb testing.TB, pool *pgxpool.Pool, n int) (ids []uuid.UUID) {
 		`INSERT INTO river_job (state, max_attempts, args, kind, queue, finalized_at, unique_key, unique_states)
 			SELECT 'completed', 10, args, kind, queue, now(), job_key(kind, id, template), B'11110001' FROM (` + workOfOrders + `) AS work`,
 		`INSERT INTO payments (order_id, reference) SELECT id, id FROM orders`,
-		`INSERT INTO refunds (reference, order_id, cause, order_status) SELECT id, id, 'ended', 'cancelled' FROM orders`,
+		`INSERT INTO refunds (reference, order_id, cause, order_status) SELECT reference, order_id, 'ended', 'cancelled' FROM payments`,
 		`INSERT INTO order_events (order_id, type) SELECT id, 'x' FROM orders`,
 		`INSERT INTO dead_letters (job_id, kind, queue, order_id, args, errors, error, attempts, reason, signature, resolved_at, resolution)
 			SELECT id, kind, queue, (args->>'order_id')::uuid, args, '[]', 'x', 1, 'unknown', 'x', now(), 'dismissed' FROM river_job`,

@@ -12,6 +12,7 @@ import (
 	"orders/db"
 	"orders/db/dbtest"
 	"orders/db/deadletter"
+	"orders/db/operation"
 	"orders/db/progress"
 	"orders/order"
 )
@@ -192,7 +193,7 @@ func TestDeadLettersCostTheSameAfterYears(t *testing.T) {
 			return deadletter.Resolve(ctx, tx, []deadletter.Closing{{JobID: 500, Resolution: deadletter.Dismissed}})
 		},
 		"read what an operation has done": func(ctx context.Context, tx pgx.Tx) error {
-			return dbtest.Err(db.EarlierOperation(ctx, tx, db.Operation{ID: uuid.New(), Act: "redrive"}))
+			return dbtest.Err(operation.Earlier(ctx, tx, operation.Operation{ID: uuid.New(), Act: "redrive"}))
 		},
 		"reopen a letter":           func(ctx context.Context, tx pgx.Tx) error { return deadletter.Reopen(ctx, tx, []int64{500}) },
 		"look up work":              func(ctx context.Context, tx pgx.Tx) error { return dbtest.Err(progress.Statuses(ctx, tx, works)) },

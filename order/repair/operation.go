@@ -12,6 +12,7 @@ import (
 
 	"orders/db"
 	"orders/db/deadletter"
+	"orders/db/operation"
 	"orders/jobs"
 	"orders/order"
 )
@@ -38,7 +39,7 @@ func (o Operation) letters(ctx context.Context, tx pgx.Tx) ([]int64, error) {
 // once does the act if no operation with its id has run, and keeps the results. request is
 // all that the act depends on beside its letters.
 func once[Result any](
-	ctx context.Context, tx pgx.Tx, o Operation, act string, request any, do func() ([]Result, error),
+	ctx context.Context, tx pgx.Tx, o Operation, name string, request any, do func() ([]Result, error),
 ) ([]Result, error) {
 	encoded, err := json.Marshal([]any{o.JobIDs, o.Filter, o.Limit, request})
 	if err != nil {
@@ -46,9 +47,9 @@ func once[Result any](
 	}
 
 	hash := sha256.Sum256(encoded)
-	operation := db.Operation{ID: o.ID, Act: act, RequestHash: hash[:], Actor: o.Actor}
+	act := operation.Operation{ID: o.ID, Act: name, RequestHash: hash[:], Actor: o.Actor}
 
-	earlier, err := db.EarlierOperation(ctx, tx, operation)
+	earlier, err := operation.Earlier(ctx, tx, act)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +68,7 @@ func once[Result any](
 		return nil, err
 	}
 
-	return results, db.RecordOperation(ctx, tx, operation, results)
+	return results, operation.Record(ctx, tx, act, results)
 }
 
 // CheckKind refuses a kind of job that this program does not know and that no dead letter

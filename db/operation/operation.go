@@ -1,4 +1,6 @@
-package db
+// Package operation keeps acts of operators that have an id, so that sending one again changes
+// nothing.
+package operation
 
 import (
 	"bytes"
@@ -22,10 +24,10 @@ type Operation struct {
 	Actor       string
 }
 
-// EarlierOperation reads the result of an earlier operation with the id; nil for none. If
-// that operation had another request, EarlierOperation refuses with
+// Earlier reads the result of an earlier operation with the id; nil for none. If
+// that operation had another request, Earlier refuses with
 // [order.OperationReused]. Another transaction that runs the operation is waited for.
-func EarlierOperation(ctx context.Context, tx pgx.Tx, o Operation) (json.RawMessage, error) {
+func Earlier(ctx context.Context, tx pgx.Tx, o Operation) (json.RawMessage, error) {
 	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`, "operation:"+o.ID.String()); err != nil {
 		return nil, fmt.Errorf("lock operation: %w", err)
 	}
@@ -56,9 +58,9 @@ func EarlierOperation(ctx context.Context, tx pgx.Tx, o Operation) (json.RawMess
 	return result, nil
 }
 
-// RecordOperation writes an operation that [EarlierOperation] has not found, with its
+// Record writes an operation that [Earlier] has not found, with its
 // result.
-func RecordOperation(ctx context.Context, tx pgx.Tx, o Operation, result any) error {
+func Record(ctx context.Context, tx pgx.Tx, o Operation, result any) error {
 	encoded, err := json.Marshal(result)
 	if err != nil {
 		return fmt.Errorf("encode result: %w", err)
