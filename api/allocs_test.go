@@ -65,16 +65,12 @@ func allocOptions(p *admission.Controller) api.Options {
 	}
 }
 
-// overloaded has seen work that waits for too long, and looks no more.
+// overloaded has seen work that comes faster than it is done, and looks no more.
 func overloaded(t *testing.T) *admission.Controller {
 	t.Helper()
 
 	pool := dbtest.Pool(t)
 	defer pool.Close()
-
-	if _, err := pool.Exec(t.Context(), `INSERT INTO river_job (queue, kind, args, max_attempts, scheduled_at) VALUES ('points', 'x', '{}', 1, now() - interval '1 hour')`); err != nil {
-		t.Fatal(err)
-	}
 
 	p := admission.NewController(admission.Options{Pool: pool, Log: slog.New(slog.DiscardHandler), MaxWait: time.Second})
 	ctx, stop := context.WithCancel(t.Context())
@@ -84,6 +80,7 @@ func overloaded(t *testing.T) *admission.Controller {
 	looking.Go(func() { p.Run(ctx) })
 	defer looking.Wait()
 	defer stop()
+	defer overload(t, pool, &looking)()
 
 	handler, w := api.New(allocOptions(p)), &discard{header: http.Header{}}
 	for deadline := time.Now().Add(30 * time.Second); w.status != http.StatusServiceUnavailable; time.Sleep(10 * time.Millisecond) {
@@ -108,18 +105,24 @@ func allocations(t *testing.T, handler http.Handler, request func(*testing.T) *h
 		requests[i] = request(t)
 	}
 
-	w := &discard{header: http.Header{}}
+	w, others := &discard{header: http.Header{}}, 0
 
-	return testing.AllocsPerRun(runs, func() {
+	average := testing.AllocsPerRun(runs, func() {
 		clear(w.header)
 		handler.ServeHTTP(w, requests[0])
 
 		requests = requests[1:]
 
 		if w.status != status {
-			t.Fatalf("status %d, want %d", w.status, status)
+			others++
 		}
 	})
+
+	if others > runs/16 { // a controller that refuses still accepts one of 64
+		t.Fatalf("%d of %d responses do not have status %d", others, runs, status)
+	}
+
+	return average
 }
 
 func asking(t *testing.T) *http.Request {

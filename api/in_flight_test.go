@@ -46,15 +46,15 @@ func TestTooManyRequestsAtOnceAreRefused(t *testing.T) {
 
 	for _, path := range []string{"/orders", "/orders/" + uuid.NewString() + "/cancel", "/orders/" + uuid.NewString() + "/payment"} {
 		r := b.ask(t, "POST", path, `{"nonsense`)
-		wantProblem(t, r, 503, order.Overloaded)
+		wantProblem(t, r, 503, order.InFlightLimit)
 
 		if got := r.header.Get("Retry-After"); got != "1" {
 			t.Errorf("%s: Retry-After %q", path, got)
 		}
 	}
 
-	if line := b.log.line(t, "too many requests at once"); line == nil {
-		t.Error("the log does not tell of it")
+	if line := b.log.line(t, "requests are refused"); line == nil || line["cause"] != string(order.InFlightLimit) || line["limit"] != float64(admission.MaxInFlight) {
+		t.Errorf("the log has %v", line)
 	}
 
 	if r := b.ask(t, "GET", "/healthz", ""); r.status != 200 {

@@ -34,7 +34,7 @@ func (s *service) registerChanges() {
 		Request:  cancellation{Reason: operation.Text(cancelled.StatusReason)},
 		Response: cancelled,
 		Returns:  "The cancelled order",
-		Refusals: []order.Code{order.StateConflict, order.NotFound, order.Overloaded},
+		Refusals: []order.Code{order.StateConflict, order.NotFound, order.InFlightLimit},
 	}, s.cancelOrder)
 
 	operation.Register(s.api, huma.Operation{
@@ -51,7 +51,7 @@ func (s *service) registerChanges() {
 		Request:  payment{Reference: "pay-4711"},
 		Response: exampleOrder(),
 		Returns:  "The confirmed order",
-		Refusals: []order.Code{order.StateConflict, order.PaymentReused, order.NotFound, order.Overloaded},
+		Refusals: []order.Code{order.StateConflict, order.PaymentReused, order.NotFound, order.InFlightLimit},
 	}, s.payOrder)
 }
 

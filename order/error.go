@@ -27,6 +27,7 @@ const (
 	LetterResolved  Code = "dead-letter-resolved"
 	OperationReused Code = "operation-id-reused"
 	NotFound        Code = "not-found"
+	InFlightLimit   Code = "in-flight-limit"
 	Overloaded      Code = "overloaded"
 	Unavailable     Code = "unavailable"
 	Internal        Code = "internal"

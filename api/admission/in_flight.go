@@ -3,7 +3,6 @@ package admission
 import (
 	"log/slog"
 	"sync/atomic"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -23,14 +22,14 @@ const MaxInFlight = 512
 // before it reads their bodies. A refusal costs a twentieth of placing an order, so the
 // machine has time for the accepted requests even if many are refused.
 type InFlight struct {
-	log     *slog.Logger
 	now     atomic.Int64
-	refused atomic.Int64 // since the last log line
-	logged  atomic.Int64 // the time of the last log line, in Unix nanoseconds
+	refused refusals
 }
 
 // NewInFlight makes a limit. All operations that use it as a middleware share it.
-func NewInFlight(log *slog.Logger) *InFlight { return &InFlight{log: log} }
+func NewInFlight(log *slog.Logger) *InFlight {
+	return &InFlight{refused: refusals{log: log, cause: order.InFlightLimit}}
+}
 
 // Limit is the middleware of an operation that changes orders.
 func (l *InFlight) Limit(ctx huma.Context, next func(huma.Context)) {
@@ -42,19 +41,12 @@ func (l *InFlight) Limit(ctx huma.Context, next func(huma.Context)) {
 		return
 	}
 
-	l.logRefusal(ctx)
-	refuse(ctx, order.Errorf(order.Overloaded, "Too many requests are being worked on; try again after Retry-After."))
-}
-
-// logRefusal logs at most once a second: a line for each refusal would cost as much as
-// the refusal.
-func (l *InFlight) logRefusal(ctx huma.Context) {
-	refused, logged, now := l.refused.Add(1), l.logged.Load(), time.Now().UnixNano()
-
-	if now-logged > int64(time.Second) && l.logged.CompareAndSwap(logged, now) {
-		l.refused.Add(-refused)
-		l.log.WarnContext(ctx.Context(), "too many requests at once", "refused", refused, "at_once", MaxInFlight)
+	if l.refused.note() {
+		l.refused.begin(ctx.Context(), "limit", MaxInFlight)
 	}
+
+	refuse(ctx, order.Errorf(order.InFlightLimit,
+		"This process handles at most %d requests that change orders at once; try again after Retry-After.", MaxInFlight))
 }
 
 func refuse(ctx huma.Context, err error) {

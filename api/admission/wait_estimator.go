@@ -8,55 +8,50 @@ import (
 
 // Bounds of an estimate.
 const (
-	minKnown    = 3         // intervals that must be known before their rate is used
-	minStill    = 2         // intervals without progress after which a queue stands still
-	newWeight   = 0.3       // of the newest interval in the rate: it looks back over about six
-	maxForeseen = time.Hour // the longest wait that is estimated
+	minKnown    = 3                // intervals that must be known before their rate is used
+	newWeight   = 0.3              // of the newest interval in the rate: it looks back over about six
+	maxStill    = 10 * time.Second // without progress; an attempt takes no longer, so the queue stands still
+	maxForeseen = time.Hour        // the longest wait that is estimated
 )
 
-// A waitEstimator estimates how long work that is enqueued now will wait in one queue:
-// the queue's depth divided by the rate at which it is worked off, both in ids of jobs.
+// A waitEstimator estimates how long work that is enqueued now will wait in one queue: the orders
+// whose work waits, divided by the rate at which it is worked off. Both are read from the time from
+// which on the queue's head might have run, and from what was enqueued up to that time. So they
+// count orders, although jobs differ in weight.
+//
 // How long the oldest job has waited would tell too late, as it tells about the orders
-// that came then: at three times the capacity, it shows a third of the wait to come.
+// that came then: at three times the capacity, it shows a third of the wait to come. It would also
+// tell of a job that no worker can do, and such a job is no overload.
 type waitEstimator struct {
-	last  jobqueue.Backlog
-	rate  float64 // ids a second, while there was more to do than could be done
-	known int     // intervals that the rate comes from
-	still int     // intervals in a row in which the head has not moved
-	wait  time.Duration
+	read  time.Time // of the last reading
+	head  time.Time // the farthest that the head has come
+	moved time.Time // the reading at which it came there
+	rate  float64   // orders a second, while there was more to do than could be done
+	known int       // intervals that the rate comes from
 }
 
-// next takes a reading and estimates the wait.
-func (e *waitEstimator) next(b jobqueue.Backlog) time.Duration {
-	last := e.last
-	b.Last = max(b.Last, last.Last) // the newest job may already be gone
-	e.last = b
-	moved, took := b.Head-last.Head, b.At.Sub(last.At)
+// next takes a reading and estimates the wait. It is 0 if that is not known.
+func (e *waitEstimator) next(b jobqueue.Backlog, work *arrivals) time.Duration {
+	last := e.read
+	e.read = b.At
 
 	switch {
-	case last.At.IsZero():
-	case b.Head > last.Last:
-		// All jobs of the last reading have begun: workers wait for work. How many jobs there were says nothing
-		// about how many the workers can do.
-		*e = waitEstimator{last: b}
-
-		// The oldest job may be the same as before: few others came, and no worker works.
-		if last.Waited > 0 && b.Waited > last.Waited {
-			e.wait = b.Waited
-		}
-	case moved <= 0:
-		// One such reading may be a worker's pause, or old jobs that are retried.
-		if e.still++; e.still >= minStill {
-			e.wait = max(b.Waited, e.estimate())
-		}
-	case e.still > 0:
-		e.still = 0 // work went on somewhere in the interval, so that the interval does not measure the rate
-	default:
-		e.learn(float64(moved) / took.Seconds())
-		e.wait = e.estimate()
+	case last.IsZero() || b.Obstacle() != "" || b.Waiting < jobqueue.HeadJobs || b.Head.After(last):
+		// All work of the last reading has begun, or none is done. Both say nothing about how much the workers can do. If only
+		// a few jobs wait, however old they are, they wait for something else than their turn.
+		e.forget(b)
+	case b.Head.After(e.head):
+		e.learn((work.until(b.Head) - work.until(e.head)) / b.At.Sub(e.moved).Seconds())
+		e.head, e.moved = b.Head, b.At
+	case b.At.Sub(e.moved) > maxStill:
+		e.forget(b) // workers live, and do nothing: that is no overload
 	}
 
-	return e.wait
+	return e.estimate(work)
+}
+
+func (e *waitEstimator) forget(b jobqueue.Backlog) {
+	*e = waitEstimator{read: b.At, head: b.Head, moved: b.At}
 }
 
 func (e *waitEstimator) learn(rate float64) {
@@ -67,13 +62,12 @@ func (e *waitEstimator) learn(rate float64) {
 	e.rate += newWeight * (rate - e.rate)
 }
 
-// estimate is depth by rate, or how long the oldest job has waited while no rate is known.
-func (e *waitEstimator) estimate() time.Duration {
-	if e.known < minKnown {
-		return e.last.Waited
+func (e *waitEstimator) estimate(work *arrivals) time.Duration {
+	if e.known < minKnown || e.rate <= 0 {
+		return 0
 	}
 
-	seconds := float64(e.last.Last+1-e.last.Head) / e.rate
+	seconds := (work.total() - work.until(e.head)) / e.rate
 
 	return time.Duration(min(seconds, maxForeseen.Seconds()) * float64(time.Second))
 }

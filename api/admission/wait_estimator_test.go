@@ -1,6 +1,7 @@
 package admission_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -8,43 +9,87 @@ import (
 	"orders/db/jobqueue"
 )
 
-// A line is a queue by arithmetic: what comes in and is worked off, in ids a
-// second, read once a second as the API does.
+// A line is a queue by arithmetic: jobs come in and are worked off, and the queue is read once a
+// second as the API does.
 type line struct {
-	estimator  admission.WaitEstimator
-	now        time.Time
-	head, tail float64
-	comings    []float64 // when the ids came, by seconds: comings[n] is the tail after n
+	estimator admission.WaitEstimator
+	work      admission.Arrivals
+	now       time.Time
+	waiting   []job
+	stuck     []job // that no worker does
+	stopped   bool  // no worker lives
+	came      float64
+	room      float64
+	share     float64
 }
 
-func newLine() *line { return &line{now: time.Unix(0, 0), comings: []float64{0}} }
+type job struct {
+	at     time.Time
+	orders float64
+}
 
-// second lets one pass and returns what is estimated.
-func (l *line) second(comes, capacity float64) time.Duration {
-	l.now = l.now.Add(time.Second)
-	l.tail += comes
-	l.head = min(l.head+capacity, l.tail)
-	l.comings = append(l.comings, l.tail)
+func newLine() *line { return &line{now: time.Unix(0, 0), room: 1} }
 
-	b := jobqueue.Backlog{At: l.now, Head: int64(l.head) + 1, Last: int64(l.tail)}
-	if l.head < l.tail {
-		b.Waited = l.waited()
+// second lets one pass, in which as many orders come as jobs of the weight, and returns what is estimated.
+func (l *line) second(comes, weight, capacity float64) time.Duration {
+	const parts = 50 // of a second: a job begins when its time has come
+
+	arrived := make([]jobqueue.Arrival, 0, parts)
+
+	for range parts {
+		l.now = l.now.Add(time.Second / parts)
+
+		came := jobqueue.Arrival{At: l.now}
+
+		for l.came += comes / parts; l.came >= weight; l.came -= weight {
+			l.waiting = append(l.waiting, job{l.now, weight})
+			came.Orders += weight
+		}
+
+		arrived = append(arrived, came)
+
+		for left := capacity / parts; left > 0 && len(l.waiting) > 0; {
+			done := min(left, l.waiting[0].orders)
+			left -= done
+
+			if l.waiting[0].orders -= done; l.waiting[0].orders <= 0 {
+				l.waiting = l.waiting[1:]
+			}
+		}
 	}
 
-	return l.estimator.Next(b)
+	b := l.backlog()
+	l.work.Add(arrived...)
+	l.work.Forget(b.Head.Add(-time.Minute))
+
+	return l.estimator.Next(b, &l.work)
 }
 
-// waited is how long ago the head came.
-func (l *line) waited() time.Duration {
-	n := len(l.comings) - 1
-	for n > 0 && l.comings[n-1] > l.head {
-		n--
+func (l *line) backlog() jobqueue.Backlog {
+	b := jobqueue.Backlog{Queue: "points", At: l.now, Oldest: l.now, Head: l.now, Workers: 1}
+	if l.stopped {
+		b.Workers = 0
 	}
 
-	return time.Duration(len(l.comings)-1-n) * time.Second
+	head := slices.Concat(l.stuck, l.waiting[:min(len(l.waiting), jobqueue.HeadJobs)])
+	if b.Waiting = min(len(head), jobqueue.HeadJobs); b.Waiting > 0 {
+		b.Oldest, b.Head = head[0].at, head[b.Waiting-1].at
+	}
+
+	return b
 }
 
-const idsPerSecond = 1_000 // that the workers of these tests can do
+// truly is how long new work will wait.
+func (l *line) truly(capacity float64) time.Duration {
+	sum := 0.0
+	for _, j := range l.waiting {
+		sum += j.orders
+	}
+
+	return time.Duration(sum / capacity * float64(time.Second))
+}
+
+const perSecond = 1_000.0 // orders that the workers of these tests can do
 
 func TestWaitOfAQueueThatKeepsUpIsNoWait(t *testing.T) {
 	t.Parallel()
@@ -52,7 +97,7 @@ func TestWaitOfAQueueThatKeepsUpIsNoWait(t *testing.T) {
 	l := newLine()
 
 	for n, comes := range []float64{0, 0, 10, 900, 900, 900, 1, 0, 900, 1_500, 300, 900, 0} {
-		if wait := l.second(comes, idsPerSecond); wait > 0 {
+		if wait := l.second(comes, 1, perSecond); wait > 0 {
 			t.Errorf("second %d: %s", n, wait)
 		}
 	}
@@ -63,12 +108,39 @@ func TestWaitEstimateLooksAhead(t *testing.T) {
 	t.Parallel()
 
 	l := newLine()
-	for range 6 {
-		l.second(3*idsPerSecond, idsPerSecond)
+	for range 9 {
+		l.second(3*perSecond, 1, perSecond)
 	}
 
-	if wait := l.second(3*idsPerSecond, idsPerSecond); wait < 13*time.Second || wait > 15*time.Second {
-		t.Errorf("%s, want 14 s", wait)
+	if wait := l.second(3*perSecond, 1, perSecond); wait < 18*time.Second || wait > 22*time.Second {
+		t.Errorf("%s, want 20 s", wait)
+	}
+}
+
+// The wait is counted in orders: by jobs, the head tells nothing about a tail of another weight.
+func TestWaitEstimateCountsOrdersAndNotJobs(t *testing.T) {
+	t.Parallel()
+
+	const full = 100
+
+	for name, weights := range map[string][2]float64{
+		"a head of full jobs and a tail of single ones": {full, 1},
+		"a head of single jobs and a tail of full ones": {1, full},
+	} {
+		l := newLine()
+
+		for second := range 30 {
+			weight := weights[0]
+			if second >= 12 {
+				weight = weights[1]
+			}
+
+			wait := l.second(4*perSecond, weight, perSecond)
+
+			if truly := l.truly(perSecond); second > 8 && (wait < truly*8/10 || wait > truly*12/10) {
+				t.Errorf("%s: second %d: %s, want %s", name, second, wait, truly)
+			}
+		}
 	}
 }
 
@@ -81,66 +153,115 @@ func TestEstimateAndShareAcceptWhatCanBeDone(t *testing.T) {
 
 	for _, times := range []float64{1.1, 1.5, 3, 10} {
 		l := newLine()
-
-		var wait time.Duration
-
 		accepted := 0.0
 
 		for n := range 600 {
-			comes := times * idsPerSecond * (1 - admission.RefusedShare(wait, bound))
-			wait = l.second(comes, idsPerSecond)
+			comes := times * perSecond * (1 - l.share)
+			wait := l.second(comes, 1, perSecond)
+			l.refuse(comes, wait, bound)
 
 			if n < 400 {
 				continue
 			}
 
-			if comes < idsPerSecond*3/4 || comes > idsPerSecond*5/4 {
-				t.Errorf("%g times: second %d: %.0f of %d that can be done are accepted", times, n, comes, idsPerSecond)
-			}
-
 			accepted += comes
-			truly := time.Duration((l.tail - l.head) / idsPerSecond * float64(time.Second))
 
-			if truly < bound*9/10 || truly > bound*16/10 {
+			if truly := l.truly(perSecond); truly < bound*9/10 || truly > bound*16/10 {
 				t.Errorf("%g times: second %d: new work would wait %s, %s is estimated", times, n, truly, wait)
 			}
 		}
 
-		if share := accepted / 200 / idsPerSecond; share < 0.98 || share > 1.02 {
+		if share := accepted / 200 / perSecond; share < 0.97 || share > 1.03 {
 			t.Errorf("%g times: %.0f %% of what can be done is accepted", times, 100*share)
 		}
 	}
 }
 
-// Whatever workers had to do when they were stopped for a new version, the time
-// they are away is what is added.
-func TestWaitOfWorkersThatAreAwayForAWhile(t *testing.T) {
+// refuse makes the share of a second, as a controller does.
+func (l *line) refuse(arrived float64, wait, bound time.Duration) {
+	l.room = admission.RoomFor(arrived, l.estimator.Rate(), l.share, l.room)
+	l.share = min(admission.RefusedShare(wait, bound), 1-l.room)
+}
+
+// While no worker lives, all orders are accepted. When workers return, the shop stays open: what
+// comes in is accepted up to half of what they do, however long the backlog is.
+func TestABacklogOfAnOutageDoesNotCloseTheShop(t *testing.T) {
 	t.Parallel()
 
-	for name, before := range map[string]float64{"with nothing left": 500, "behind by ten seconds": 2 * idsPerSecond} {
+	const (
+		bound  = 30 * time.Second
+		weight = 10
+	)
+
+	for _, load := range []float64{0.4, 0.9, 3} {
+		l := newLine()
+		l.stopped = true
+
+		for second := range 200 {
+			if wait := l.second(load*perSecond, weight, 0); wait != 0 {
+				t.Fatalf("second %d of the outage: %s", second, wait)
+			}
+		}
+
+		l.stopped = false
+		worst, recent, recovered := 0.0, []float64{}, false
+
+		for second := range 2_000 {
+			accepted := load * perSecond * (1 - l.share)
+			wait := l.second(accepted, weight, perSecond)
+			l.refuse(accepted, wait, bound)
+			worst = max(worst, wait.Seconds())
+			recent = append(recent, accepted)
+			recovered = recovered || second > 10 && wait < 2*bound
+
+			if second < 20 || second%10 != 0 || recovered {
+				continue
+			}
+
+			sum := 0.0
+			for _, a := range recent[second-10 : second] {
+				sum += a / 10
+			}
+
+			if least := min(load, 0.5) * perSecond; sum < least*8/10 {
+				t.Fatalf("%g: second %d: %.0f orders a second are accepted, want %.0f", load, second, sum, least)
+			}
+		}
+
+		if worst < bound.Seconds() || !recovered {
+			t.Errorf("%g: a backlog of %.0f s; recovered: %t", load, worst, recovered)
+		}
+	}
+}
+
+// A worker that is frozen for some seconds looks alive: what is added is about the time that it was away.
+func TestWaitOfWorkersThatAreFrozenForAWhile(t *testing.T) {
+	t.Parallel()
+
+	for name, before := range map[string]float64{"with nothing left": 500, "behind by ten seconds": 2 * perSecond} {
 		for tenths := range 10 {
 			l := newLine()
 			for range 10 {
-				l.second(before, idsPerSecond)
+				l.second(before, 1, perSecond)
 			}
 
-			worst := l.second(500, idsPerSecond*float64(tenths)/10) // they stop somewhere in it
+			worst := l.second(500, 1, perSecond*float64(tenths)/10) // they stop somewhere in it
+			for range 8 {
+				worst = max(worst, l.second(500, 1, 0))
+			}
+
+			worst = max(worst, l.second(500, 1, perSecond*float64(tenths)/10)) // and are back somewhere in it
+
 			for range 10 {
-				worst = max(worst, l.second(500, 0))
+				worst = max(worst, l.second(500, 1, perSecond))
 			}
 
-			worst = max(worst, l.second(500, idsPerSecond*float64(tenths)/10)) // and are back somewhere in it
-
-			for range 10 {
-				worst = max(worst, l.second(500, idsPerSecond))
-			}
-
-			if worst > 25*time.Second || worst < 5*time.Second {
+			if worst > 30*time.Second {
 				t.Errorf("%s, stopped after %d tenths: %s", name, tenths, worst)
 			}
 
 			for range 60 {
-				worst = l.second(500, idsPerSecond)
+				worst = l.second(500, 1, perSecond)
 			}
 
 			if worst != 0 {
@@ -150,114 +271,162 @@ func TestWaitOfWorkersThatAreAwayForAWhile(t *testing.T) {
 	}
 }
 
-// The only interval in which work waited is the one in which they stopped: that is no rate.
-func TestWaitOfWorkersThatStopAtABurst(t *testing.T) {
-	t.Parallel()
-
-	l := newLine()
-	l.second(0, idsPerSecond)
-	l.second(2_500, idsPerSecond)
-
-	worst := l.second(0, 50)
-	for range 5 {
-		worst = max(worst, l.second(0, 0))
-	}
-
-	if worst > 10*time.Second {
-		t.Errorf("%s", worst)
-	}
-}
-
 // A rate is forgotten when it is over: the next burst may meet more workers.
 func TestEstimateForgetsARateThatIsOver(t *testing.T) {
 	t.Parallel()
 
 	l := newLine()
 	for range 10 {
-		l.second(idsPerSecond/5, idsPerSecond/10)
+		l.second(perSecond/5, 1, perSecond/10)
 	}
 
 	for range 5 {
-		l.second(0, idsPerSecond)
+		l.second(0, 1, perSecond)
 	}
 
-	worst := l.second(10*idsPerSecond, idsPerSecond)
+	worst := l.second(10*perSecond, 1, perSecond)
 	for range 10 {
-		worst = max(worst, l.second(0, idsPerSecond))
+		worst = max(worst, l.second(0, 1, perSecond))
 	}
 
-	if worst > 10*time.Second {
+	if worst > 11*time.Second {
 		t.Errorf("%s for what takes 10 s at most", worst)
 	}
 }
 
-// Nobody works: no rate is known, and what has waited longest tells.
-func TestWaitOfAQueueThatNobodyWorks(t *testing.T) {
+// Slow workers finish a transaction every few seconds. The seconds between are part of the rate.
+func TestEstimateOfWorkersThatAdvanceInBursts(t *testing.T) {
 	t.Parallel()
 
 	l := newLine()
 
 	var wait time.Duration
-	for range 40 {
-		wait = l.second(1, 0)
+
+	for second := range 40 {
+		capacity := 0.0
+		if second%4 == 0 {
+			capacity = perSecond
+		}
+
+		wait = l.second(2*perSecond, 10, capacity)
 	}
 
-	if wait < 35*time.Second || wait > 40*time.Second {
-		t.Errorf("%s after 40 s", wait)
-	}
-
-	for range 10 {
-		l.second(2*idsPerSecond, idsPerSecond) // now there is a rate, and what waits is little
-	}
-
-	for range 40 {
-		wait = l.second(1, 0)
-	}
-
-	if wait < 40*time.Second || wait > 50*time.Second {
-		t.Errorf("%s after 40 s more", wait)
+	if truly := l.truly(perSecond / 4); wait < truly/2 || wait > truly*2 {
+		t.Errorf("%s, want %s", wait, truly)
 	}
 }
 
-// Jobs that are back, old as they are, say nothing about new ones.
-func TestEstimateIsNotMisledByJobsThatAreBack(t *testing.T) {
+// Jobs that no worker does, old as they are, say nothing about new ones: neither a few of them nor
+// so many that they are the queue's head.
+func TestStuckJobsAreNoOverload(t *testing.T) {
+	t.Parallel()
+
+	for _, n := range []int{1, jobqueue.HeadJobs - 1, 10 * jobqueue.HeadJobs} {
+		for name, before := range map[string]float64{"after calm": 0.5, "after overload": 3} {
+			l := newLine()
+			for range 10 {
+				l.second(before*perSecond, 1, perSecond)
+			}
+
+			for range n {
+				l.stuck = append(l.stuck, job{at: l.now.Add(-time.Hour), orders: 1})
+			}
+
+			var wait time.Duration
+			for range 120 {
+				wait = l.second(perSecond/2, 1, perSecond)
+			}
+
+			if wait != 0 {
+				t.Errorf("%d stuck jobs %s: %s", n, name, wait)
+			}
+		}
+	}
+}
+
+// What a long backlog leaves behind is no overload from the moment at which the backlog is gone.
+func TestAFewJobsAreNoOverload(t *testing.T) {
 	t.Parallel()
 
 	l := newLine()
 	for range 10 {
-		l.second(900, idsPerSecond)
+		l.second(3*perSecond, 1, perSecond)
 	}
 
-	wait := l.estimator.Next(jobqueue.Backlog{At: l.now.Add(time.Second / 2), Head: 1, Last: int64(l.tail), Waited: time.Hour})
-	if wait != 0 {
+	l.stuck, l.waiting = l.backlogOf(jobqueue.HeadJobs-1), nil // other workers have come
+
+	if wait := l.second(perSecond/2, 1, perSecond); wait != 0 {
 		t.Errorf("%s", wait)
-	}
-
-	if wait = l.second(900, idsPerSecond); wait != 0 {
-		t.Errorf("%s when they are done", wait)
 	}
 }
 
-// The head of a short queue is what has come last: the oldest tells that nobody works.
-func TestEstimateSeesAShortQueueThatStands(t *testing.T) {
+// backlogOf are the oldest jobs that wait.
+func (l *line) backlogOf(n int) []job { return slices.Clone(l.waiting[:n]) }
+
+// A paused queue, and one without workers, has no wait, and its rate is forgotten.
+func TestAQueueThatIsNotWorkedIsNoOverload(t *testing.T) {
 	t.Parallel()
 
-	var (
-		estimator admission.WaitEstimator
-		wait      time.Duration
-	)
+	for _, obstacle := range []jobqueue.Obstacle{jobqueue.ObstaclePaused, jobqueue.ObstacleNoWorker} {
+		l := newLine()
 
-	for n := range int64(8) {
-		age := time.Duration(n) * time.Second
-		wait = estimator.Next(jobqueue.Backlog{At: time.Unix(n, 0), Head: 3*n + 1, Last: 3*n + 1, Waited: age})
+		var wait time.Duration
+		for range 20 {
+			wait = l.second(3*perSecond, 1, perSecond)
+		}
+
+		if wait < 30*time.Second {
+			t.Fatalf("%s while the queue is worked", wait)
+		}
+
+		b := l.backlog()
+		if b.Workers = 0; obstacle == jobqueue.ObstaclePaused {
+			b.Workers, b.Paused = 1, &l.now
+		}
+
+		if b.Obstacle() != obstacle {
+			t.Errorf("%q, want %q", b.Obstacle(), obstacle)
+		}
+
+		if wait := l.estimator.Next(b, &l.work); wait != 0 {
+			t.Errorf("%s: %s", obstacle, wait)
+		}
+
+		if wait := l.second(perSecond, 1, perSecond); wait != 0 {
+			t.Errorf("%s after %s", wait, obstacle)
+		}
+	}
+}
+
+func TestArrivals(t *testing.T) {
+	t.Parallel()
+
+	at := func(seconds float64) time.Time {
+		return time.Unix(100, 0).Add(time.Duration(seconds * float64(time.Second)))
 	}
 
-	if wait != 7*time.Second {
-		t.Errorf("%s, want as long as the oldest has waited", wait)
+	var work admission.Arrivals
+	if n := work.Until(at(0)); n != 0 {
+		t.Errorf("%g orders of none", n)
 	}
 
-	// Somebody works again: the next ones are young.
-	if wait = estimator.Next(jobqueue.Backlog{At: time.Unix(8, 0), Head: 40, Last: 40, Waited: 10 * time.Millisecond}); wait != 0 {
-		t.Errorf("%s after the oldest is gone", wait)
+	work.Add(jobqueue.Arrival{At: at(1), Orders: 10}, jobqueue.Arrival{At: at(3), Orders: 100})
+	work.Add(jobqueue.Arrival{At: at(2), Orders: 1}) // committed later
+
+	for range 2 {
+		for seconds, want := range map[float64]float64{1.5: 10.5, 2: 11, 2.5: 61, 3: 111, 9: 111} {
+			if n := work.Until(at(seconds)); n != want {
+				t.Errorf("%g orders until %g, want %g", n, seconds, want)
+			}
+		}
+
+		work.Forget(at(1)) // what came before is still counted
+		work.Forget(at(1))
+	}
+
+	work.Forget(at(2.5))
+
+	if n := work.Until(at(2.75)); n != 61 { // of the second half, the half
+		t.Errorf("%g orders until 2.75, want 61", n)
 	}
 }

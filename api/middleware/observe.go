@@ -57,7 +57,7 @@ func logRequest(info *problem.RequestInfo, r *http.Request, response *recorder, 
 	switch {
 	case errors.Is(r.Context().Err(), context.Canceled):
 		status = statusClientGone
-	case info.Code == order.Overloaded:
+	case info.Code == order.Overloaded || info.Code == order.InFlightLimit:
 		level = slog.LevelDebug // there are many, and package admission logs that it refuses
 	case status >= http.StatusInternalServerError:
 		level = slog.LevelWarn

@@ -79,9 +79,13 @@ var types = map[order.Code]Type{
 		http.StatusNotFound, "Not found",
 		"Nothing has this address; /docs lists the operations.",
 	},
+	order.InFlightLimit: {
+		http.StatusServiceUnavailable, "Too many requests are in flight",
+		"This process handles at most 512 requests that change orders at once; try again after Retry-After.",
+	},
 	order.Overloaded: {
 		http.StatusServiceUnavailable, "The service is overloaded",
-		"The work of a new order would wait about 42 s, which is too long; try again after Retry-After.",
+		"The points queue is overloaded: the work of a new order would wait there for about 42 s; try again after Retry-After.",
 	},
 	order.Unavailable: {
 		http.StatusServiceUnavailable, "The service is temporarily unavailable",

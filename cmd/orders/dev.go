@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"orders/db"
+	"orders/db/jobqueue"
 	"orders/db/local"
 )
 
@@ -76,6 +77,8 @@ func runAll(p *program, listener net.Listener) error {
 
 		return err
 	}
+
+	go jobqueue.Watch(p.ctx, p.log, pool)
 
 	if err := welcome(p, listener.Addr()); err != nil {
 		return err

@@ -1,21 +1,183 @@
 package main
 
 import (
+	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"orders/db"
 	"orders/db/dbtest"
+	"orders/jobs"
 )
 
 const oneTea = `{"user_id":"u-1","lines":[{"sku":"tea","quantity":1}]}`
 
-// Without workers, orders are accepted until their work would wait too long. With
-// workers, they are accepted again. All accepted orders settle, and there are no others.
-func TestServeRefusesOrdersWhileWorkWaitsTooLong(t *testing.T) {
+// until places orders until a response has the status, and returns how many were accepted.
+func (p *process) until(status int) (accepted int) {
+	p.t.Helper()
+
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		_, got, err := p.place("", oneTea)
+		if got == http.StatusCreated {
+			accepted++
+		}
+
+		if got == status {
+			return accepted
+		}
+
+		if got != http.StatusCreated && got != http.StatusServiceUnavailable {
+			p.t.Fatalf("%d, %v", got, err)
+		}
+	}
+
+	p.t.Fatalf("no %d within a minute", status)
+
+	return accepted
+}
+
+// logs waits until the process has logged a line with all the words.
+func (p *process) logs(words ...string) {
+	p.t.Helper()
+
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		for line := range strings.Lines(p.output.String()) {
+			if !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(line, w) }) {
+				return
+			}
+		}
+	}
+
+	p.t.Fatalf("no line of the log has %q", words)
+}
+
+// Orders are refused while they come faster than a slow worker does their work, and accepted
+// again when it is fast. All accepted orders settle, and there are no others.
+func TestServeRefusesOrdersWhileWorkComesFasterThanItIsDone(t *testing.T) {
 	t.Parallel()
+
+	url, pool := seeded(t)
+
+	const slow = `
+		CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.3); RETURN NULL; END $$;
+		CREATE TRIGGER slow AFTER INSERT ON points_entries FOR EACH STATEMENT EXECUTE FUNCTION slow()`
+	if _, err := pool.Exec(t.Context(), slow); err != nil {
+		t.Fatal(err)
+	}
+
+	patient := start(t, map[string]string{"DATABASE_URL": url, "ORDERS_LISTEN": address(t), "ORDERS_MAX_WAIT": "0"}, "serve").ready()
+	p := start(t, map[string]string{"DATABASE_URL": url, "ORDERS_LISTEN": address(t), "ORDERS_MAX_WAIT": "1s"}, "serve").ready()
+
+	start(t, map[string]string{"DATABASE_URL": url, "ORDERS_CONCURRENCY": "points:1"}, "work")
+
+	accepted := p.until(http.StatusServiceUnavailable)
+	if accepted < 10 {
+		t.Errorf("%d orders were accepted before the first was refused", accepted)
+	}
+
+	p.logs("requests are refused", "cause=overloaded", "queue=points")
+
+	for range 20 {
+		if _, status, err := patient.place("", oneTea); status != http.StatusCreated {
+			t.Errorf("the process that never refuses: %d, %v", status, err)
+		}
+
+		accepted++
+	}
+
+	if _, err := pool.Exec(t.Context(), `DROP TRIGGER slow ON points_entries`); err != nil {
+		t.Fatal(err)
+	}
+
+	accepted += p.until(http.StatusCreated)
+	eventually(t, pool, accepted, `SELECT count(*) FROM orders WHERE status = 'confirmed'`)
+	eventually(t, pool, accepted, `SELECT count(*) FROM orders`)
+	p.logs("requests are not refused any more", "cause=overloaded", "refused=")
+}
+
+// A paused queue and dead workers do not close the shop: orders are accepted, the log says what keeps
+// their work from being done, and they settle later.
+func TestAQueueThatIsNotWorkedDoesNotCloseTheShop(t *testing.T) {
+	t.Parallel()
+
+	url, pool := seeded(t)
+	p := start(t, map[string]string{"DATABASE_URL": url, "ORDERS_LISTEN": address(t), "ORDERS_MAX_WAIT": "1s"}, "serve").ready()
+	w := start(t, map[string]string{"DATABASE_URL": url}, "work")
+	placed := 0
+
+	place := func() {
+		t.Helper()
+
+		for range 150 { // of 6 s: no event tells that none is refused
+			if _, status, err := p.place("", oneTea); status != http.StatusCreated {
+				t.Fatalf("order %d: %d, %v", placed, status, err)
+			}
+
+			placed++
+
+			time.Sleep(40 * time.Millisecond)
+		}
+	}
+
+	queue, err := jobs.NewClient(pool, slog.New(slog.DiscardHandler), jobs.Defaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	eventually(t, pool, 1, `SELECT count(*) FROM river_queue WHERE name = 'points'`)
+
+	if err := queue.QueuePause(t.Context(), "points", nil); err != nil {
+		t.Fatal(err)
+	}
+
+	place()
+	eventually(t, pool, placed, `SELECT count(*) FROM orders WHERE status = 'confirmed'`)
+
+	for _, q := range []*process{p, w} {
+		q.logs("level=WARN", "jobs wait in a queue", "queue=points", "the queue is paused", "waiting_since=")
+	}
+
+	if err := queue.QueueResume(t.Context(), "points", nil); err != nil {
+		t.Fatal(err)
+	}
+
+	p.logs("level=INFO", "run again", "queue=points")
+	w.kill()
+	place()
+
+	for _, name := range []string{"inventory", "points", "notification"} {
+		p.logs("level=WARN", "jobs wait in a queue", "queue="+name, "no living worker")
+	}
+
+	start(t, map[string]string{"DATABASE_URL": url}, "work")
+	eventually(t, pool, placed, `SELECT count(*) FROM points_entries`)
+	p.logs("level=INFO", "run again", "queue=inventory")
+
+	// A worker of some queues says at its start what it leaves.
+	if _, err := pool.Exec(t.Context(), `INSERT INTO river_queue (name, paused_at, updated_at) VALUES ('lifecycle', now(), now())
+		ON CONFLICT (name) DO UPDATE SET paused_at = now()`); err != nil {
+		t.Fatal(err)
+	}
+
+	if _, err := pool.Exec(t.Context(), `INSERT INTO river_job (queue, kind, args, max_attempts) VALUES ('lifecycle', 'x', '{}', 1)`); err != nil {
+		t.Fatal(err)
+	}
+
+	start(t, map[string]string{"DATABASE_URL": url}, "work").logs("level=WARN", "queue=lifecycle", "the queue is paused")
+
+	if strings.Contains(p.output.String(), "requests are refused") {
+		t.Error("orders were refused")
+	}
+}
+
+// seeded is a database with products.
+func seeded(t *testing.T) (string, *pgxpool.Pool) {
+	t.Helper()
 
 	url := dbtest.URL(t)
 
@@ -23,77 +185,19 @@ func TestServeRefusesOrdersWhileWorkWaitsTooLong(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer pool.Close()
 
+	t.Cleanup(pool.Close)
 	start(t, map[string]string{"DATABASE_URL": url}, "seed").ended()
 
-	patient := start(t, map[string]string{"DATABASE_URL": url, "ORDERS_LISTEN": address(t), "ORDERS_MAX_WAIT": "0"}, "serve").ready()
-	p := start(t, map[string]string{"DATABASE_URL": url, "ORDERS_LISTEN": address(t), "ORDERS_MAX_WAIT": "1s"}, "serve").ready()
-	accepted := 0
-
-	until := func(want int) {
-		t.Helper()
-
-		for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-			_, status, err := p.place("", oneTea)
-			if status == http.StatusCreated {
-				accepted++
-			}
-
-			if status == want {
-				return
-			}
-
-			if status != http.StatusCreated && status != http.StatusServiceUnavailable {
-				t.Fatalf("%d, %v", status, err)
-			}
-		}
-
-		t.Fatalf("no %d within a minute", want)
-	}
-
-	until(http.StatusServiceUnavailable)
-
-	if accepted < 10 {
-		t.Errorf("%d orders were accepted before the first was refused", accepted)
-	}
-
-	// When work waits half as long again, no order is accepted, unless the process never refuses.
-	time.Sleep(3 * time.Second)
-
-	for range 20 {
-		if _, status, err := p.place("", oneTea); status != http.StatusServiceUnavailable {
-			t.Fatalf("%d, %v", status, err)
-		}
-	}
-
-	if _, status, err := patient.place("", oneTea); status != http.StatusCreated {
-		t.Errorf("the process that never refuses: %d, %v", status, err)
-	}
-
-	accepted++
-
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.url+"/orders", strings.NewReader(oneTea))
-	if err != nil {
+	if _, err := pool.Exec(t.Context(), `INSERT INTO stock_receipts (sku, reference, quantity) VALUES ('tea', 'test', 100000)`); err != nil {
 		t.Fatal(err)
 	}
 
-	request.Header.Set("Content-Type", "application/json")
-
-	response, err := client.Do(request)
-	if err != nil {
+	if _, err := pool.Exec(t.Context(), `UPDATE products SET available = available + 100000 WHERE sku = 'tea'`); err != nil {
 		t.Fatal(err)
 	}
-	defer response.Body.Close()
 
-	if response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") == "" {
-		t.Errorf("%d, Retry-After %q", response.StatusCode, response.Header.Get("Retry-After"))
-	}
-
-	start(t, map[string]string{"DATABASE_URL": url}, "work")
-	until(http.StatusCreated)
-	eventually(t, pool, accepted, `SELECT count(*) FROM orders WHERE status = 'confirmed'`)
-	eventually(t, pool, accepted, `SELECT count(*) FROM orders`)
+	return url, pool
 }
 
 func TestMaxWaitIsASecondOrMoreOrZero(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"orders/db"
+	"orders/db/jobqueue"
 	"orders/db/schema"
 	"orders/workers"
 )
@@ -34,6 +35,8 @@ func (serveCmd) Run(p *program) error {
 		return err
 	}
 	defer commits.Close()
+
+	go jobqueue.Watch(p.ctx, p.log, pool)
 
 	p.log.Info("serving", "address", listener.Addr().String(), "version", version)
 
@@ -62,6 +65,8 @@ func (workCmd) Run(p *program) error {
 	if err != nil {
 		return err
 	}
+
+	go jobqueue.Watch(p.ctx, p.log, pool)
 
 	if health == nil {
 		<-p.ctx.Done()

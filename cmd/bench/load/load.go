@@ -175,7 +175,7 @@ func (s *sending) record(o Order, key string, got response, took time.Duration) 
 		s.result.Refused = append(s.result.Refused, took)
 
 		// A request that timed out may have placed its order. One that was shed has not.
-		if !bytes.Contains(got.body, []byte("overloaded")) {
+		if !bytes.Contains(got.body, []byte("/problems/overloaded")) && !bytes.Contains(got.body, []byte("/problems/in-flight-limit")) {
 			s.result.Unknown[key] = o.placed
 		}
 	default:

@@ -62,9 +62,9 @@ func TestClosedLoad(t *testing.T) {
 		}
 
 		if n := requests.Add(1); n%10 == 0 {
-			problem := "overloaded"
+			problem := "/problems/overloaded"
 			if n%20 == 0 {
-				problem = "unavailable"
+				problem = "/problems/unavailable"
 			}
 
 			http.Error(w, problem+strings.Repeat(" ", 5000), http.StatusServiceUnavailable) // more than net/http gives a length for

@@ -1,0 +1,57 @@
+package jobqueue
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"orders/jobs"
+)
+
+// lookEvery is how often a process looks for queues that are not worked.
+const lookEvery = 5 * time.Second
+
+// Watch logs which of the declared queues have jobs that do not run: at once, and when that
+// begins or ends. It runs until ctx ends.
+func Watch(ctx context.Context, log *slog.Logger, pool *pgxpool.Pool) {
+	known := obstacles{}
+
+	for {
+		reading, cancel := context.WithTimeout(ctx, lookEvery)
+
+		// If the database is away, other parts of the program say so.
+		if backlogs, err := Backlogs(reading, pool, slices.Sorted(maps.Keys(jobs.Concurrency()))); err == nil {
+			known.log(ctx, log, backlogs)
+		}
+
+		cancel()
+
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(lookEvery):
+		}
+	}
+}
+
+// obstacles are why jobs of queues do not run, as it was logged.
+type obstacles map[string]Obstacle
+
+// log logs what has changed. A queue without jobs needs no worker.
+func (o obstacles) log(ctx context.Context, log *slog.Logger, backlogs []Backlog) {
+	for _, b := range backlogs {
+		switch is := b.Obstacle(); {
+		case is == o[b.Queue]:
+		case is == NoObstacle:
+			delete(o, b.Queue)
+			log.InfoContext(ctx, "the jobs of the queue run again", "queue", b.Queue)
+		case b.Waiting > 0:
+			o[b.Queue] = is
+			log.WarnContext(ctx, "jobs wait in a queue and do not run", "queue", b.Queue, "reason", is, "waiting_since", b.Oldest.UTC())
+		}
+	}
+}
