@@ -240,7 +240,7 @@ func TestARefusalDoesNotTryToPlace(t *testing.T) {
 		o.Pool, o.Place = pool, func(context.Context, flow.Placement) (flow.Placed, error) {
 			tried.Add(1)
 
-			return flow.Placed{}, nil
+			return flow.Placed{Order: order.Order{Status: order.Pending}}, nil
 		}
 	}, pressed(t, time.Second, &running))
 

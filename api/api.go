@@ -86,7 +86,7 @@ func newService(o Options, mux *http.ServeMux) *service {
 	}
 
 	s := &service{Options: o, api: humago.New(mux, config(o.Version)), inFlight: admission.NewInFlight(o.Log)}
-	s.api.UseMiddleware(middleware.Guard)
+	s.api.UseMiddleware(middleware.Guard, middleware.NewBodies().Read)
 
 	addComponents(s.api.OpenAPI().Components)
 
@@ -100,18 +100,14 @@ func newService(o Options, mux *http.ServeMux) *service {
 	s.registerCustomers()
 	operator.Register(s.api, s.Pool, s.Queue)
 	s.registerHealth()
+	operation.Finish(s.api.OpenAPI())
 
 	return s
 }
 
 // configureHuma sets what huma keeps in globals.
 var configureHuma = sync.OnceFunc(func() {
-	huma.NewError = func(status int, _ string, errs ...error) huma.StatusError {
-		return problem.OfHuma(context.Background(), status, errs)
-	}
-	huma.NewErrorWithContext = func(ctx huma.Context, status int, _ string, errs ...error) huma.StatusError {
-		return problem.OfHuma(ctx.Context(), status, errs)
-	}
+	problem.ConfigureHuma()
 
 	// Else {"quantity":1,"QUANTITY":5000} would pass a maximum of 1000, and then be decoded as 5000.
 	huma.ValidateStrictCasing = true
@@ -128,6 +124,7 @@ func config(version string) huma.Config {
 	c.AllowAdditionalPropertiesByDefault = true
 	c.Formats = map[string]huma.Format{middleware.MediaJSON: middleware.StrictJSON, "json": middleware.StrictJSON} // json: for problem+json
 	c.Info.Description = description()
+	c.Info.License = &huma.License{Name: "MIT", Identifier: "MIT"}
 	c.Servers = []*huma.Server{{URL: "/", Description: "The server that this document comes from"}}
 	c.Tags = tags
 	c.OnAddOperation = []huma.AddOpFunc{operation.DescribeHeaders}

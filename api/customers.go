@@ -40,7 +40,7 @@ func (s *service) registerCustomers() {
 		Description: "Lists the messages of the customer's inbox, the newest first.",
 	}, operation.Contract{
 		Response: inboxPage{Notifications: []Notification{
-			{OrderID: o.ID, Template: string(order.NoticeCreated), Body: order.NoticeCreated.Text(), At: o.UpdatedAt},
+			{OrderID: o.ID, Template: order.NoticeCreated, Body: order.NoticeCreated.Text(), At: o.UpdatedAt},
 		}},
 		Returns: "A page of messages",
 	}, s.listNotifications)
@@ -49,7 +49,22 @@ func (s *service) registerCustomers() {
 type customerInput struct {
 	operation.Page
 
-	UserID operation.Text `path:"id" maxLength:"128" example:"u-1" doc:"The customer"`
+	UserID userID `path:"id" example:"u-1" doc:"The customer"`
+}
+
+// userID names a customer. It is a part of addresses, so it has no slash and is not a
+// dot: clients and proxies would read another address.
+type userID string
+
+// Schema is the user id's.
+func (userID) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{
+		Type:               huma.TypeString,
+		MinLength:          new(1),
+		MaxLength:          new(128),
+		Pattern:            `^[^\x00-\x1f\x7f-\x9f�./][^\x00-\x1f\x7f-\x9f�/]*$`,
+		PatternDescription: "text without slashes and control characters that does not begin with a dot",
+	}
 }
 
 // A PointsEntry is a change of a customer's points.
@@ -104,13 +119,15 @@ func (s *service) getPoints(ctx context.Context, in *customerInput) (pointsPage,
 
 // A Notification is a message in a customer's inbox.
 type Notification struct {
-	OrderID  uuid.UUID `json:"order_id" format:"uuid"`
-	Template string    `json:"template" doc:"The name of the message; an order sends each message at most once"`
-	Body     string    `json:"body" doc:"The words as the customer reads them"`
-	At       time.Time `json:"at"`
+	OrderID  uuid.UUID      `json:"order_id" format:"uuid"`
+	Template order.Template `json:"template" doc:"The name of the message; an order sends each message at most once"`
+	Body     string         `json:"body" doc:"The words as the customer reads them"`
+	At       time.Time      `json:"at"`
 }
 
-func notificationOf(n db.Notification) Notification { return Notification(n) }
+func notificationOf(n db.Notification) Notification {
+	return Notification{OrderID: n.OrderID, Template: order.Template(n.Template), Body: n.Body, At: n.At}
+}
 
 type inboxPage struct {
 	Notifications []Notification `json:"notifications" nullable:"false"`

@@ -84,7 +84,7 @@ func TestDeadLettersAreListedGroupedAndRead(t *testing.T) {
 			for _, l := range p.DeadLetters {
 				seen[l.JobID] = true
 
-				if l.Error == "" || l.Resolution != "" || l.OrderID == nil || l.Attempts != 10 {
+				if l.Error == "" || l.Resolution != "" || l.OrderID == nil || l.Attempts != 10 || l.Code != order.Unavailable {
 					t.Errorf("%+v", l)
 				}
 			}

@@ -6,12 +6,14 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/google/uuid"
 
 	"orders/api"
+	"orders/api/problem"
 	"orders/db/groupcommit"
 	"orders/order"
 	"orders/order/flow"
@@ -64,11 +66,15 @@ func TestBodiesThatAreRefused(t *testing.T) {
 		"a hold without an end":      {`{"user_id":"u","lines":[{"sku":"tea","quantity":1}],"hold_seconds":99999999}`, 422, order.Invalid},
 		"half a surrogate pair":      {`{"user_id":"\ud800","lines":[{"sku":"tea","quantity":1}]}`, 400, malformed},
 		"a control character of C1":  {`{"user_id":"\u0085","lines":[{"sku":"tea","quantity":1}]}`, 422, order.Invalid},
-		"number beyond all":          {`{"user_id":"u","lines":[{"sku":"tea","quantity":1e999}]}`, 400, malformed},
+		"number beyond all":          {`{"user_id":"u","lines":[{"sku":"tea","quantity":1e999}]}`, 422, order.InvalidQuantity},
 		"data behind":                {`{"user_id":"u","lines":[{"sku":"tea","quantity":1}]} {}`, 400, malformed},
 		"cut off":                    {`{"user_id":"u","lines":[`, 400, malformed},
 		"none":                       {``, 400, malformed},
 		"null":                       {`null`, 422, order.Invalid},
+		"optional field null":        {`{"user_id":"u","lines":[{"sku":"tea","quantity":1}],"hold_seconds":null}`, 422, order.Invalid},
+		"optional number beyond all": {`{"user_id":"u","lines":[{"sku":"tea","quantity":1}],"hold_seconds":1e999}`, 422, order.Invalid},
+		"customer that is a dot":     {`{"user_id":".","lines":[{"sku":"tea","quantity":1}]}`, 422, order.Invalid},
+		"customer with a slash":      {`{"user_id":"a/b","lines":[{"sku":"tea","quantity":1}]}`, 422, order.Invalid},
 		"an array":                   {`[]`, 422, order.Invalid},
 		"deeper than anybody writes": {strings.Repeat("[", 20_000), 400, malformed},
 	} {
@@ -135,6 +141,16 @@ func TestBodyLimit(t *testing.T) {
 
 	wantProblem(t, b.ask(t, "POST", "/orders", order64K+" "), 413, "body-too-large")
 	wantProblem(t, b.ask(t, "PUT", "/products/tea", strings.Repeat(" ", 5<<10)), 413, "body-too-large")
+
+	// A length that is told is refused before the body is sent.
+	const head = "POST /orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+	for _, rest := range []string{"Content-Length: 65537\r\n", "Content-Length: 99999999999\r\nExpect: 100-continue\r\n"} {
+		wantProblem(t, b.send(t, head+rest+"\r\n"), 413, "body-too-large")
+	}
+
+	// One that is not told is refused when too much has come, though more is to follow.
+	chunk := "10001\r\n" + strings.Repeat(" ", 64<<10+1) + "\r\n"
+	wantProblem(t, b.send(t, head+"Transfer-Encoding: chunked\r\n\r\n"+chunk), 413, "body-too-large")
 }
 
 func TestSlowBodyTimesOut(t *testing.T) {
@@ -256,6 +272,12 @@ func TestMediaTypes(t *testing.T) {
 		wantProblem(t, b.ask(t, "POST", "/orders", body, "Content-Type", refused), 415, "unsupported-media-type")
 	}
 
+	wantProblem(t, b.ask(t, "POST", "/orders", body, "Content-Encoding", "gzip"), 415, "unsupported-media-type")
+
+	if r := b.ask(t, "POST", "/orders", body, "Content-Encoding", "identity"); r.status != 201 {
+		t.Errorf("Content-Encoding identity: %d %s", r.status, r.body)
+	}
+
 	for _, accepted := range []string{"*/*", "application/*", "text/html, */*;q=0.1", "application/json;q=0.5", "json, */*"} {
 		r := b.ask(t, "POST", "/orders", body, "Accept", accepted)
 		if r.status != 201 || r.header.Get("Content-Type") != "application/json" {
@@ -288,5 +310,72 @@ func TestAnswersHaveNoSchemaLinks(t *testing.T) {
 	r := b.ask(t, "GET", "/healthz", "", "Host", "evil.example")
 	if strings.Contains(r.body, "$schema") || r.header.Get("Link") != "" {
 		t.Errorf("%s %v", r.body, r.header)
+	}
+}
+
+// Both are integers in JSON Schema.
+func TestIntegersMayHaveAFractionOfZero(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.stock(t, "tea", 1, 0)
+
+	for i, quantity := range []string{"1000", "1e3", "1000.0", "0.1E+4"} {
+		body := fmt.Sprintf(`{"user_id":"u","lines":[{"sku":"tea","quantity":%s}]}`, quantity)
+		r := b.ask(t, "POST", "/orders", body, "Idempotency-Key", "one")
+
+		if o := as[api.Order](t, r, 201); o.Lines[0].Quantity != 1000 || (r.header.Get("Idempotent-Replayed") == "true") != (i > 0) {
+			t.Errorf("%s: %s %v", quantity, r.body, r.header)
+		}
+	}
+}
+
+// An id has one form in the document, in bodies as in paths and queries.
+func TestIDsHaveOneForm(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	letter := strconv.FormatInt(b.deadLetters(t, 1)[0], 10)
+	id := uuid.NewString()
+
+	for _, other := range []string{"{" + id + "}", "urn:uuid:" + id, strings.ReplaceAll(id, "-", ""), ""} {
+		for _, path := range []string{"/dead-letters/" + letter + "/redrive", "/dead-letters/redrive"} {
+			p := wantProblem(t, b.ask(t, "POST", path, `{"operation_id":"`+other+`"}`), 422, order.Invalid)
+			if len(p.Errors) != 1 || p.Errors[0].Message != "expected string to be "+problem.UUID {
+				t.Errorf("%s with id %q: %+v", path, other, p.Errors)
+			}
+		}
+	}
+
+	wantProblem(t, b.ask(t, "POST", "/dead-letters/redrive", `{"order_id":"{`+id+`}"}`), 422, order.Invalid)
+	wantProblem(t, b.ask(t, "GET", "/dead-letters?order_id=urn:uuid:"+id, ""), 422, order.Invalid)
+	wantProblem(t, b.ask(t, "POST", "/dead-letters/redrive", `{"kind":"points","operation_id":null}`), 422, order.Invalid)
+}
+
+// Codes of one operation's fields are not given for another operation.
+func TestRefusalsAreThoseOfTheOperation(t *testing.T) {
+	t.Parallel()
+	b := serve(t)
+
+	wantProblem(t, b.ask(t, "GET", "/healthz?cursor=x", ""), 422, order.Invalid)
+	wantProblem(t, b.ask(t, "POST", "/orders/"+uuid.NewString()+"/cancel", `{"lines":1}`), 422, order.Invalid)
+	wantProblem(t, b.ask(t, "GET", "/orders?cursor="+strings.Repeat("A", 513), ""), 422, "bad-cursor")
+}
+
+func TestMessagesAreInPlainWords(t *testing.T) {
+	t.Parallel()
+	b := serve(t)
+
+	for request, want := range map[[3]string]string{
+		{"POST", "/orders", `{"user_id":"u","lines":[{"sku":"tea","quantity":1}],"hold_seconds":2592001}`}: "expected number <= 2592000",
+		{"PUT", "/products/tea", `{"name":"n","price":1000000000001,"currency":"EUR"}`}:                    "expected number <= 1000000000000",
+		{"PUT", "/products/tea", `{"name":"n","price":1,"currency":"eur"}`}:                                "expected string to be three capital letters",
+		{"GET", "/orders?limit=x", ""}:                "expected integer",
+		{"GET", "/orders/7", ""}:                      "expected string to be " + problem.UUID,
+		{"GET", "/dead-letters/x", ""}:                "expected integer",
+		{"GET", "/dead-letters/9007199254740992", ""}: "expected number <= 9007199254740991",
+	} {
+		p := wantProblem(t, b.ask(t, request[0], request[1], request[2]), 422, order.Invalid)
+		if len(p.Errors) != 1 || p.Errors[0].Message != want {
+			t.Errorf("%v: %+v, want %s", request, p.Errors, want)
+		}
 	}
 }

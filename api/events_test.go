@@ -276,6 +276,13 @@ func TestEventsAreNotRepeatedToWhoHasSeenThem(t *testing.T) {
 		t.Errorf("status %d for who has seen it all", stream.status)
 	}
 
+	// The queue deletes the jobs of steps that are done.
+	b.exec(t, `DELETE FROM river_job`)
+
+	if stream = b.events(t, id, end.id); stream.status != 204 {
+		t.Errorf("status %d when the jobs are gone", stream.status)
+	}
+
 	stream = b.events(t, id, "something-else")
 	stream.order()
 	stream.settled(order.Confirmed)

@@ -75,7 +75,7 @@ func serve(t *testing.T, change ...func(*api.Options)) *bundle {
 	log := &logBuffer{}
 	o := api.Options{
 		Place: func(context.Context, flow.Placement) (flow.Placed, error) {
-			return flow.Placed{Order: order.Order{ID: uuid.New()}}, nil
+			return flow.Placed{Order: order.Order{ID: uuid.New(), Status: order.Pending}}, nil
 		},
 		Ready:   func(context.Context) error { return nil },
 		Log:     slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
@@ -86,7 +86,7 @@ func serve(t *testing.T, change ...func(*api.Options)) *bundle {
 		c(&o)
 	}
 
-	server := httptest.NewUnstartedServer(api.New(o))
+	server := httptest.NewUnstartedServer(checked(t, api.New(o)))
 	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // of connections cut on purpose
 	server.Start()
 	t.Cleanup(server.Close)
@@ -179,6 +179,12 @@ func (b *bundle) send(t *testing.T, request string) reply {
 	return reply{status: response.StatusCode, header: response.Header, body: string(text)}
 }
 
+// exact sends a path as it is, which clients would clean. Nothing has such an address.
+func (b *bundle) exact(t *testing.T, method, path string) {
+	t.Helper()
+	wantProblem(t, b.send(t, method+" "+path+" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"), 404, order.NotFound)
+}
+
 // as checks the status and decodes the answer.
 func as[T any](t *testing.T, r reply, status int) T {
 	t.Helper()
@@ -209,7 +215,7 @@ func wantProblem(t *testing.T, r reply, status int, code order.Code) problem.Pro
 		t.Errorf("Content-Type = %q", got)
 	}
 
-	if p.Type != "/problems/"+string(code) || p.Status != status || p.Title == "" || p.Detail == "" {
+	if p.Type != problem.AddressOf(code) || p.Status != status || p.Title == "" || p.Detail == "" {
 		t.Errorf("problem = %s, want %s", r.body, code)
 	}
 

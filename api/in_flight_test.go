@@ -29,7 +29,7 @@ func TestTooManyRequestsAtOnceAreRefused(t *testing.T) {
 			entered <- struct{}{}
 			<-leave
 
-			return flow.Placed{Order: order.Order{ID: uuid.New()}}, nil
+			return flow.Placed{Order: order.Order{ID: uuid.New(), Status: order.Pending}}, nil
 		}
 	})
 

@@ -46,10 +46,12 @@ func addComponents(c *huma.Components) {
 
 	c.Headers = map[string]*huma.Header{
 		middleware.RequestID: {
+			Required:    true,
 			Description: "The request's id: its X-Request-Id if that has 1 to 64 visible ASCII characters, otherwise a new id.",
 			Schema:      &huma.Schema{Type: huma.TypeString, Examples: []any{id}},
 		},
 		"Retry-After": {
+			Required:    true,
 			Description: "The number of seconds after which to try again",
 			Schema:      &huma.Schema{Type: huma.TypeInteger, Examples: []any{1}},
 		},
@@ -92,8 +94,10 @@ const preface = `An order service. An order and the jobs of its asynchronous ste
 accepted order cannot lose its work. The steps:
 
 %s
-**Money** is an integer of minor units (cents) and an ISO 4217 code. **Times** are UTC, in RFC 3339. **Ids** are UUIDs
-of version 7: they sort by time.
+**Money** is an integer of minor units (cents) and an ISO 4217 code. **Integers** are at most 2^53 - 1, which JavaScript
+holds exactly. **Times** are UTC, in RFC 3339. **Ids** of orders are UUIDs of version 7: they sort by time.
+
+**Authentication.** There is none yet. A proxy in front of the service has to authenticate clients.
 
 **Idempotency.** ` + "`POST /orders`" + ` takes an ` + "`Idempotency-Key`" + `. If the same body is sent again under its key, the
 response is the same order, with ` + "`Idempotent-Replayed: true`" + `. Keys are kept for at least %d hours. After a 503, or if
@@ -103,11 +107,15 @@ no response arrives, send the request again under its key. If the order was plac
 is empty. A cursor does not expire, and it belongs to one list. An empty parameter counts as not sent.
 
 **Bodies** are JSON objects in UTF-8. Unknown fields, duplicate keys and keys in another letter case are refused. So are
-unknown and repeated query parameters.
+null, unknown and repeated query parameters, and bodies with a Content-Encoding. As in JSON Schema, 1.0 and 1e3 are
+integers.
 
-**Responses** may gain fields, and enums may gain values.
+**Responses** may gain fields, and enums may gain values. Clients must ignore fields and accept values that they do not
+know.
 
-**Problems** follow RFC 9457, as ` + "`application/problem+json`" + `. Their ` + "`type`" + ` is stable:
+**Problems** follow RFC 9457, as ` + "`application/problem+json`" + `. Their ` + "`type`" + ` is stable, and it is the address of a page
+that explains it. Only a request that is not HTTP gets another refusal, as plain text: 400 for malformed headers, 431 for
+headers of more than 32 KiB, and 501 or 505 for what HTTP/1.1 does not have. Paths are exact: there are no redirects.
 
 | type | status | title |
 |---|---|---|

@@ -29,7 +29,7 @@ func (s *service) registerChanges() {
 		Summary:      "Cancel an order",
 		Description: "Ends an order that is `pending`, `awaiting_payment` or `confirmed`. In one transaction its stock is " +
 			"returned, its points are taken back, and a message is put into the customer's inbox. If the order is already " +
-			"cancelled, the response is the order, unchanged.",
+			"cancelled, the response is the order, unchanged. The body is optional.",
 	}, operation.Contract{
 		Request:  cancellation{Reason: operation.Text(cancelled.StatusReason)},
 		Response: cancelled,
@@ -64,11 +64,16 @@ type cancellation struct {
 type cancelInput struct {
 	OrderKey
 
-	Body cancellation
+	Body *cancellation
 }
 
 func (s *service) cancelOrder(ctx context.Context, in *cancelInput) (Order, error) {
-	o, err := s.Cancel(ctx, flow.Cancellation{OrderID: in.logged(ctx), Reason: string(in.Body.Reason), Actor: operation.Actor})
+	c := flow.Cancellation{OrderID: in.logged(ctx), Actor: operation.Actor}
+	if in.Body != nil {
+		c.Reason = string(in.Body.Reason)
+	}
+
+	o, err := s.Cancel(ctx, c)
 
 	return OrderOf(o), err
 }

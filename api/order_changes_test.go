@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -96,4 +97,26 @@ func TestAHoldOverHTTP(t *testing.T) {
 		wantProblem(t, b.ask(t, "POST", "/orders",
 			`{"user_id":"u-1","lines":[{"sku":"tea","quantity":1}],"hold_seconds":`+seconds+`}`), 422, order.Invalid)
 	}
+}
+
+// The reason is optional, and so is the body.
+func TestCancelWithoutABody(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.stock(t, "tea", 1, 0)
+
+	for _, body := range []string{"", "{}"} {
+		id := b.place(t, "u", "tea", 1).ID.String()
+
+		if o := as[api.Order](t, b.ask(t, "POST", "/orders/"+id+"/cancel", body), 200); o.Status != order.Cancelled {
+			t.Errorf("body %q: status %s", body, o.Status)
+		}
+	}
+
+	letter := strconv.FormatInt(b.deadLetters(t, 1)[0], 10)
+	if r := b.ask(t, "POST", "/dead-letters/"+letter+"/redrive", ""); r.status != 200 {
+		t.Errorf("redrive: %d %s", r.status, r.body)
+	}
+
+	wantProblem(t, b.ask(t, "POST", "/dead-letters/redrive", ""), 400, malformed)
 }

@@ -77,7 +77,7 @@ func (s *service) registerOrders() {
 type newOrder struct {
 	_ struct{} `additionalProperties:"false"`
 
-	UserID      operation.Text `json:"user_id" minLength:"1" maxLength:"128" doc:"The customer"`
+	UserID      userID         `json:"user_id" doc:"The customer"`
 	Lines       []newOrderLine `json:"lines" nullable:"false" minItems:"1" maxItems:"200" doc:"The products, each in one line"`
 	HoldSeconds int64          `json:"hold_seconds,omitempty" minimum:"0" maximum:"2592000" doc:"How long to hold the order for its payment, at most 30 days. A held order goes to awaiting_payment instead of confirmed, and expires if it is not paid by then. 0, the default, does not hold it."`
 }
@@ -202,14 +202,15 @@ func (s *service) listOrders(ctx context.Context, in *listOrdersInput) (orderPag
 // An OrderKey is the address of an order. Exported, as huma skips embedded structs that
 // are not.
 type OrderKey struct {
-	ID uuid.UUID `path:"id" format:"uuid" minLength:"36" maxLength:"36" doc:"The order's id"`
+	ID operation.ID `path:"id" doc:"The order's id"`
 }
 
 // logged notes in the request's log line which order the request is about.
 func (k OrderKey) logged(ctx context.Context) uuid.UUID {
-	problem.RequestInfoOf(ctx).Order = k.ID.String()
+	id := uuid.UUID(k.ID)
+	problem.RequestInfoOf(ctx).Order = id.String()
 
-	return k.ID
+	return id
 }
 
 func (s *service) getOrder(ctx context.Context, in *OrderKey) (o Order, err error) {

@@ -66,9 +66,10 @@ type sku string
 // Schema is the sku's.
 func (sku) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{
-		Type:        huma.TypeString,
-		Pattern:     "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
-		Description: "The product's sku: 1 to 64 letters, digits, dots, dashes and underscores",
+		Type:               huma.TypeString,
+		Pattern:            "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+		PatternDescription: "1 to 64 letters, digits, dots, dashes and underscores, the first of them a letter or a digit",
+		Description:        "The product's sku: 1 to 64 letters, digits, dots, dashes and underscores",
 	}
 }
 
@@ -124,7 +125,7 @@ type productTerms struct {
 
 	Name     operation.Text `json:"name" minLength:"1" maxLength:"200" doc:"The name that customers read"`
 	Price    int64          `json:"price" minimum:"0" maximum:"1000000000000" doc:"Minor units of the currency"`
-	Currency string         `json:"currency" pattern:"^[A-Z]{3}$" doc:"ISO 4217 code"`
+	Currency string         `json:"currency" pattern:"^[A-Z]{3}$" patternDescription:"three capital letters" doc:"ISO 4217 code"`
 }
 
 type putProductInput struct {

@@ -143,3 +143,20 @@ func TestListProductsPagesThroughAllOnce(t *testing.T) {
 		}
 	}
 }
+
+func TestStockBeyondExactNumbersIsRefused(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.stock(t, "tea", 1, 1)
+
+	if _, err := b.pool.Exec(t.Context(), `UPDATE products SET available = $1`, order.MaxExact-1); err != nil {
+		t.Fatal(err)
+	}
+
+	wantProblem(t, b.ask(t, "POST", "/products/tea/receipts", `{"quantity":2,"reference":"r"}`), 422, order.StockOverflow)
+
+	r := as[map[string]any](t, b.ask(t, "POST", "/products/tea/receipts", `{"quantity":1,"reference":"r"}`), 201)
+	if r["available"] != float64(order.MaxExact) {
+		t.Errorf("available %v", r["available"])
+	}
+}

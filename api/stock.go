@@ -29,7 +29,7 @@ func (s *service) registerStock() {
 		Request:  newReceipt{Quantity: 100, Reference: "po-7"},
 		Response: receipt{SKU: product.SKU, Reference: "po-7", Quantity: 100, Available: product.Available},
 		Returns:  "The receipt, and the stock now",
-		Refusals: []order.Code{order.NotFound, order.ReceiptReused},
+		Refusals: []order.Code{order.NotFound, order.ReceiptReused, order.StockOverflow},
 	}, s.bookReceipt)
 }
 

@@ -55,7 +55,7 @@ type orderTimeline struct {
 type TimelineEntry struct {
 	At     time.Time                          `json:"at"`
 	Type   timeline.Type                      `json:"type"`
-	Step   operation.Optional[order.StepName] `json:"step" doc:"The step that the entry belongs to, else empty"`
+	Step   operation.Optional[order.StepName] `json:"step" doc:"The step that the entry belongs to, else null"`
 	Text   string                             `json:"text" doc:"What happened, in words"`
 	Actor  string                             `json:"actor" doc:"Who did it; empty if the system did"`
 	Detail map[string]any                     `json:"detail" nullable:"false" doc:"What happened, for programs; the fields depend on the type"`
@@ -68,7 +68,9 @@ func timelineEntryOf(e explain.Entry) TimelineEntry {
 }
 
 func (s *service) getTimeline(ctx context.Context, in *OrderKey) (orderTimeline, error) {
-	entries, err := explain.Timeline(ctx, s.Pool, in.logged(ctx), maxEntries+1)
+	id := in.logged(ctx)
+
+	entries, err := explain.Timeline(ctx, s.Pool, id, maxEntries+1)
 	if err != nil {
 		return orderTimeline{}, err
 	}
@@ -78,5 +80,5 @@ func (s *service) getTimeline(ctx context.Context, in *OrderKey) (orderTimeline,
 		entries = entries[1:]
 	}
 
-	return orderTimeline{OrderID: in.ID, Entries: operation.Each(entries, timelineEntryOf), Truncated: truncated}, nil
+	return orderTimeline{OrderID: id, Entries: operation.Each(entries, timelineEntryOf), Truncated: truncated}, nil
 }

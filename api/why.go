@@ -47,7 +47,7 @@ func (s *service) registerWhy() {
 type Reason struct {
 	Code  explain.Code                       `json:"code"`
 	Text  string                             `json:"text" doc:"The reason in words"`
-	Step  operation.Optional[order.StepName] `json:"step" doc:"The step that the reason is about; empty for the order itself"`
+	Step  operation.Optional[order.StepName] `json:"step" doc:"The step that the reason is about; null for the order itself"`
 	Until *time.Time                         `json:"until" doc:"When something happens without an operator, for example the next attempt; null if that is not known"`
 	Link  string                             `json:"link" doc:"An address with more information; empty for none"`
 }
@@ -69,7 +69,7 @@ func (s *service) explainOrder(ctx context.Context, in *OrderKey) (explanation, 
 	out := explanation{OrderID: in.logged(ctx)}
 
 	err := db.Snapshot(ctx, s.Pool, func(tx pgx.Tx) error {
-		status, why, err := explain.Why(ctx, tx, in.ID, s.RedriveAfter)
+		status, why, err := explain.Why(ctx, tx, out.OrderID, s.RedriveAfter)
 		out.Status, out.Reason, out.Reasons = status, reasonOf(why.Reason), operation.Each(why.Reasons, reasonOf)
 
 		return err

@@ -128,6 +128,10 @@ func Receive(ctx context.Context, tx pgx.Tx, r Receipt) (available int64, err er
 		FROM receipt
 		WHERE products.sku = receipt.sku
 		RETURNING products.available`, r.SKU, r.Reference, r.Quantity).Scan(&available)
+	if err == nil && available > order.MaxExact {
+		return 0, order.Errorf(order.StockOverflow, "The stock of %q would be more than %d.", r.SKU, int64(order.MaxExact))
+	}
+
 	if err == nil {
 		return available, nil
 	}

@@ -20,6 +20,7 @@ const (
 	UnknownSKU      Code = "unknown-sku"
 	MixedCurrencies Code = "mixed-currencies"
 	TotalOverflow   Code = "total-overflow"
+	StockOverflow   Code = "stock-overflow"
 	KeyReused       Code = "idempotency-key-reused"
 	ReceiptReused   Code = "receipt-reference-reused"
 	StateConflict   Code = "state-conflict"

@@ -12,6 +12,11 @@ const (
 	NoticeFailed    Template = Template(Failed)
 )
 
+// Templates lists the templates.
+func Templates() []Template {
+	return []Template{NoticeCreated, NoticeRejected, NoticeCancelled, NoticeExpired, NoticeFailed}
+}
+
 // texts are all that customers read, in one place: a translation is a second map
 // beside this one.
 var texts = map[Template]string{

@@ -61,6 +61,10 @@ const (
 	MaxReceipt   = 1_000_000_000
 	MaxHold      = 30 * 24 * time.Hour // how long an order may wait for payment
 	PointsEarned = 10                  // by the customer, for each order
+
+	// MaxExact is the largest total, and the largest stock of a product. JavaScript, and any JSON reader that keeps
+	// numbers as float64, rounds larger integers without a word.
+	MaxExact = 1<<53 - 1
 )
 
 // A Product can be ordered while some of it is available.

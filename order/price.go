@@ -1,7 +1,6 @@
 package order
 
 import (
-	"math"
 	"slices"
 	"time"
 )
@@ -51,8 +50,8 @@ func Price(draft Draft, catalogue map[string]Product, now time.Time) (*Order, er
 		}
 
 		// Both factors are bounded and not negative, so only their product and the sum can overflow.
-		if product.Price > 0 && line.Quantity > (math.MaxInt64-o.Total)/product.Price {
-			return nil, Errorf(TotalOverflow, "The total is more than %d minor units; split the order.", int64(math.MaxInt64))
+		if product.Price > 0 && line.Quantity > (MaxExact-o.Total)/product.Price {
+			return nil, Errorf(TotalOverflow, "The total is more than %d minor units; split the order.", int64(MaxExact))
 		}
 
 		o.Currency = product.Currency

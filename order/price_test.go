@@ -1,7 +1,6 @@
 package order_test
 
 import (
-	"math"
 	"strconv"
 	"testing"
 	"time"
@@ -14,8 +13,8 @@ var catalogue = map[string]order.Product{
 	"mug":  {SKU: "mug", Price: 890, Currency: "EUR"},
 	"free": {SKU: "free", Price: 0, Currency: "EUR"},
 	"usd":  {SKU: "usd", Price: 1, Currency: "USD"},
-	"dear": {SKU: "dear", Price: math.MaxInt64 / 2, Currency: "EUR"},
-	"half": {SKU: "half", Price: math.MaxInt64/2 + 1, Currency: "EUR"},
+	"dear": {SKU: "dear", Price: order.MaxExact / 2, Currency: "EUR"},
+	"half": {SKU: "half", Price: order.MaxExact/2 + 1, Currency: "EUR"},
 }
 
 func TestPrice(t *testing.T) {
@@ -35,7 +34,7 @@ func TestPrice(t *testing.T) {
 		"one line":              {lines: []order.DraftLine{{"tea", 2}}, total: 2_500, currency: "EUR"},
 		"two lines":             {lines: []order.DraftLine{{"tea", 2}, {"mug", 1}}, total: 3_390, currency: "EUR"},
 		"free of charge":        {lines: []order.DraftLine{{"free", 10_000}}, total: 0, currency: "EUR"},
-		"the largest total":     {lines: []order.DraftLine{{"dear", 2}, {"mug", 0}}[:1], total: math.MaxInt64 - 1, currency: "EUR"},
+		"the largest total":     {lines: []order.DraftLine{{"dear", 2}, {"mug", 0}}[:1], total: order.MaxExact - 1, currency: "EUR"},
 		"no lines":              {refused: order.InvalidLines},
 		"too many lines":        {lines: many, refused: order.InvalidLines},
 		"quantity zero":         {lines: []order.DraftLine{{"tea", 0}}, refused: order.InvalidQuantity},

@@ -1,7 +1,6 @@
 package middleware
 
 import (
-	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -30,8 +29,6 @@ func Guard(ctx huma.Context, next func(huma.Context)) {
 		return
 	}
 
-	r.Body = requestBody{r.Body}
-
 	next(ctx)
 }
 
@@ -44,12 +41,9 @@ func check(r *http.Request, op *huma.Operation) *problem.Problem {
 	r.Header.Set("Accept", MediaJSON)
 
 	if op.RequestBody != nil {
-		media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-		if r.Header.Get("Content-Type") != "" && (err != nil || media != MediaJSON) {
-			return problem.New(r.Context(), problem.MediaType, "")
+		if p := checkBody(r, op); p != nil {
+			return p
 		}
-
-		r.Header.Set("Content-Type", MediaJSON)
 	}
 
 	// huma skips a parameter that it cannot decode, and takes one of two: a filter would be lost unnoticed.
@@ -65,6 +59,22 @@ func check(r *http.Request, op *huma.Operation) *problem.Problem {
 	}
 
 	r.URL.RawQuery = query.Encode()
+
+	return nil
+}
+
+// checkBody checks what the headers tell about the body.
+func checkBody(r *http.Request, op *huma.Operation) *problem.Problem {
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if r.Header.Get("Content-Type") != "" && (err != nil || media != MediaJSON) {
+		return problem.New(r.Context(), problem.MediaType, "")
+	}
+
+	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return problem.New(r.Context(), problem.MediaType, "Send the body as it is, without Content-Encoding.")
+	}
+
+	r.Header.Set("Content-Type", MediaJSON)
 
 	return nil
 }
@@ -106,18 +116,4 @@ func accepts(response, accept string) bool {
 	}
 
 	return false
-}
-
-// requestBody is a request's body that marks the errors of reading it.
-type requestBody struct {
-	io.ReadCloser
-}
-
-func (b requestBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if err != nil && err != io.EOF {
-		err = problem.UnreadableBody{Err: err}
-	}
-
-	return n, err //nolint:wrapcheck // io.EOF stays bare
 }

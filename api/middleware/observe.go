@@ -1,6 +1,6 @@
 // Package middleware is what every request passes on its way to an operation and back.
 //
-//	request ─► Observe ─► RecoverPanics ─► SameOrigin ─► SecureHeaders ─► Route ─► Guard ─► operation
+//	request ─► Observe ─► RecoverPanics ─► SameOrigin ─► SecureHeaders ─► Route ─► Guard ─► Bodies ─► operation
 //	           (id, log)                                                 (404, 405) (query, media types)
 package middleware
 

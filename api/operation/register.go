@@ -5,6 +5,7 @@ package operation
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net/http"
 	"reflect"
 	"slices"
@@ -21,7 +22,6 @@ import (
 // Bounds of a request.
 const (
 	requestTimeout = 15 * time.Second // of the work, without reading the body
-	bodyTimeout    = 5 * time.Second  // to send the body
 
 	// SmallBody is the largest body of most operations, in bytes.
 	SmallBody = 4 << 10
@@ -43,7 +43,7 @@ type Contract struct {
 // Refusals of every operation, and of operations with a body.
 var (
 	commonRefusals = []order.Code{order.Invalid, order.Internal, problem.NotAcceptable}
-	bodyRefusals   = []order.Code{problem.MalformedBody, problem.BodyTimeout, problem.BodyTooLarge, problem.MediaType, problem.CrossOrigin}
+	bodyRefusals   = []order.Code{problem.MalformedBody, problem.BodyTimeout, problem.BodyTooLarge, problem.MediaType, problem.CrossOrigin, order.Overloaded}
 )
 
 // A response is an output that is a body and nothing else.
@@ -69,8 +69,8 @@ func RegisterOutput[I, O any](api huma.API, op huma.Operation, c Contract, do fu
 
 	Describe(&op, c, api.OpenAPI().Components.Schemas)
 
-	op.BodyReadTimeout = bodyTimeout
-	op.MaxBodyBytes++ // huma refuses a body of exactly that length
+	op.BodyReadTimeout = -1 // the body is already there
+	op.MaxBodyBytes++       // huma refuses a body of exactly that length
 
 	huma.Register(api, op, func(ctx context.Context, in *I) (*O, error) {
 		ctx, cancel := context.WithTimeout(ctx, requestTimeout)
@@ -96,7 +96,10 @@ func Describe(op *huma.Operation, c Contract, schemas huma.Registry) {
 
 	if c.Request != nil {
 		refusals = append(refusals, bodyRefusals...)
-		op.RequestBody = &huma.RequestBody{Content: map[string]*huma.MediaType{middleware.MediaJSON: {Example: c.Request}}}
+		op.RequestBody = &huma.RequestBody{
+			Description: fmt.Sprintf("At most %d bytes", op.MaxBodyBytes),
+			Content:     map[string]*huma.MediaType{middleware.MediaJSON: {Example: c.Request}},
+		}
 	}
 
 	if op.DefaultStatus == 0 {
@@ -112,6 +115,8 @@ func Describe(op *huma.Operation, c Contract, schemas huma.Registry) {
 	for _, code := range refusals {
 		describeRefusal(op, code, schemas)
 	}
+
+	op.Responses["default"] = &huma.Response{Ref: "#/components/responses/Problem"}
 }
 
 // describeRefusal adds a refusal to the response of its status.
@@ -120,14 +125,7 @@ func describeRefusal(op *huma.Operation, code order.Code, schemas huma.Registry)
 	response := op.Responses[strconv.Itoa(status)]
 
 	if response == nil {
-		response = &huma.Response{
-			Description: http.StatusText(status),
-			Headers:     map[string]*huma.Param{middleware.RequestID: HeaderRef(middleware.RequestID)},
-			Content: map[string]*huma.MediaType{problem.ContentType: {
-				Schema:   schemas.Schema(reflect.TypeFor[problem.Problem](), true, ""),
-				Examples: map[string]*huma.Example{},
-			}},
-		}
+		response = refusal(http.StatusText(status), schemas)
 		op.Responses[strconv.Itoa(status)] = response
 	}
 
@@ -135,16 +133,40 @@ func describeRefusal(op *huma.Operation, code order.Code, schemas huma.Registry)
 		response.Headers["Retry-After"] = HeaderRef("Retry-After")
 	}
 
-	response.Content[problem.ContentType].Examples[string(code)] = &huma.Example{Ref: "#/components/examples/" + string(code)}
+	response.Content[problem.ContentType].Examples[string(code)] = exampleRef(code)
+}
+
+// Refusal is the response of any status that an operation does not list.
+func Refusal(schemas huma.Registry) *huma.Response {
+	response := refusal("Any other refusal, for example of a method that the address does not have", schemas)
+	response.Content[problem.ContentType].Examples[string(problem.MethodNotAllowed)] = exampleRef(problem.MethodNotAllowed)
+
+	return response
+}
+
+func refusal(description string, schemas huma.Registry) *huma.Response {
+	return &huma.Response{
+		Description: description,
+		Headers:     map[string]*huma.Param{middleware.RequestID: HeaderRef(middleware.RequestID)},
+		Content: map[string]*huma.MediaType{problem.ContentType: {
+			Schema:   schemas.Schema(reflect.TypeFor[problem.Problem](), true, ""),
+			Examples: map[string]*huma.Example{},
+		}},
+	}
+}
+
+func exampleRef(code order.Code) *huma.Example {
+	return &huma.Example{Ref: "#/components/examples/" + string(code)}
 }
 
 // DescribeHeaders copies a header's description to where tools look for it: huma has it
-// in the schema only.
+// in the schema only. A header that is not always sent says so by its enum.
 func DescribeHeaders(_ *huma.OpenAPI, op *huma.Operation) {
 	for _, response := range op.Responses {
 		for _, header := range response.Headers {
 			if header.Schema != nil {
 				header.Description = header.Schema.Description
+				header.Required = header.Schema.Enum == nil
 			}
 		}
 	}

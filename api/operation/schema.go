@@ -1,9 +1,15 @@
 package operation
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
 	"reflect"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
+
+	"orders/api/problem"
 )
 
 // Text is free text. Its pattern excludes control characters and U+FFFD, which stands
@@ -19,13 +25,60 @@ func (Text) Schema(huma.Registry) *huma.Schema {
 	}
 }
 
-// An Optional is a value of an enum, or the empty string for none.
+// uuidLength is the length of the one form of a UUID that is accepted. Libraries also
+// read a UUID in braces, after urn:uuid:, and without its dashes.
+const uuidLength = 36
+
+// An ID is a UUID that clients send.
+type ID uuid.UUID
+
+// Schema is the id's.
+func (ID) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{
+		Type:               huma.TypeString,
+		Format:             "uuid",
+		Pattern:            "^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$",
+		PatternDescription: problem.UUID,
+	}
+}
+
+// UnmarshalText reads the id.
+func (id *ID) UnmarshalText(text []byte) error {
+	if len(text) != uuidLength || (*uuid.UUID)(id).UnmarshalText(text) != nil {
+		return errors.New("expected string to be " + problem.UUID)
+	}
+
+	return nil
+}
+
+// MarshalText writes the id.
+func (id ID) MarshalText() ([]byte, error) { return uuid.UUID(id).MarshalText() }
+
+// An Optional is a value of an enum in a response, or null if it is empty.
 type Optional[T ~string] string
 
-// Schema is the enum's or that of the empty string.
+// Schema is that of the enum or null. It is not another enum: generated clients have one
+// type for each set of values.
 func (Optional[T]) Schema(r huma.Registry) *huma.Schema {
-	return &huma.Schema{AnyOf: []*huma.Schema{
-		r.Schema(reflect.TypeFor[T](), true, ""),
-		{Type: huma.TypeString, Enum: []any{""}},
-	}}
+	return &huma.Schema{AnyOf: []*huma.Schema{r.Schema(reflect.TypeFor[T](), true, ""), {Type: "null"}}}
+}
+
+// MarshalJSON writes null for no value.
+func (o Optional[T]) MarshalJSON() ([]byte, error) {
+	if o == "" {
+		return []byte("null"), nil
+	}
+
+	return json.Marshal(string(o))
+}
+
+// UnmarshalJSON reads null as no value.
+func (o *Optional[T]) UnmarshalJSON(data []byte) error {
+	if bytes.Equal(data, []byte("null")) {
+		*o = ""
+
+		return nil
+	}
+
+	return json.Unmarshal(data, (*string)(o))
 }

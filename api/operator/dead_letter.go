@@ -8,6 +8,7 @@ import (
 
 	"orders/api/operation"
 	"orders/db/deadletter"
+	"orders/order"
 	"orders/order/repair"
 )
 
@@ -19,13 +20,14 @@ type DeadLetter struct {
 	OrderID     *uuid.UUID                                `json:"order_id" format:"uuid" nullable:"true" doc:"The order that the job worked on; null if the job names none"`
 	Attempts    int                                       `json:"attempts" doc:"How many attempts the job had"`
 	Error       string                                    `json:"error" doc:"The newest error, as it was recorded"`
+	Code        order.Code                                `json:"code" doc:"The newest error's code, such as unavailable or not-found; empty if there is no error"`
 	Reason      deadletter.Reason                         `json:"reason"`
 	Signature   string                                    `json:"signature" doc:"The kind and the error without ids, numbers and addresses: letters of one cause have the same"`
 	Redrives    int                                       `json:"redrives" doc:"How many redrives led to this job"`
 	DeadAt      time.Time                                 `json:"dead_at"`
 	AttentionAt *time.Time                                `json:"attention_at" doc:"Since when an operator must decide; null while the system may still repair it"`
 	ResolvedAt  *time.Time                                `json:"resolved_at" doc:"Null while the letter is open"`
-	Resolution  operation.Optional[deadletter.Resolution] `json:"resolution" doc:"Empty while the letter is open"`
+	Resolution  operation.Optional[deadletter.Resolution] `json:"resolution" doc:"Null while the letter is open"`
 	ResolvedBy  string                                    `json:"resolved_by" doc:"Who resolved the letter"`
 	Note        string                                    `json:"note" doc:"Why it was resolved"`
 }
@@ -39,6 +41,7 @@ func DeadLetterOf(l deadletter.Letter) DeadLetter {
 		OrderID:     l.OrderID,
 		Attempts:    l.Attempts,
 		Error:       l.Error,
+		Code:        l.Code,
 		Reason:      l.Reason,
 		Signature:   l.Signature,
 		Redrives:    l.Redrives,
@@ -63,10 +66,11 @@ type DeadLetterDetail struct {
 
 // An AttemptError is how an attempt of a job failed.
 type AttemptError struct {
-	At      time.Time `json:"at"`
-	Attempt int       `json:"attempt"`
-	Error   string    `json:"error"`
-	Trace   string    `json:"trace" doc:"The stack of a panic, else empty"`
+	At      time.Time  `json:"at"`
+	Attempt int        `json:"attempt"`
+	Error   string     `json:"error"`
+	Code    order.Code `json:"code" doc:"The error's code, such as unavailable or not-found"`
+	Trace   string     `json:"trace" doc:"The stack of a panic, else empty"`
 }
 
 func attemptErrorOf(e deadletter.AttemptError) AttemptError { return AttemptError(e) }
@@ -122,11 +126,11 @@ func exampleLetter() DeadLetterDetail {
 
 	return DeadLetterDetail{
 		DeadLetter: DeadLetter{
-			JobID: 4711, Kind: "points", Queue: "points", OrderID: &id, Attempts: 10, Error: message,
+			JobID: 4711, Kind: "points", Queue: "points", OrderID: &id, Attempts: 10, Error: message, Code: order.Internal,
 			Reason: deadletter.Unknown, Signature: "points: " + message, DeadAt: died, AttentionAt: &died,
 		},
 		Args:           json.RawMessage(`{"order_id":"` + id.String() + `"}`),
-		Errors:         []AttemptError{{At: died, Attempt: 10, Error: message}},
+		Errors:         []AttemptError{{At: died, Attempt: 10, Error: message, Code: order.Internal}},
 		RedriveHistory: []Redrive{},
 	}
 }

@@ -75,7 +75,7 @@ type listLettersInput struct {
 	LetterQuery
 
 	Signature operation.Text   `query:"signature" maxLength:"250" doc:"Only dead letters with this signature"`
-	OrderID   uuid.UUID        `query:"order_id" format:"uuid" minLength:"36" maxLength:"36" doc:"Only dead letters of this order"`
+	OrderID   operation.ID     `query:"order_id" doc:"Only dead letters of this order"`
 	State     deadletter.State `query:"state" default:"open" doc:"Only dead letters in this state"`
 }
 
@@ -97,7 +97,7 @@ func (s *service) listDeadLetters(ctx context.Context, in *listLettersInput) (le
 		return letterPage{}, err
 	}
 
-	filter := deadletter.Filter{Kind: string(in.Kind), Reason: in.Reason, Signature: string(in.Signature), OrderID: in.OrderID}
+	filter := deadletter.Filter{Kind: string(in.Kind), Reason: in.Reason, Signature: string(in.Signature), OrderID: uuid.UUID(in.OrderID)}
 
 	letters, next, err := letterList.Page(in.Page, func(after *deadletter.Position, limit int) ([]deadletter.Letter, error) {
 		return deadletter.List(ctx, s.pool, filter, in.State, after, limit)

@@ -32,7 +32,7 @@ func (s *service) registerRedrives() {
 		Summary:      "Do a dead letter's work again",
 		Description: "Makes a new job with all its attempts, and resolves the letter. If the work must not be done again, `outcome` " +
 			"says why. If the same `operation_id` is sent again, nothing changes and the response is the same. With another " +
-			"request, it is refused.",
+			"request, it is refused. The body is optional.",
 	}, operation.Contract{
 		Request:  redriveRequest{Note: "the table is back"},
 		Response: redriveResponse{OperationID: exampleOperation(), RedriveResult: done},
@@ -81,13 +81,13 @@ type redriveRequest struct {
 	_ struct{} `additionalProperties:"false"`
 
 	Note        operation.Text `json:"note,omitempty" maxLength:"500" doc:"Why, in words"`
-	OperationID *uuid.UUID     `json:"operation_id,omitempty" format:"uuid" doc:"Identifies this operation, so that sending it again changes nothing; a new id by default"`
+	OperationID *operation.ID  `json:"operation_id,omitempty" doc:"Identifies this operation, so that sending it again changes nothing; a new id by default"`
 }
 
 type redriveInput struct {
 	LetterKey
 
-	Body redriveRequest
+	Body *redriveRequest
 }
 
 type redriveResponse struct {
@@ -106,7 +106,12 @@ type RedriveResult struct {
 func redriveResultOf(r repair.RedriveResult) RedriveResult { return RedriveResult(r) }
 
 func (s *service) redriveLetter(ctx context.Context, in *redriveInput) (redriveResponse, error) {
-	act, err := operationID(in.Body.OperationID)
+	var request redriveRequest
+	if in.Body != nil {
+		request = *in.Body
+	}
+
+	act, err := operationID(request.OperationID)
 	if err != nil {
 		return redriveResponse{}, err
 	}
@@ -115,7 +120,7 @@ func (s *service) redriveLetter(ctx context.Context, in *redriveInput) (redriveR
 
 	err = db.InTx(ctx, s.pool, func(tx pgx.Tx) error {
 		result, err := repair.RedriveOne(ctx, tx, s.queue, repair.BulkRedrive{
-			Operation: repair.Operation{ID: act, JobIDs: []int64{in.JobID}, Actor: operation.Actor}, Note: string(in.Body.Note),
+			Operation: repair.Operation{ID: act, JobIDs: []int64{in.JobID}, Actor: operation.Actor}, Note: string(request.Note),
 		})
 		out.RedriveResult = redriveResultOf(result)
 
@@ -126,9 +131,9 @@ func (s *service) redriveLetter(ctx context.Context, in *redriveInput) (redriveR
 }
 
 // operationID is the id of the operation: the client's, or a new one.
-func operationID(given *uuid.UUID) (uuid.UUID, error) {
+func operationID(given *operation.ID) (uuid.UUID, error) {
 	if given != nil {
-		return *given, nil
+		return uuid.UUID(*given), nil
 	}
 
 	id, err := uuid.NewV7()

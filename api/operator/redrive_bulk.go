@@ -48,11 +48,11 @@ func (s *service) registerBulkRedrive() {
 type LetterSelection struct {
 	Kind        operation.Text    `json:"kind,omitempty" maxLength:"128" doc:"Only jobs of this kind"`
 	Signature   operation.Text    `json:"signature,omitempty" maxLength:"250" doc:"Only dead letters with this signature"`
-	OrderID     *uuid.UUID        `json:"order_id,omitempty" format:"uuid" doc:"Only dead letters of this order"`
+	OrderID     *operation.ID     `json:"order_id,omitempty" doc:"Only dead letters of this order"`
 	Reason      deadletter.Reason `json:"reason,omitempty" doc:"Only dead letters with this reason"`
 	DryRun      bool              `json:"dry_run,omitempty" doc:"Write nothing, and return the outcome that each dead letter would have"`
 	Limit       int               `json:"limit,omitempty" minimum:"1" maximum:"1000" default:"100" doc:"The largest number of dead letters, the oldest first"`
-	OperationID *uuid.UUID        `json:"operation_id,omitempty" format:"uuid" doc:"Identifies this operation, so that sending it again changes nothing; a new id by default"`
+	OperationID *operation.ID     `json:"operation_id,omitempty" doc:"Identifies this operation, so that sending it again changes nothing; a new id by default"`
 }
 
 type bulkRedriveRequest struct {
@@ -85,7 +85,7 @@ func (r LetterSelection) operation(ctx context.Context, q db.Querier) (repair.Op
 func (r LetterSelection) filter() (deadletter.Filter, error) {
 	filter := deadletter.Filter{Kind: string(r.Kind), Signature: string(r.Signature), Reason: r.Reason}
 	if r.OrderID != nil {
-		filter.OrderID = *r.OrderID
+		filter.OrderID = uuid.UUID(*r.OrderID)
 	}
 
 	if filter == (deadletter.Filter{}) {

@@ -28,7 +28,7 @@ const (
 
 // A Problem is the body of every refusal, after RFC 9457.
 type Problem struct { //nolint:errname // its name is that of RFC 9457
-	Type      string       `json:"type" format:"uri-reference" example:"/problems/unknown-sku" doc:"The problem type: stable, for programs to compare"`
+	Type      Address      `json:"type" example:"/problems/unknown-sku" doc:"The problem type: stable, for programs to compare. It is the address of a page that explains it."`
 	Title     string       `json:"title" example:"There is no such product" doc:"The problem type in words"`
 	Status    int          `json:"status" example:"422" doc:"The HTTP status"`
 	Detail    string       `json:"detail" example:"There is no product \"tea\"; GET /products lists them." doc:"This case in words, and what to do"`
@@ -60,7 +60,7 @@ func New(ctx context.Context, code order.Code, detail string) *Problem {
 	info := RequestInfoOf(ctx)
 	info.Code = code
 
-	return &Problem{Type: "/problems/" + string(code), Title: t.Title, Status: t.Status, Detail: detail, RequestID: info.ID}
+	return &Problem{Type: AddressOf(code), Title: t.Title, Status: t.Status, Detail: detail, RequestID: info.ID}
 }
 
 // Of makes the problem of an operation's error. A text that is not meant for clients

@@ -2,6 +2,7 @@ package problem
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -49,7 +50,11 @@ var types = map[order.Code]Type{
 	},
 	order.TotalOverflow: {
 		http.StatusUnprocessableEntity, "The total is too large",
-		"The total is more than 9223372036854775807 minor units; split the order.",
+		fmt.Sprintf("The total is more than %d minor units; split the order.", int64(order.MaxExact)),
+	},
+	order.StockOverflow: {
+		http.StatusUnprocessableEntity, "The stock is too large",
+		fmt.Sprintf("The stock of a product is at most %d.", int64(order.MaxExact)),
 	},
 	order.KeyReused: {
 		http.StatusUnprocessableEntity, "The Idempotency-Key belongs to another request",
@@ -105,11 +110,11 @@ var types = map[order.Code]Type{
 	},
 	BodyTimeout: {
 		http.StatusRequestTimeout, "The body took too long",
-		"The body did not arrive within 5 seconds.",
+		"Send the body together with its headers: it has 2 seconds, and another second for each 32 KiB.",
 	},
 	BodyTooLarge: {
 		http.StatusRequestEntityTooLarge, "The body is too large",
-		"The body is longer than this operation accepts.",
+		"The operation's description says how long its body may be.",
 	},
 	MediaType: {
 		http.StatusUnsupportedMediaType, "The body's media type is not supported",
@@ -128,6 +133,12 @@ var types = map[order.Code]Type{
 		"The Allow header lists the methods of this address.",
 	},
 }
+
+// An Address is a problem type's name for clients, and the path of its page.
+type Address string
+
+// AddressOf is the address of a code's problem type.
+func AddressOf(code order.Code) Address { return Address("/problems/" + string(code)) }
 
 // TypeOf is the type of the problems of a code.
 func TypeOf(code order.Code) Type { return types[code] }

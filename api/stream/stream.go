@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,7 +20,7 @@ const MediaType = "text/event-stream"
 
 // A state is an order as streams show it.
 type state struct {
-	id      string // the same for the same content
+	id      string // of the content, see [identity]
 	data    []byte
 	status  order.Status
 	settled bool
@@ -31,9 +32,29 @@ func (w *Watch) stateOf(o order.Order) (state, error) {
 		return state{}, err
 	}
 
-	sum := sha256.Sum256(data)
+	known, err := w.Encode(identity(o))
+	if err != nil {
+		return state{}, err
+	}
+
+	sum := sha256.Sum256(known)
 
 	return state{id: hex.EncodeToString(sum[:8]), data: data, status: o.Status, settled: o.Settled()}, nil
+}
+
+// identity is the order without what changes although nothing happens to it. The
+// attempts of a step that is over fall to 0 when the queue deletes its job. With them in
+// the id, a client that reconnects would get events a second time.
+func identity(o order.Order) order.Order {
+	o.Steps = slices.Clone(o.Steps)
+
+	for i, s := range o.Steps {
+		if s.State == order.Done || s.State == order.Skipped {
+			o.Steps[i].Attempts = nil
+		}
+	}
+
+	return o
 }
 
 // settledID is the id of the event that ends the stream at this state.

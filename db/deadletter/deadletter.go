@@ -15,6 +15,7 @@ import (
 
 	"orders/db"
 	"orders/db/progress"
+	"orders/order"
 )
 
 // A Reason is the class of the error that a job died of.
@@ -62,6 +63,7 @@ type Letter struct {
 	OrderID     *uuid.UUID
 	Attempts    int
 	Error       string
+	Code        order.Code // of the newest error, as the worker gave it; empty if there is no error
 	Reason      Reason
 	Signature   string
 	Redrives    int
@@ -73,7 +75,7 @@ type Letter struct {
 	Note        string
 }
 
-const letterColumns = `job_id, kind, queue, order_id, attempts, error, reason, signature, redrives, dead_at, attention_at,
+const letterColumns = `job_id, kind, queue, order_id, attempts, error, code, reason, signature, redrives, dead_at, attention_at,
 			resolved_at, coalesce(resolution, '') AS resolution, resolved_by, note`
 
 // A Job is what a redrive needs to know of a dead letter.

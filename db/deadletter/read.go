@@ -139,11 +139,13 @@ type Detail struct {
 	RedriveOf      *int64    `db:"-"`
 }
 
-// An AttemptError is how an attempt of a job failed, as River recorded it.
+// An AttemptError is how an attempt of a job failed, as River recorded it, with its
+// code.
 type AttemptError struct {
 	At      time.Time
 	Attempt int
 	Error   string
+	Code    order.Code // as the worker gave it
 	Trace   string
 }
 
