@@ -54,6 +54,7 @@ type Options struct {
 	Warns   func() []string                 // what operators should know although requests can be served; nil for nothing
 	Log     *slog.Logger
 	Version string
+	Origins []string // of the sites whose pages may use the API; none by default
 
 	Admission    *admission.Controller // refuses orders while work waits too long; nil to refuse none
 	RedriveAfter []time.Duration       // the delays before each automatic redrive, to tell clients
@@ -73,9 +74,9 @@ func New(o Options) http.Handler {
 	s := newService(o, mux)
 	s.servePages(mux)
 
-	handler := middleware.SameOrigin(middleware.SecureHeaders(middleware.Route(mux)))
+	handler := middleware.SameOrigin(o.Origins, middleware.SecureHeaders(middleware.Route(mux)))
 
-	return middleware.Observe(o.Log, middleware.RecoverPanics(handler))
+	return middleware.Observe(o.Log, middleware.RecoverPanics(middleware.CORS(o.Origins, handler)))
 }
 
 func newService(o Options, mux *http.ServeMux) *service {
@@ -86,7 +87,7 @@ func newService(o Options, mux *http.ServeMux) *service {
 	}
 
 	s := &service{Options: o, api: humago.New(mux, config(o.Version)), inFlight: admission.NewInFlight(o.Log)}
-	s.api.UseMiddleware(middleware.Guard, middleware.NewBodies().Read)
+	s.api.UseMiddleware(middleware.Guard, middleware.NewBodies().Read, middleware.Compress)
 
 	addComponents(s.api.OpenAPI().Components)
 

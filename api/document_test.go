@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"fmt"
 	"io"
 	"mime"
@@ -165,7 +166,20 @@ func (c *contract) checkResponse(operation []string, method string, sent *copied
 		return nil
 	}
 
-	return c.validate(sent.body.Bytes(), append(place, "content", media, "schema")...)
+	text := io.Reader(&sent.body)
+
+	if sent.Header().Get("Content-Encoding") == "gzip" {
+		if text, err = gzip.NewReader(text); err != nil {
+			return err
+		}
+	}
+
+	data, err := io.ReadAll(text)
+	if err != nil {
+		return err
+	}
+
+	return c.validate(data, append(place, "content", media, "schema")...)
 }
 
 func (c *contract) checkHeader(place, values []string) error {

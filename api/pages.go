@@ -7,6 +7,7 @@ import (
 	"github.com/swaggest/swgui"
 	"github.com/swaggest/swgui/v5emb"
 
+	"orders/api/middleware"
 	"orders/api/problem"
 )
 
@@ -26,8 +27,10 @@ var docsFiles = []string{
 // servePages serves what people read: the document, its page, and River UI.
 func (s *service) servePages(mux *http.ServeMux) {
 	openapi := s.api.OpenAPI()
-	mux.Handle("GET /openapi.json", document("application/openapi+json", openapi.MarshalJSON))
-	mux.Handle("GET /openapi.yaml", document("application/openapi+yaml", openapi.YAML))
+	mux.Handle("GET /openapi.json", middleware.Gzip(document("application/openapi+json", openapi.MarshalJSON)))
+	mux.Handle("GET /openapi.yaml", middleware.Gzip(document("application/openapi+yaml", openapi.YAML)))
+	mux.Handle("GET /problems", page(http.HandlerFunc(s.listProblems)))
+	mux.Handle("GET /problems/{code}", page(http.HandlerFunc(s.explainProblem)))
 
 	docs := page(v5emb.NewHandlerWithConfig(swgui.Config{
 		Title: openapi.Info.Title, SwaggerJSON: "/openapi.json", BasePath: "/docs/",

@@ -1,7 +1,9 @@
 // Package middleware is what every request passes on its way to an operation and back.
 //
-//	request ─► Observe ─► RecoverPanics ─► SameOrigin ─► SecureHeaders ─► Route ─► Guard ─► Bodies ─► operation
-//	           (id, log)                                                 (404, 405) (query, media types)
+//	request ─► Observe ─► RecoverPanics ─► CORS ─► SameOrigin ─► SecureHeaders ─► Route ───┐
+//	           (id, log)                                                      (404, 405)  │
+//	                            operation ◄─ Compress ◄─ Bodies ◄─ Guard ◄────────────────┘
+//	                                                               (query, media types)
 package middleware
 
 import (

@@ -27,54 +27,74 @@ type Type struct {
 	Status int
 	Title  string
 	Detail string // used when the case has no detail of its own, and shown as the example
+	Help   string // what it means and what to do, for its page
 }
 
 const seeErrors = "The request does not match its description; errors lists the places."
 
 // types is the one table from code to HTTP status and title.
 var types = map[order.Code]Type{
-	order.Invalid:         {http.StatusUnprocessableEntity, "The request is not valid", seeErrors},
-	order.InvalidLines:    {http.StatusUnprocessableEntity, "An order has 1 to 200 lines", seeErrors},
-	order.InvalidQuantity: {http.StatusUnprocessableEntity, "A line's quantity is 1 to 10,000", seeErrors},
+	order.Invalid: {
+		http.StatusUnprocessableEntity, "The request is not valid", seeErrors,
+		"A parameter, a header or the body does not match the description of the operation. The errors list each place and what is expected there. Correct the request; the same request is refused again.",
+	},
+	order.InvalidLines: {
+		http.StatusUnprocessableEntity, "An order has 1 to 200 lines", seeErrors,
+		"The order has no line or too many lines. Send 1 to 200 lines, each with another product.",
+	},
+	order.InvalidQuantity: {
+		http.StatusUnprocessableEntity, "A line's quantity is 1 to 10,000", seeErrors,
+		"A quantity is missing, is no integer or is out of bounds. Send an integer from 1 to 10,000.",
+	},
 	order.DuplicateSKU: {
 		http.StatusUnprocessableEntity, "Two lines have the same product",
 		`Product "tea" has two lines; put its quantities into one line.`,
+		"A product may be in one line of an order only. Add up the quantities of its lines.",
 	},
 	order.UnknownSKU: {
 		http.StatusUnprocessableEntity, "There is no such product",
 		`There is no product "tea"; GET /products lists them.`,
+		"The catalogue does not have the product. Check the sku, or add the product with PUT /products/{sku}.",
 	},
 	order.MixedCurrencies: {
 		http.StatusUnprocessableEntity, "The lines have different currencies",
 		`All lines of an order share one currency; "tea" is in EUR, the lines before it in USD.`,
+		"An order has one currency, which is that of its products. Place an order for each currency.",
 	},
 	order.TotalOverflow: {
 		http.StatusUnprocessableEntity, "The total is too large",
 		fmt.Sprintf("The total is more than %d minor units; split the order.", int64(order.MaxExact)),
+		"The sum of the lines is larger than the integers that JavaScript holds exactly. Split the order.",
 	},
 	order.StockOverflow: {
 		http.StatusUnprocessableEntity, "The stock is too large",
 		fmt.Sprintf("The stock of a product is at most %d.", int64(order.MaxExact)),
+		"The stock of the product would be larger than the integers that JavaScript holds exactly. Check the quantity of the receipt.",
 	},
 	order.KeyReused: {
 		http.StatusUnprocessableEntity, "The Idempotency-Key belongs to another request",
 		"This Idempotency-Key was sent with another request; use a new key for a new order.",
+		"The Idempotency-Key was sent before, with another body. Use a new key for each order. To repeat a request, send exactly the same body.",
 	},
 	order.ReceiptReused: {
 		http.StatusConflict, "The reference belongs to another receipt",
 		`Reference "po-7" was booked for "tea" with quantity 100; use another reference.`,
+		"The reference was booked for the product before, with another quantity. Check whether the receipt is booked already; use another reference for another receipt.",
 	},
 	order.StateConflict: {
 		http.StatusConflict, "The order's status does not allow it",
 		"Cannot cancel the order: its status is rejected.",
+		"The status of the order does not allow the change. current_status has the status. Read the order, and decide whether the change is still wanted.",
 	},
 	order.PaymentReused: {
 		http.StatusConflict, "The payment conflicts with an earlier payment",
 		"The reference has paid for another order, or this order was paid with another reference; a payment pays for one order.",
+		"A payment pays for one order, and an order is paid once. Check the reference.",
 	},
 	order.LetterResolved: {
 		http.StatusConflict, "The dead letter is already resolved",
 		"The dead letter is resolved already: redriven by api.",
+		"Someone has already resolved the dead letter, in another way. Read the letter to see how.",
 	},
 	order.OperationReused: {
 		http.StatusUnprocessableEntity, "The operation id belongs to another request",
@@ -83,54 +103,67 @@ var types = map[order.Code]Type{
 	order.NotFound: {
 		http.StatusNotFound, "Not found",
 		"Nothing has this address; /docs lists the operations.",
+		"The address is not one of the API, or what it names does not exist. Addresses are exact: they have no empty or dotted parts.",
 	},
 	order.InFlightLimit: {
 		http.StatusServiceUnavailable, "Too many requests are in flight",
 		"This process handles at most 512 requests that change orders at once; try again after Retry-After.",
+		"The process has as many such requests as it can serve well. Nothing was written. Send the request again after Retry-After.",
 	},
 	order.Overloaded: {
 		http.StatusServiceUnavailable, "The service is overloaded",
 		"The points queue is overloaded: the work of a new order would wait there for about 42 s; try again after Retry-After.",
+		"The service does not take the request, so that it can serve those that it has taken. Nothing was written. Send the request again after Retry-After, an order under the same Idempotency-Key.",
 	},
 	order.Unavailable: {
 		http.StatusServiceUnavailable, "The service is temporarily unavailable",
 		"The service cannot reach its database at the moment; try again.",
+		"The database cannot be reached, or it did not finish in time. It may be that a change was made nevertheless. Send the request again after Retry-After; send an order under the same Idempotency-Key.",
 	},
 	order.Internal: {
 		http.StatusInternalServerError, "An internal error occurred",
 		"The request is not at fault; the log has the cause under this request_id.",
+		"The service has a fault. Report it with the request_id, under which the log has the cause. It may be that a change was made nevertheless.",
 	},
 	BadCursor: {
 		http.StatusUnprocessableEntity, "The cursor does not belong to this list",
 		"Send next_cursor of the previous page unchanged, or no cursor for the first page.",
+		"The cursor was changed, or it belongs to another list. Send next_cursor as it is, or begin with the first page.",
 	},
 	MalformedBody: {
 		http.StatusBadRequest, "The body cannot be read",
 		"The body must be one complete JSON object in UTF-8 without duplicate keys.",
+		"The body is not JSON, is not complete, or has a key twice. Correct the body.",
 	},
 	BodyTimeout: {
 		http.StatusRequestTimeout, "The body took too long",
 		"Send the body together with its headers: it has 2 seconds, and another second for each 32 KiB.",
+		"The body did not arrive in the time that it has. Nothing was written. Send the body together with its headers.",
 	},
 	BodyTooLarge: {
 		http.StatusRequestEntityTooLarge, "The body is too large",
 		"The operation's description says how long its body may be.",
+		"The body is longer than the operation accepts. Nothing was written. The description of the operation has the largest length.",
 	},
 	MediaType: {
 		http.StatusUnsupportedMediaType, "The body's media type is not supported",
 		"Send JSON, with Content-Type: application/json.",
+		"Bodies are JSON: the Content-Type is application/json or absent, and there is no Content-Encoding.",
 	},
 	NotAcceptable: {
 		http.StatusNotAcceptable, "The response's media type is not accepted",
 		"Responses are JSON; Accept must allow application/json.",
+		"The Accept header does not allow the media type of the response. Nothing was written. Accept application/json, or text/event-stream for the events of an order.",
 	},
 	CrossOrigin: {
 		http.StatusForbidden, "The request comes from another site",
 		"Pages of other sites cannot change data here.",
+		"A page of another site made the browser send the request. The setting ORDERS_ORIGINS lists the sites whose pages may do so.",
 	},
 	MethodNotAllowed: {
 		http.StatusMethodNotAllowed, "The method is not allowed",
 		"The Allow header lists the methods of this address.",
+		"The address exists, but not with this method. The Allow header lists its methods.",
 	},
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"orders/api/middleware"
 	"orders/jobs"
 	"orders/order/repair"
 )
@@ -23,11 +24,12 @@ import (
 // config holds every setting: an environment variable and a flag for each. --help and
 // README's table come from these tags.
 type config struct {
-	DatabaseURL string `name:"database-url" env:"DATABASE_URL" placeholder:"URL" help:"Postgres to use, as postgres://user:password@host/database. Without it, dev runs one of its own."`
-	Listen      string `env:"ORDERS_LISTEN" default:"127.0.0.1:8080" help:"Address of the API."`
-	WorkListen  string `env:"ORDERS_WORK_LISTEN" placeholder:"ADDRESS" help:"Address on which work serves /healthz and /readyz; empty for none."`
-	Insecure    bool   `env:"ORDERS_INSECURE" help:"Listen on addresses other than loopback although the API has no authentication."`
-	DataDir     string `env:"ORDERS_DATA_DIR" default:".local" help:"Directory of the Postgres that dev runs."`
+	DatabaseURL string   `name:"database-url" env:"DATABASE_URL" placeholder:"URL" help:"Postgres to use, as postgres://user:password@host/database. Without it, dev runs one of its own."`
+	Listen      string   `env:"ORDERS_LISTEN" default:"127.0.0.1:8080" help:"Address of the API."`
+	WorkListen  string   `env:"ORDERS_WORK_LISTEN" placeholder:"ADDRESS" help:"Address on which work serves /healthz and /readyz; empty for none."`
+	Insecure    bool     `env:"ORDERS_INSECURE" help:"Listen on addresses other than loopback although the API has no authentication."`
+	Origins     []string `env:"ORDERS_ORIGINS" placeholder:"ORIGIN,..." help:"Origins such as https://shop.example whose pages may use the API (CORS); none by default."`
+	DataDir     string   `env:"ORDERS_DATA_DIR" default:".local" help:"Directory of the Postgres that dev runs."`
 
 	PostgresBin string `env:"ORDERS_POSTGRES_BIN" placeholder:"DIR" help:"Directory of initdb and postgres for dev; by default it searches PATH and the usual directories."`
 
@@ -59,6 +61,12 @@ func (c *config) Validate() error {
 
 	if c.WorkListen != "" {
 		mistakes = append(mistakes, c.checkAddress("ORDERS_WORK_LISTEN", c.WorkListen))
+	}
+
+	for _, origin := range c.Origins {
+		if err := middleware.CheckOrigin(origin); err != nil {
+			mistake("ORDERS_ORIGINS: %q is not an origin; write a scheme and a host, for example https://shop.example", origin)
+		}
 	}
 
 	if c.Attempts < 1 || c.Attempts > math.MaxInt16 {

@@ -155,3 +155,17 @@ func TestOrdersPerJobIsBounded(t *testing.T) {
 		}
 	}
 }
+
+func TestOriginsAreChecked(t *testing.T) {
+	t.Parallel()
+
+	for setting, valid := range map[string]bool{
+		"https://shop.example": true, "http://localhost:3000,https://shop.example": true,
+		"*": false, "shop.example": false, "https://shop.example/": false, "https://shop.example/page": false,
+	} {
+		_, err := parse(t, "--origins="+setting)
+		if (err == nil) != valid || !valid && !strings.Contains(err.Error(), "write a scheme and a host") {
+			t.Errorf("%s: %v", setting, err)
+		}
+	}
+}

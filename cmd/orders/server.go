@@ -87,6 +87,7 @@ func newAPI(ctx context.Context, p *program, pool *pgxpool.Pool) (http.Handler, 
 		Warns:   func() []string { return sentences(now.Warning()) },
 		Log:     p.log,
 		Version: version,
+		Origins: p.Origins,
 
 		Admission:    newAdmission(ctx, p, pool),
 		RedriveAfter: p.RedriveAfter,
