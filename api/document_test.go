@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -135,9 +136,11 @@ func (c *contract) checkRequest(operation []string, status int, body []byte) err
 }
 
 func (c *contract) checkResponse(operation []string, method string, sent *copied) error {
-	place := append(operation, "responses", strconv.Itoa(sent.status))
+	responses := slices.Concat(operation, []string{"responses"})
+
+	place := slices.Concat(responses, []string{strconv.Itoa(sent.status)})
 	if at(c.document, place...) == nil {
-		place = append(operation, "responses", "default")
+		place = slices.Concat(responses, []string{"default"})
 	}
 
 	if ref, ok := at(c.document, append(place, "$ref")...).(string); ok {
@@ -205,12 +208,12 @@ func (c *contract) checkHeader(place, values []string) error {
 
 // validate checks JSON against the schema at a place of the document.
 func (c *contract) validate(data []byte, place ...string) error {
-	pointer := "openapi#"
-	for _, name := range place {
-		pointer += "/" + strings.NewReplacer("~", "~0", "/", "~1", "{", "%7B", "}", "%7D").Replace(name)
+	names := make([]string, len(place))
+	for i, name := range place {
+		names[i] = strings.NewReplacer("~", "~0", "/", "~1", "{", "%7B", "}", "%7D").Replace(name)
 	}
 
-	schema, err := c.schema(pointer)
+	schema, err := c.schema("openapi#/" + strings.Join(names, "/"))
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"orders/api/operation"
 	"orders/api/problem"
 	"orders/order"
 )
@@ -28,14 +29,13 @@ type problemPage struct {
 	Operations []string // that declare it
 }
 
+func problemPageOf(code order.Code) problemPage {
+	return problemPage{Type: problem.TypeOf(code), Address: problem.AddressOf(code)}
+}
+
 // listProblems lists the problem types.
 func (s *service) listProblems(w http.ResponseWriter, r *http.Request) {
-	var pages []problemPage
-	for _, code := range problem.Codes() {
-		pages = append(pages, problemPage{Type: problem.TypeOf(code), Address: problem.AddressOf(code)})
-	}
-
-	writeProblems(w, r, pages)
+	writeProblems(w, r, operation.Each(problem.Codes(), problemPageOf))
 }
 
 // explainProblem is the page that the type of a problem is the address of.
@@ -47,7 +47,7 @@ func (s *service) explainProblem(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	page := problemPage{Type: problem.TypeOf(code), Address: problem.AddressOf(code)}
+	page := problemPageOf(code)
 
 	for path, item := range s.api.OpenAPI().Paths {
 		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put} {

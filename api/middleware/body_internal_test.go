@@ -83,7 +83,12 @@ func TestSlowSendersDoNotLockOthersOut(t *testing.T) {
 	}
 
 	for range 20 {
-		response, err := http.Post("http://"+address, MediaJSON, strings.NewReader("12345"))
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+address, strings.NewReader("12345"))
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		response, err := http.DefaultClient.Do(r)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -41,7 +41,7 @@ func check(r *http.Request, op *huma.Operation) *problem.Problem {
 	r.Header.Set("Accept", MediaJSON)
 
 	if op.RequestBody != nil {
-		if p := checkBody(r, op); p != nil {
+		if p := checkBody(r); p != nil {
 			return p
 		}
 	}
@@ -64,7 +64,7 @@ func check(r *http.Request, op *huma.Operation) *problem.Problem {
 }
 
 // checkBody checks what the headers tell about the body.
-func checkBody(r *http.Request, op *huma.Operation) *problem.Problem {
+func checkBody(r *http.Request) *problem.Problem {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if r.Header.Get("Content-Type") != "" && (err != nil || media != MediaJSON) {
 		return problem.New(r.Context(), problem.MediaType, "")

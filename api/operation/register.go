@@ -43,7 +43,9 @@ type Contract struct {
 // Refusals of every operation, and of operations with a body.
 var (
 	commonRefusals = []order.Code{order.Invalid, order.Internal, problem.NotAcceptable}
-	bodyRefusals   = []order.Code{problem.MalformedBody, problem.BodyTimeout, problem.BodyTooLarge, problem.MediaType, problem.CrossOrigin, order.Overloaded}
+	bodyRefusals   = []order.Code{
+		problem.MalformedBody, problem.BodyTimeout, problem.BodyTooLarge, problem.MediaType, problem.CrossOrigin, order.Overloaded,
+	}
 )
 
 // A response is an output that is a body and nothing else.

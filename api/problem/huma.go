@@ -42,7 +42,7 @@ func ConfigureHuma() {
 		return ofHuma(ctx.Context(), ctx.Operation(), status, errs)
 	}
 
-	huma.ErrorFormatter = format
+	huma.ErrorFormatter = format                                                 //nolint:reassign // it is meant to be set
 	validation.MsgExpectedRFC4122UUID = "expected string to be " + UUID + "%.0s" // without the library's error
 }
 

@@ -36,7 +36,8 @@ const seeErrors = "The request does not match its description; errors lists the 
 var types = map[order.Code]Type{
 	order.Invalid: {
 		http.StatusUnprocessableEntity, "The request is not valid", seeErrors,
-		"A parameter, a header or the body does not match the description of the operation. The errors list each place and what is expected there. Correct the request; the same request is refused again.",
+		"A parameter, a header or the body does not match the description of the operation. " +
+			"The errors list each place and what is expected there. Correct the request; the same request is refused again.",
 	},
 	order.InvalidLines: {
 		http.StatusUnprocessableEntity, "An order has 1 to 200 lines", seeErrors,
@@ -74,17 +75,20 @@ var types = map[order.Code]Type{
 	order.KeyReused: {
 		http.StatusUnprocessableEntity, "The Idempotency-Key belongs to another request",
 		"This Idempotency-Key was sent with another request; use a new key for a new order.",
-		"The Idempotency-Key was sent before, with another body. Use a new key for each order. To repeat a request, send exactly the same body.",
+		"The Idempotency-Key was sent before, with another body. Use a new key for each order. " +
+			"To repeat a request, send exactly the same body.",
 	},
 	order.ReceiptReused: {
 		http.StatusConflict, "The reference belongs to another receipt",
 		`Reference "po-7" was booked for "tea" with quantity 100; use another reference.`,
-		"The reference was booked for the product before, with another quantity. Check whether the receipt is booked already; use another reference for another receipt.",
+		"The reference was booked for the product before, with another quantity. " +
+			"Check whether the receipt is booked already; use another reference for another receipt.",
 	},
 	order.StateConflict: {
 		http.StatusConflict, "The order's status does not allow it",
 		"Cannot cancel the order: its status is rejected.",
-		"The status of the order does not allow the change. current_status has the status. Read the order, and decide whether the change is still wanted.",
+		"The status of the order does not allow the change. current_status has the status. " +
+			"Read the order, and decide whether the change is still wanted.",
 	},
 	order.PaymentReused: {
 		http.StatusConflict, "The payment conflicts with an earlier payment",
@@ -113,17 +117,20 @@ var types = map[order.Code]Type{
 	order.Overloaded: {
 		http.StatusServiceUnavailable, "The service is overloaded",
 		"The points queue is overloaded: the work of a new order would wait there for about 42 s; try again after Retry-After.",
-		"The service does not take the request, so that it can serve those that it has taken. Nothing was written. Send the request again after Retry-After, an order under the same Idempotency-Key.",
+		"The service does not take the request, so that it can serve those that it has taken. Nothing was written. " +
+			"Send the request again after Retry-After, an order under the same Idempotency-Key.",
 	},
 	order.Unavailable: {
 		http.StatusServiceUnavailable, "The service is temporarily unavailable",
 		"The service cannot reach its database at the moment; try again.",
-		"The database cannot be reached, or it did not finish in time. It may be that a change was made nevertheless. Send the request again after Retry-After; send an order under the same Idempotency-Key.",
+		"The database cannot be reached, or it did not finish in time. It may be that a change was made nevertheless. " +
+			"Send the request again after Retry-After; send an order under the same Idempotency-Key.",
 	},
 	order.Internal: {
 		http.StatusInternalServerError, "An internal error occurred",
 		"The request is not at fault; the log has the cause under this request_id.",
-		"The service has a fault. Report it with the request_id, under which the log has the cause. It may be that a change was made nevertheless.",
+		"The service has a fault. Report it with the request_id, under which the log has the cause. " +
+			"It may be that a change was made nevertheless.",
 	},
 	BadCursor: {
 		http.StatusUnprocessableEntity, "The cursor does not belong to this list",
@@ -153,7 +160,8 @@ var types = map[order.Code]Type{
 	NotAcceptable: {
 		http.StatusNotAcceptable, "The response's media type is not accepted",
 		"Responses are JSON; Accept must allow application/json.",
-		"The Accept header does not allow the media type of the response. Nothing was written. Accept application/json, or text/event-stream for the events of an order.",
+		"The Accept header does not allow the media type of the response. Nothing was written. " +
+			"Accept application/json, or text/event-stream for the events of an order.",
 	},
 	CrossOrigin: {
 		http.StatusForbidden, "The request comes from another site",
