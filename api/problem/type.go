@@ -103,6 +103,8 @@ var types = map[order.Code]Type{
 	order.OperationReused: {
 		http.StatusUnprocessableEntity, "The operation id belongs to another request",
 		"This operation id was sent with another request; use a new id for a new operation.",
+		"The operation id was sent before, with another request. Use a new id for each operation. " +
+			"To repeat an operation, send exactly the same request.",
 	},
 	order.NotFound: {
 		http.StatusNotFound, "Not found",
