@@ -1,6 +1,7 @@
 package clients
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"testing"
@@ -9,10 +10,19 @@ import (
 	"github.com/pb33f/libopenapi"
 )
 
-const (
-	file       = "../../openapi.yaml"
-	operations = 24
-)
+const file = "../../openapi.yaml"
+
+// operations counts the operations of the document, without a library.
+func operations(t *testing.T) int {
+	t.Helper()
+
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return bytes.Count(text, []byte("operationId: "))
+}
 
 func TestKinOpenAPIReadsTheDocument(t *testing.T) {
 	document, err := openapi3.NewLoader().LoadFromFile(file)
@@ -29,8 +39,8 @@ func TestKinOpenAPIReadsTheDocument(t *testing.T) {
 		n += len(item.Operations())
 	}
 
-	if n != operations {
-		t.Errorf("%d operations", n)
+	if want := operations(t); n != want || n == 0 {
+		t.Errorf("%d operations, want %d", n, want)
 	}
 }
 
@@ -55,8 +65,8 @@ func TestLibopenapiReadsTheDocument(t *testing.T) {
 		n += item.GetOperations().Len()
 	}
 
-	if n != operations {
-		t.Errorf("%d operations", n)
+	if want := operations(t); n != want || n == 0 {
+		t.Errorf("%d operations, want %d", n, want)
 	}
 
 	if circular := model.Index.GetCircularReferences(); len(circular) != 0 {
