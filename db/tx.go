@@ -142,3 +142,16 @@ func commitError(err error) error {
 
 	return fmt.Errorf("%w: %w", ErrCommitUnknown, err)
 }
+
+// Snapshot runs fn in a read-only transaction on one snapshot of the database: what fn
+// reads from several tables is consistent.
+func Snapshot(ctx context.Context, pool *pgxpool.Pool, fn func(tx pgx.Tx) error) error {
+	tx, err := pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+
+	defer rollback(ctx, tx) // there is nothing to keep
+
+	return fn(tx)
+}
