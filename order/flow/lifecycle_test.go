@@ -205,8 +205,9 @@ func TestPayingAnOldOrderEnqueuesNoStepThatIsNewer(t *testing.T) {
 	b := ordertest.Setup(t, map[string]int64{"tea": 10})
 	old := b.Held(time.Hour, ordertest.Line("tea", 1))
 	b.Apply(order.Inventory, old)
-	time.Sleep(2 * time.Millisecond) // ids and since have milliseconds
+	time.Sleep(2 * time.Millisecond) // ids have milliseconds: neither order may have that of since
 	b.Exec(`UPDATE steps SET since = now() WHERE name = 'points'`)
+	time.Sleep(2 * time.Millisecond)
 
 	young := b.Held(time.Hour, ordertest.Line("tea", 1))
 	b.Apply(order.Inventory, young)
