@@ -83,3 +83,32 @@ func TestAuditCommand(t *testing.T) {
 		t.Errorf("without a database: exit code %d, %s", code, stderr)
 	}
 }
+
+// An audit of a standby prints what it finds, and writes nothing.
+func TestAuditOfAStandby(t *testing.T) {
+	t.Parallel()
+
+	primary := dbtest.Server(t, nil)
+	url := primary.URL("orders")
+
+	for _, args := range [][]string{{"migrate", "up"}, {"seed"}} {
+		expect(t, url, exitOK, nil, args...)
+	}
+
+	pool, err := db.Open(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+
+	alter(t, pool, `UPDATE products SET available = available + 1 WHERE sku = 'tea'`)
+
+	standby := dbtest.Standby(t, primary).URL("orders")
+
+	expect(t, standby, exitError, []string{"this server is read only", "stock-balance  tea", "the data breaks its invariants"}, "audit")
+	expect(t, standby, exitOK, []string{"tea"}, "report", "stock-reconciliation")
+
+	if n := dbtest.Count(t, pool, `SELECT (SELECT count(*) FROM audit_findings) + (SELECT count(*) FROM audit_runs)`); n != 0 {
+		t.Errorf("the primary has %d records of it", n)
+	}
+}

@@ -17,6 +17,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"orders/api/middleware"
+	"orders/cmd/orders/settings"
 	"orders/jobs"
 	"orders/order/repair"
 )
@@ -24,25 +25,25 @@ import (
 // config holds every setting: an environment variable and a flag for each. --help and
 // README's table come from these tags.
 type config struct {
-	DatabaseURL string   `name:"database-url" env:"DATABASE_URL" placeholder:"URL" help:"Postgres to use, as postgres://user:password@host/database. Without it, dev runs one of its own."`
-	Listen      string   `env:"ORDERS_LISTEN" default:"127.0.0.1:8080" help:"Address of the API."`
-	WorkListen  string   `env:"ORDERS_WORK_LISTEN" placeholder:"ADDRESS" help:"Address on which work serves /healthz and /readyz; empty for none."`
-	Insecure    bool     `env:"ORDERS_INSECURE" help:"Listen on addresses other than loopback although the API has no authentication."`
-	Origins     []string `env:"ORDERS_ORIGINS" placeholder:"ORIGIN,..." help:"Origins such as https://shop.example whose pages may use the API (CORS); none by default."`
-	DataDir     string   `env:"ORDERS_DATA_DIR" default:".local" help:"Directory of the Postgres that dev runs."`
+	DatabaseURL string   `name:"database-url" env:"DATABASE_URL" placeholder:"URL" for:"dev,serve,work,migrate,seed,report,audit,dead-letters,workers,config" help:"Postgres to use, as postgres://user:password@host/database. Without it, dev runs one of its own."`
+	Listen      string   `env:"ORDERS_LISTEN" default:"127.0.0.1:8080" for:"dev,serve,health,config" help:"Address of the API."`
+	WorkListen  string   `env:"ORDERS_WORK_LISTEN" placeholder:"ADDRESS" for:"work,config" help:"Address on which work serves /healthz and /readyz; empty for none."`
+	Insecure    bool     `env:"ORDERS_INSECURE" for:"dev,serve,work,config" help:"Listen on addresses other than loopback although the API has no authentication."`
+	Origins     []string `env:"ORDERS_ORIGINS" placeholder:"ORIGIN,..." for:"dev,serve,config" help:"Origins such as https://shop.example whose pages may use the API (CORS); none by default."`
+	DataDir     string   `env:"ORDERS_DATA_DIR" default:".local" for:"dev,config" help:"Directory of the Postgres that dev runs."`
 
-	PostgresBin string `env:"ORDERS_POSTGRES_BIN" placeholder:"DIR" help:"Directory of initdb and postgres for dev; by default it searches PATH and the usual directories."`
+	PostgresBin string `env:"ORDERS_POSTGRES_BIN" placeholder:"DIR" for:"dev,config" help:"Directory of initdb and postgres for dev; by default it searches PATH and the usual directories."`
 
-	Concurrency concurrency `env:"ORDERS_CONCURRENCY" default:"${concurrency}" help:"Jobs that a process runs at once, by queue. A queue that is not named keeps its default; 0 leaves it to other processes."`
+	Concurrency settings.Concurrency `env:"ORDERS_CONCURRENCY" default:"${concurrency}" for:"dev,work,config" help:"Jobs that a process runs at once, by queue. A queue that is not named keeps its default; 0 leaves it to other processes."`
 
-	Attempts        int             `env:"ORDERS_ATTEMPTS" default:"${attempts}" help:"Attempts of an order's job before it becomes a dead letter."`
-	CompensateEvery time.Duration   `env:"ORDERS_COMPENSATE_EVERY" default:"${compensate_every}" help:"How often dead letters, overdue orders and steps without a job are repaired."`
-	PendingDeadline time.Duration   `env:"ORDERS_PENDING_DEADLINE" default:"${pending_deadline}" help:"How long an order may stay pending before it expires."`
-	KeepCompleted   time.Duration   `env:"ORDERS_KEEP_COMPLETED" default:"${keep_completed}" help:"How long completed jobs stay in River UI; the ledgers keep their effects."`
-	OrdersPerJob    int             `env:"ORDERS_ORDERS_PER_JOB" default:"${orders_per_job}" help:"How many of the orders that one transaction places share a job, at most 1000. 1 gives each order jobs of its own."`
-	RedriveAfter    []time.Duration `env:"ORDERS_REDRIVE_AFTER" default:"${redrive_after}" help:"Delays before each automatic redrive of a dead letter that looks transient; after the last one an operator decides."`
+	Attempts        int             `env:"ORDERS_ATTEMPTS" default:"${attempts}" for:"dev,serve,work,dead-letters,config" help:"Attempts of an order's job before it becomes a dead letter."`
+	CompensateEvery time.Duration   `env:"ORDERS_COMPENSATE_EVERY" default:"${compensate_every}" for:"dev,work,config" help:"How often dead letters, overdue orders and steps without a job are repaired."`
+	PendingDeadline time.Duration   `env:"ORDERS_PENDING_DEADLINE" default:"${pending_deadline}" for:"dev,work,config" help:"How long an order may stay pending before it expires."`
+	KeepCompleted   time.Duration   `env:"ORDERS_KEEP_COMPLETED" default:"${keep_completed}" for:"dev,work,config" help:"How long completed jobs stay in River UI; the ledgers keep their effects."`
+	OrdersPerJob    int             `env:"ORDERS_ORDERS_PER_JOB" default:"${orders_per_job}" for:"dev,serve,config" help:"How many of the orders that one transaction places share a job, at most 1000. 1 gives each order jobs of its own."`
+	RedriveAfter    []time.Duration `env:"ORDERS_REDRIVE_AFTER" default:"${redrive_after}" for:"dev,serve,work,config" help:"Delays before each automatic redrive of a dead letter that looks transient; after the last one an operator decides."`
 
-	MaxWait time.Duration `env:"ORDERS_MAX_WAIT" default:"30s" help:"Longest time that new work may wait. Above it, a growing share of orders is refused with 503 and Retry-After; 0 never refuses."`
+	MaxWait time.Duration `env:"ORDERS_MAX_WAIT" default:"30s" for:"dev,serve,config" help:"Longest time that new work may wait. Above it, a growing share of orders is refused with 503 and Retry-After; 0 never refuses."`
 
 	LogLevel  slog.Level `env:"ORDERS_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
 	LogFormat string     `env:"ORDERS_LOG_FORMAT" default:"text" enum:"text,json" help:"text or json."`
@@ -89,8 +90,8 @@ func (c *config) Validate() error {
 		mistake("ORDERS_ORDERS_PER_JOB: %d; write a number from 1 to %d", c.OrdersPerJob, maxOrdersPerJob)
 	}
 
-	if _, err := url.Parse(c.DatabaseURL); err != nil {
-		mistake("DATABASE_URL is not a URL; write postgres://user:password@host:5432/database")
+	if err := settings.CheckDatabaseURL(c.DatabaseURL); err != nil {
+		mistake("DATABASE_URL: %w", err)
 	}
 
 	return errors.Join(mistakes...)
@@ -120,22 +121,20 @@ func loopback(host string) bool {
 func defaults() kong.Vars {
 	queue, rules := jobs.Defaults(), repair.DefaultRules()
 
-	redriveAfter := make([]string, len(rules.RedriveAfter))
-	for i, delay := range rules.RedriveAfter {
-		redriveAfter[i] = short(delay)
-	}
-
 	return kong.Vars{
-		"concurrency":      concurrency(jobs.Concurrency()).String(),
+		"concurrency":      settings.Concurrency(jobs.Concurrency()).String(),
 		"attempts":         strconv.Itoa(queue.Attempts),
 		"compensate_every": short(queue.CompensateEvery),
 		"keep_completed":   short(queue.KeepCompleted),
 		"letter_reasons":   letterReasons(),
 		"orders_per_job":   strconv.Itoa(queue.OrdersPerJob),
 		"pending_deadline": short(rules.PendingDeadline),
-		"redrive_after":    strings.Join(redriveAfter, ","),
+		"redrive_after":    delays(rules.RedriveAfter),
 	}
 }
+
+// delays writes durations as the setting has them.
+func delays(all []time.Duration) string { return strings.Join(each(all, short), ",") }
 
 // short writes a duration without its zero parts: 5m, not 5m0s.
 func short(d time.Duration) string {
@@ -218,8 +217,22 @@ func (configCmd) Run(p *program) error {
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 
 	for field, value := range reflect.ValueOf(shown).Fields() {
-		fmt.Fprintf(w, "%s\t%v\n", field.Tag.Get("env"), value.Interface())
+		fmt.Fprintf(w, "%s\t%v\n", field.Tag.Get("env"), settingText(value.Interface()))
 	}
 
 	return w.Flush()
+}
+
+// settingText writes a value in the form in which it is set.
+func settingText(value any) any {
+	switch v := value.(type) {
+	case []string:
+		return strings.Join(v, ",")
+	case []time.Duration:
+		return delays(v)
+	case time.Duration:
+		return short(v)
+	default:
+		return v
+	}
 }

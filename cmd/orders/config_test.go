@@ -10,6 +10,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"orders/cmd/orders/settings"
 	"orders/jobs"
 	"orders/order/repair"
 )
@@ -43,7 +44,7 @@ func TestDefaultsAreThoseOfThePackages(t *testing.T) {
 		t.Errorf("repair: %+v, want %+v", got, want)
 	}
 
-	if !maps.Equal(c.Concurrency.worked(), jobs.Concurrency()) {
+	if !maps.Equal(c.Concurrency.Worked(), jobs.Concurrency()) {
 		t.Errorf("concurrency: %v, want %v", c.Concurrency, jobs.Concurrency())
 	}
 }
@@ -69,11 +70,11 @@ func TestConcurrencyIsSetByQueue(t *testing.T) {
 
 		maps.DeleteFunc(want, func(_ string, n int) bool { return n == 0 })
 
-		if got := c.Concurrency.worked(); !maps.Equal(got, want) {
+		if got := c.Concurrency.Worked(); !maps.Equal(got, want) {
 			t.Errorf("%q: the process works %v, want %v", setting, got, want)
 		}
 
-		var again concurrency
+		var again settings.Concurrency
 		if err := again.UnmarshalText([]byte(c.Concurrency.String())); err != nil || !maps.Equal(again, c.Concurrency) {
 			t.Errorf("%q is written as %q and read as %v (%v)", setting, c.Concurrency, again, err)
 		}
@@ -91,6 +92,7 @@ func TestConcurrencyThatIsRefused(t *testing.T) {
 		"points:1:2":          `"points:1:2": write queue:number`,
 		"inventory:5,points:": `"points:": write queue:number`,
 		"500":                 `there is no queue "500"`,
+		"points:1,points:2":   `queue "points" is there twice`,
 		"inventory:0,points:0,notification:0,lifecycle:0,maintenance:0": "every queue is 0",
 	} {
 		if _, err := parse(t, "--concurrency="+setting); err == nil || !strings.Contains(err.Error(), says) {
@@ -166,6 +168,121 @@ func TestOriginsAreChecked(t *testing.T) {
 		_, err := parse(t, "--origins="+setting)
 		if (err == nil) != valid || !valid && !strings.Contains(err.Error(), "write a scheme and a host") {
 			t.Errorf("%s: %v", setting, err)
+		}
+	}
+}
+
+// What `orders config` prints can be set again, and prints the same.
+func TestConfigPrintsWhatCanBeSet(t *testing.T) {
+	t.Parallel()
+
+	read := func(output string) map[string]string {
+		values := map[string]string{}
+
+		for line := range strings.Lines(output) {
+			name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+			values[name] = strings.TrimSpace(value)
+		}
+
+		return values
+	}
+
+	set := map[string]string{
+		"ORDERS_REDRIVE_AFTER": "90s,1h,36h", "ORDERS_CONCURRENCY": "points:3", "ORDERS_INSECURE": "true", "ORDERS_LOG_LEVEL": "warn",
+		"ORDERS_WORK_LISTEN": "127.0.0.1:1",
+	}
+
+	first := start(t, set, "config")
+	if first.ended() != exitOK || read(first.output.String())["ORDERS_REDRIVE_AFTER"] != "1m30s,1h,36h" {
+		t.Fatalf("%s", first.output)
+	}
+
+	again := start(t, read(first.output.String()), "config")
+	if again.ended() != exitOK || again.output.String() != first.output.String() {
+		t.Errorf("first\n%s\nagain\n%s", first.output, again.output)
+	}
+}
+
+func TestVariablesThatAreNoSettingsAreReported(t *testing.T) {
+	t.Parallel()
+
+	p := start(t, map[string]string{
+		"ORDERS_POINTS_WORKERS": "7", "ORDERS_MAXWAIT": "1s", "ORDERS_MAX_WAIT": "1s",
+		"ORDERS_SERVICE_HOST": "10.0.0.1", "ORDERS_SERVICE_PORT_HTTP": "80", "ORDERS_PORT": "tcp://10.0.0.1:80", "ORDERS_PORT_80_TCP_ADDR": "10.0.0.1",
+	}, "version")
+	if p.ended() != exitOK {
+		t.Fatalf("%s", p.output)
+	}
+
+	for _, words := range []string{"ORDERS_POINTS_WORKERS is no setting any more; write ORDERS_CONCURRENCY=points:7", "ORDERS_MAXWAIT is no setting"} {
+		if !strings.Contains(p.output.String(), words) {
+			t.Errorf("want %q in: %s", words, p.output)
+		}
+	}
+
+	if n := strings.Count(p.output.String(), "a variable is ignored"); n != 2 {
+		t.Errorf("%d warnings: %s", n, p.output)
+	}
+}
+
+func TestDatabaseURLThatIsRefused(t *testing.T) {
+	t.Parallel()
+
+	for address, says := range map[string]string{
+		"":                                     "",
+		"postgres://u:p@h/d":                   "",
+		"postgresql://u:p%23%40@h:1/d?a=b":     "",
+		"postgres:///d?host=/run&user=me@corp": "",
+		"host=/run dbname=d":                   "",
+		"mysql://u:secret@h/d":                 "it begins with mysql://, and orders needs Postgres",
+		"h/d":                                  "it is not a URL",
+		"postgres://u:secret#x@h/d":            "percent-encode",
+		"postgres://u:12#secret@h/d":           "percent-encode",
+		"postgres://u:12?secret@h/d":           "percent-encode",
+		"postgres://u:12/secret@h/d":           "percent-encode",
+		"postgres://u:secret%x@h/d":            "percent-encode",
+	} {
+		_, err := parse(t, "--database-url="+address)
+
+		switch {
+		case says == "" && err != nil:
+			t.Errorf("%s: %v", address, err)
+		case says != "" && (err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "secret")):
+			t.Errorf("%s: %v, want an error that says %q without the password", address, err, says)
+		}
+	}
+}
+
+// The help of a command has the settings that concern it.
+func TestHelpOfACommandHasItsSettingsOnly(t *testing.T) {
+	t.Parallel()
+
+	for command, settings := range map[string]map[string]bool{
+		"":             {"--attempts": true, "--data-dir": true, "Exit codes:": true},
+		"migrate down": {"--database-url": true, "--yes": true, "--attempts": false, "--listen": false, "--log-level": true},
+		"work":         {"--concurrency": true, "--work-listen": true, "--data-dir": false},
+		"health":       {"--listen": true, "--database-url": false},
+	} {
+		var out bytes.Buffer
+
+		if code := run(t.Context(), append(strings.Fields(command), "--help"), &out, &out); code != exitOK {
+			t.Fatalf("%s: exit code %d", command, code)
+		}
+
+		for words, there := range settings {
+			if strings.Contains(out.String(), words) != there {
+				t.Errorf("%s --help: %s there: %t, want %t\n%s", command, words, !there, there, &out)
+			}
+		}
+	}
+
+	// Each command of a tag exists.
+	parser := newParser(&cli{})
+	for _, flag := range parser.Model.Flags {
+		for name := range strings.SplitSeq(flag.Tag.Get("for"), ",") {
+			if name != "" && !slices.ContainsFunc(parser.Model.Children, func(n *kong.Node) bool { return n.Name == name }) {
+				t.Errorf("%s is for %s: there is no such command", flag.Name, name)
+			}
 		}
 	}
 }

@@ -19,6 +19,7 @@ import (
 
 	"orders/api"
 	"orders/api/admission"
+	"orders/cmd/orders/settings"
 	"orders/db"
 	"orders/db/audit"
 	"orders/db/dbtest"
@@ -558,9 +559,9 @@ func listed(t *testing.T, spec flow.Spec) {
 		t.Errorf("its job has the policy %+v", policy)
 	}
 
-	var worked concurrency
-	if err := worked.UnmarshalText(nil); err != nil || worked.worked()[policy.Queue] < 1 {
-		t.Errorf("`orders work` works %v by default: %v", worked.worked(), err)
+	var worked settings.Concurrency
+	if err := worked.UnmarshalText(nil); err != nil || worked.Worked()[policy.Queue] < 1 {
+		t.Errorf("`orders work` works %v by default: %v", worked.Worked(), err)
 	}
 
 	document, err := api.OpenAPI("1")

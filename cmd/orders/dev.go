@@ -16,7 +16,7 @@ import (
 type devCmd struct{}
 
 // Run runs everything in this process until a signal ends it.
-func (devCmd) Run(p *program) (err error) {
+func (devCmd) Run(p *program) error {
 	listener, err := listen(p.ctx, p.Listen, "ORDERS_LISTEN")
 	if err != nil {
 		return err
@@ -24,28 +24,35 @@ func (devCmd) Run(p *program) (err error) {
 	defer listener.Close()
 
 	if p.DatabaseURL == "" {
-		postgres, err := startPostgres(p)
-		if err != nil {
-			return err
-		}
-
-		defer func() { err = errors.Join(err, stopPostgres(p, postgres)) }()
-
-		ctx, end := context.WithCancelCause(p.ctx)
-		defer end(nil)
-
-		go watch(ctx, postgres, end)
-
-		p.ctx = ctx
-
-		defer func() {
-			if errors.Is(context.Cause(ctx), errPostgresEnded) {
-				err = fmt.Errorf("%w; %s/server.log says why; start dev again, no accepted order is lost",
-					errPostgresEnded, postgres.Dir())
-			}
-		}()
+		return withPostgres(p, func() error { return migrateAndRun(p, listener) })
 	}
 
+	return migrateAndRun(p, listener)
+}
+
+// withPostgres calls do with a private Postgres, and ends p.ctx if that ends.
+func withPostgres(p *program, do func() error) error {
+	postgres, err := startPostgres(p)
+	if err != nil {
+		return err
+	}
+
+	ctx, end := context.WithCancelCause(p.ctx)
+	defer end(nil)
+
+	go watch(ctx, postgres, end)
+
+	p.ctx = ctx
+	err = errors.Join(do(), stopPostgres(p, postgres))
+
+	if errors.Is(context.Cause(ctx), errPostgresEnded) {
+		return fmt.Errorf("%w: %s; start dev again, no accepted order is lost", errPostgresEnded, postgres.LastWords())
+	}
+
+	return err
+}
+
+func migrateAndRun(p *program, listener net.Listener) error {
 	if err := p.migrator().Up(p.ctx); err != nil {
 		return err
 	}
@@ -92,6 +99,8 @@ func runAll(p *program, listener net.Listener) error {
 }
 
 func startPostgres(p *program) (*local.Server, error) {
+	local.IgnoreShell()
+
 	postgres, err := local.Start(p.ctx, local.Options{
 		Dir:      filepath.Join(p.DataDir, "postgres"),
 		Durable:  true,

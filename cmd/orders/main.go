@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
-	"net/url"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -17,6 +15,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"orders/cmd/orders/settings"
 	"orders/db"
 )
 
@@ -95,6 +94,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	p := &program{config: c.Config, ctx: ctx, stdout: stdout, stderr: stderr}
 	p.log, p.quiet = c.Config.loggers(stderr)
 
+	for _, warning := range settings.Unknown(os.Environ(), variables(parser)) {
+		p.log.Warn("a variable is ignored", "warning", warning)
+	}
+
 	if err := command.Run(p); err != nil {
 		fmt.Fprintf(stderr, "orders: %s\n", message(err))
 
@@ -104,23 +107,24 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exitOK
 }
 
+// variables are the names of all settings.
+func variables(parser *kong.Kong) (names []string) {
+	for _, flag := range parser.Model.Flags {
+		names = append(names, flag.Envs...)
+	}
+
+	return names
+}
+
 // errUnasked is wrapped by errors of a check that could not be made.
 var errUnasked = errors.New("the check was not made")
 
-// exitCode tells faults of the database from others. An address that is taken, and a
-// process that does not answer, are faults of the network, too.
 func exitCode(err error) int {
-	_, http := errors.AsType[*url.Error](err)
-	network, is := errors.AsType[*net.OpError](err)
-
-	switch {
-	case errors.Is(err, errUnasked):
-		return exitUnavailable
-	case http, is && network.Op == "listen", !db.Unavailable(err):
-		return exitError
-	default:
+	if errors.Is(err, errUnasked) || db.ConnectProblem(err) != "" {
 		return exitUnavailable
 	}
+
+	return exitError
 }
 
 // message is an error's text for operators.
@@ -138,6 +142,7 @@ func newParser(c *cli, options ...kong.Option) *kong.Kong {
 		kong.Name("orders"),
 		kong.Description("An order service whose asynchronous work runs on Postgres itself."),
 		kong.UsageOnError(),
+		kong.Help(printHelp),
 		defaults(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 	)...)

@@ -78,7 +78,7 @@ func (workCmd) Run(p *program) error {
 }
 
 func startWorkers(p *program, pool *pgxpool.Pool) (*workers.Workers, error) {
-	worked := p.Concurrency.worked()
+	worked := p.Concurrency.Worked()
 
 	w, err := workers.New(workers.Options{
 		Pool:        pool,

@@ -40,6 +40,7 @@ func startPrivate(ctx context.Context) (_ *private, err error) {
 			_ = os.RemoveAll(dir)
 		}
 	}()
+	local.IgnoreShell()
 	server, err := local.Start(ctx, local.Options{Dir: dir, Settings: map[string]string{"max_connections": "300"}})
 	if err != nil {
 		return nil, err

@@ -12,10 +12,12 @@ import (
 	"syscall"
 )
 
+const logName = "server.log"
+
 // launch starts a server and waits until it is ready. It tries again while children of a killed
 // predecessor hold its shared memory: they end by themselves, but not before their query does.
 func (s *Server) launch(ctx context.Context, p programs, o Options) error {
-	logFile := filepath.Join(s.home.dir, "server.log")
+	logFile := filepath.Join(s.home.dir, logName)
 	if err := os.Rename(logFile, logFile+".1"); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("keep the last server log: %w", err)
 	}

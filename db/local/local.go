@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -68,6 +69,9 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		return nil, fmt.Errorf("start postgres: %w", err)
 	}
 	if err := s.start(ctx, o); err != nil {
+		if diskIsFull(err.Error()) {
+			err = fmt.Errorf("%s: %w", s.makeRoom(), err)
+		}
 		return nil, errors.Join(fmt.Errorf("start postgres: %w", err), s.lock.Close())
 	}
 	return s, nil
@@ -91,6 +95,34 @@ func (s *Server) Dir() string { return s.home.dir }
 
 // Alive tells whether the server still runs.
 func (s *Server) Alive() bool { return s.alive() }
+
+// LastWords says why a server has ended: what to do, or where its log is.
+func (s *Server) LastWords() string {
+	file := filepath.Join(s.home.dir, logName)
+	if diskIsFull(tail(file)) {
+		return s.makeRoom()
+	}
+	return file + " says why"
+}
+
+func (s *Server) makeRoom() string {
+	return "the disk is full; make room in the file system of " + s.home.dir
+}
+
+// diskIsFull recognizes the system's message, which Postgres and Go write in different case.
+func diskIsFull(text string) bool {
+	return strings.Contains(strings.ToLower(text), "no space left on device")
+}
+
+// IgnoreShell removes the variables from this process's environment that would steer its
+// connections and Postgres' programs away from the private server, such as PGOPTIONS and PGSERVICE.
+func IgnoreShell() {
+	for _, variable := range os.Environ() {
+		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "PG") {
+			_ = os.Unsetenv(name)
+		}
+	}
+}
 
 // Stop ends the server: open transactions are rolled back, nothing committed is lost. When ctx ends
 // first, the server is told to quit at once and recovers at its next start. Stopping twice is fine.

@@ -1,4 +1,5 @@
-package main
+// Package settings reads values of settings, and finds mistakes in them.
+package settings
 
 import (
 	"errors"
@@ -13,14 +14,15 @@ import (
 	"orders/jobs"
 )
 
-// concurrency is how many jobs of each queue a process runs at once. It is written
+// Concurrency is how many jobs of each queue a process runs at once. It is written
 // as "inventory:500,points:0". A queue that is not named keeps its default; 0 leaves
 // the queue to other processes.
-type concurrency map[string]int
+type Concurrency map[string]int
 
 // UnmarshalText reads the setting.
-func (c *concurrency) UnmarshalText(text []byte) error {
+func (c *Concurrency) UnmarshalText(text []byte) error {
 	queues := jobs.Concurrency()
+	named := map[string]bool{}
 
 	for part := range strings.SplitSeq(string(text), ",") {
 		if strings.TrimSpace(part) == "" {
@@ -34,6 +36,12 @@ func (c *concurrency) UnmarshalText(text []byte) error {
 			return fmt.Errorf("there is no queue %q; the queues are %s", queue, strings.Join(slices.Sorted(maps.Keys(queues)), ", "))
 		}
 
+		if named[queue] {
+			return fmt.Errorf("queue %q is there twice: leave one of them out", queue)
+		}
+
+		named[queue] = true
+
 		n, err := strconv.Atoi(strings.TrimSpace(number))
 		if err != nil || n < 0 || n > river.QueueNumWorkersMax {
 			return fmt.Errorf("%q: write queue:number, for example inventory:500; 0 leaves the queue to other processes, "+
@@ -43,7 +51,7 @@ func (c *concurrency) UnmarshalText(text []byte) error {
 		queues[queue] = n
 	}
 
-	if len(concurrency(queues).worked()) == 0 {
+	if len(Concurrency(queues).Worked()) == 0 {
 		return errors.New("every queue is 0: leave at least one to this process")
 	}
 
@@ -53,7 +61,7 @@ func (c *concurrency) UnmarshalText(text []byte) error {
 }
 
 // String writes the setting, the queues in the order of the job table.
-func (c concurrency) String() string {
+func (c Concurrency) String() string {
 	table := jobs.Policies()
 	parts := make([]string, 0, len(table))
 
@@ -64,8 +72,8 @@ func (c concurrency) String() string {
 	return strings.Join(slices.Compact(parts), ",") // kinds that share a queue stand together
 }
 
-// worked are the queues that this process works.
-func (c concurrency) worked() map[string]int {
+// Worked are the queues that this process works.
+func (c Concurrency) Worked() map[string]int {
 	worked := maps.Clone(map[string]int(c))
 	maps.DeleteFunc(worked, func(_ string, n int) bool { return n == 0 })
 
