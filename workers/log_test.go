@@ -105,27 +105,23 @@ func TestManyFailuresAreCounted(t *testing.T) {
 	}
 }
 
-// A dead letter leaves a line, whoever has given up its job; so does a sweep that fails, and a queue that is paused.
-func TestLettersSweepsAndPausesAreLogged(t *testing.T) {
+// A dead letter leaves a line, whoever has given up its job; so does a sweep that fails.
+func TestLettersAndFailedSweepsAreLogged(t *testing.T) {
 	t.Parallel()
 
 	b, log := logging(t)
 	id := b.order(1)
 	b.exec(`UPDATE river_job SET state = 'discarded', finalized_at = now() WHERE kind = 'points'`)
-	b.exec(`INSERT INTO river_queue (name, paused_at, updated_at) VALUES ('notification', now(), now())`)
 	b.exec(`ALTER TABLE watermarks RENAME TO gone`)
 	b.start()
 
 	log.wait(t, 1, `msg="dead letter"`, "kind=points", "order="+id.String(), "reason=transient")
-	log.wait(t, 1, `msg="queue is paused`, "queue=notification")
 	log.wait(t, 1, `msg="sweep failed"`, "sweep=missing_jobs ", "code=internal")
 	b.eventually(1, `SELECT count(*) FROM sweeps WHERE name = 'missing_jobs' AND failures > 0 AND failed_at IS NOT NULL AND error <> ''`)
 	b.eventually(1, `SELECT count(*) FROM sweeps WHERE name = 'expire_overdue' AND failures = 0 AND failed_at IS NULL AND error = ''`)
 
 	b.exec(`ALTER TABLE gone RENAME TO watermarks`)
-	b.exec(`UPDATE river_queue SET paused_at = NULL`)
 	b.eventually(1, `SELECT count(*) FROM sweeps WHERE name = 'missing_jobs' AND failures = 0 AND failed_at IS NOT NULL`)
-	log.wait(t, 1, `msg="queue is resumed"`, "queue=notification")
 
 	if n := len(log.with(`msg="dead letter"`)); n != 1 {
 		t.Errorf("%d lines about one letter", n)

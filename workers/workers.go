@@ -56,7 +56,6 @@ type Workers struct {
 	client    *river.Client[pgx.Tx]
 	heartbeat *heartbeat
 	clock     *clock.Clock // the database's
-	pauses    *pauses
 	groups    []interface{ Close() } // the group commits of the handlers
 }
 
@@ -68,7 +67,7 @@ func New(o Options) (*Workers, error) {
 		}
 	}
 
-	w := &Workers{clock: clock.New(o.Log), pauses: &pauses{pool: o.Pool, log: o.Log}}
+	w := &Workers{clock: clock.New(o.Log)}
 	w.heartbeat = newHeartbeat(o, w.clock)
 
 	// The handlers enqueue follow-up work by a client of their own: the one that runs them is made from them.
@@ -162,11 +161,7 @@ func (w *Workers) Start(ctx context.Context) error {
 		return fmt.Errorf("start workers: %w", err)
 	}
 
-	w.pauses.start(ctx)
-
 	if err := w.client.Start(context.WithoutCancel(ctx)); err != nil {
-		w.pauses.stop()
-
 		return fmt.Errorf("start workers: %w", errors.Join(err, w.heartbeat.stop(ctx)))
 	}
 
@@ -177,7 +172,6 @@ func (w *Workers) Start(ctx context.Context) error {
 // takes too long is interrupted and becomes available again, without using an attempt.
 func (w *Workers) Stop(ctx context.Context) error {
 	err := errors.Join(w.client.Stop(ctx), w.heartbeat.stop(ctx))
-	w.pauses.stop()
 	w.close()
 
 	if err != nil {

@@ -15,8 +15,10 @@ import (
 // lookEvery is how often a process looks for queues that are not worked.
 const lookEvery = 5 * time.Second
 
-// Watch logs which of the declared queues have jobs that do not run: at once, and when that
-// begins or ends. It runs until ctx ends.
+// Watch logs which of the declared queues are paused, or have jobs and no worker: at once, and
+// when that begins or ends. It runs until ctx ends.
+//
+// River's events tell of pauses, too, but a subscription costs an event for each job.
 func Watch(ctx context.Context, log *slog.Logger, pool *pgxpool.Pool) {
 	known := obstacles{}
 
@@ -44,14 +46,19 @@ type obstacles map[string]Obstacle
 // log logs what has changed. A queue without jobs needs no worker.
 func (o obstacles) log(ctx context.Context, log *slog.Logger, backlogs []Backlog) {
 	for _, b := range backlogs {
-		switch is := b.Obstacle(); {
+		is, since := b.Obstacle(), b.Oldest
+		if is == ObstaclePaused {
+			since = *b.Paused
+		}
+
+		switch {
 		case is == o[b.Queue]:
 		case is == NoObstacle:
 			delete(o, b.Queue)
 			log.InfoContext(ctx, "the jobs of the queue run again", "queue", b.Queue)
-		case b.Waiting > 0:
+		case is == ObstaclePaused || b.Waiting > 0:
 			o[b.Queue] = is
-			log.WarnContext(ctx, "jobs wait in a queue and do not run", "queue", b.Queue, "reason", is, "waiting_since", b.Oldest.UTC())
+			log.WarnContext(ctx, "the jobs of the queue do not run", "queue", b.Queue, "reason", is, "since", since.UTC())
 		}
 	}
 }
