@@ -90,6 +90,9 @@ func Unavailable(err error) bool {
 	return false
 }
 
+// LockNotAvailable tells whether a statement has waited for a lock for too long.
+func LockNotAvailable(err error) bool { return sqlState(err) == lockNotAvailable }
+
 // Conflicted tells whether the same transaction may run again unchanged.
 func Conflicted(err error) bool {
 	state := sqlState(err)

@@ -17,6 +17,7 @@ import (
 	"orders/db"
 	"orders/db/groupcommit"
 	"orders/db/jobqueue"
+	"orders/db/savepoint"
 	"orders/jobs"
 	"orders/order"
 	"orders/order/flow"
@@ -140,7 +141,7 @@ func (w *stepWork) apply(ctx context.Context, tx pgx.Tx, batch []stepJob) (map[u
 	failed := map[uuid.UUID]error{}
 
 	if isolate {
-		return failed, w.applyHalves(ctx, tx, ids, failed)
+		return failed, w.applyApart(ctx, tx, ids, failed)
 	}
 
 	return failed, w.applyTo(ctx, tx, ids, failed)
@@ -166,45 +167,21 @@ func (w *stepWork) applyTo(ctx context.Context, tx pgx.Tx, ids []uuid.UUID, fail
 	return nil
 }
 
-// applyHalves applies the step to the orders under a savepoint. If that fails, it does so
-// for each half of them, until an order that makes the step fail is alone. What the others
-// have done stays. A fault of the database is no order's.
-func (w *stepWork) applyHalves(ctx context.Context, tx pgx.Tx, ids []uuid.UUID, failed map[uuid.UUID]error) error {
-	err := w.applyUnderSavepoint(ctx, tx, ids, failed)
-
-	switch {
-	case err == nil:
-		return nil
-	case db.Unavailable(err):
-		return err
-	case len(ids) == 1:
-		failed[ids[0]] = err
-
-		return nil
-	}
-
-	half := len(ids) / 2
-	if err := w.applyHalves(ctx, tx, ids[:half], failed); err != nil {
-		return err
-	}
-
-	return w.applyHalves(ctx, tx, ids[half:], failed)
-}
-
-func (w *stepWork) applyUnderSavepoint(ctx context.Context, tx pgx.Tx, ids []uuid.UUID, failed map[uuid.UUID]error) (err error) {
-	alone := map[uuid.UUID]error{}
-
-	err = pgx.BeginFunc(ctx, tx, func(nested pgx.Tx) (err error) {
+// applyApart applies the step to the orders, and finds out which of them make it fail. What
+// the others have done stays. A fault of the database is no order's.
+func (w *stepWork) applyApart(ctx context.Context, tx pgx.Tx, ids []uuid.UUID, failed map[uuid.UUID]error) error {
+	faults, err := savepoint.Isolate(ctx, tx, ids, func(tx pgx.Tx, ids []uuid.UUID) (err error) {
 		defer func() {
 			if p := recover(); p != nil {
 				err = &panicked{value: p, trace: string(debug.Stack())}
 			}
 		}()
 
-		return w.applyTo(ctx, nested, ids, alone)
+		return w.applyTo(ctx, tx, ids, failed)
 	})
-	if err == nil {
-		maps.Copy(failed, alone)
+
+	for i, id := range faults.Items {
+		failed[id] = faults.Errs[i]
 	}
 
 	return err

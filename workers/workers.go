@@ -55,7 +55,7 @@ type Options struct {
 type Workers struct {
 	client    *river.Client[pgx.Tx]
 	heartbeat *heartbeat
-	clock     *clock.Clock // the database's
+	clock     *clock.Clock           // the database's
 	groups    []interface{ Close() } // the group commits of the handlers
 }
 

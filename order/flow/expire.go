@@ -9,6 +9,7 @@ import (
 
 	"orders/db"
 	"orders/db/groupcommit"
+	"orders/db/savepoint"
 	"orders/order"
 )
 
@@ -82,7 +83,7 @@ func ExpireOverdue(ctx context.Context, tx pgx.Tx, deadline time.Duration, limit
 		}
 	}
 
-	faults, err := db.Isolate(ctx, tx, endings, func(tx pgx.Tx, endings []ending) error { return end(ctx, tx, endings) })
+	faults, err := savepoint.IsolateLocked(ctx, tx, endings, func(tx pgx.Tx, endings []ending) error { return end(ctx, tx, endings) })
 
-	return len(endings) - len(faults.Items), faults.First, err
+	return len(endings) - len(faults.Items), faults.First(), err
 }

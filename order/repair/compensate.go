@@ -11,9 +11,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"orders/db"
 	"orders/db/deadletter"
 	"orders/db/progress"
+	"orders/db/savepoint"
 	"orders/order/flow"
 )
 
@@ -160,14 +160,14 @@ func redriveDue(ctx context.Context, tx pgx.Tx, queue *flow.Queue, letters []dea
 // giveUpOrders fails the pending orders of letters whose step must not be missing. If that
 // fails for an order, it is recorded with its letter, and the others fail all the same.
 func giveUpOrders(ctx context.Context, tx pgx.Tx, letters []deadletter.DueLetter) (done int, failure, err error) {
-	faults, err := db.Isolate(ctx, tx, letters, func(tx pgx.Tx, letters []deadletter.DueLetter) error {
+	faults, err := savepoint.IsolateLocked(ctx, tx, letters, func(tx pgx.Tx, letters []deadletter.DueLetter) error {
 		return giveUp(ctx, tx, letters)
 	})
 	if err != nil {
 		return 0, nil, err
 	}
 
-	return len(letters) - len(faults.Items), faults.First, deadletter.SweepFailed(ctx, tx, jobIDsOf(faults.Items))
+	return len(letters) - len(faults.Items), faults.First(), deadletter.SweepFailed(ctx, tx, jobIDsOf(faults.Items))
 }
 
 // giveUp fails pending orders. An order that is not pending any more stays as it is. If its
