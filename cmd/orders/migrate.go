@@ -42,11 +42,25 @@ func (c migrateDownCmd) Run(p *program) error {
 		return err
 	}
 
-	plan, err := p.migrator().PlanDown(p.ctx, c.All)
+	var reverted []string
+
+	err := p.migrator().Down(p.ctx, c.All, func(plan schema.Reversal) error {
+		reverted = plan.Migrations
+
+		return c.confirm(plan)
+	})
 	if err != nil {
 		return err
 	}
 
+	fmt.Fprintf(p.stdout, "reverted %s\n", strings.Join(reverted, ", "))
+
+	_, err = printVersions(p)
+
+	return err
+}
+
+func (c migrateDownCmd) confirm(plan schema.Reversal) error {
 	if len(plan.Programs) > 0 && !c.WhileRunning {
 		return fmt.Errorf("programs work on this database: %s. Stop them first, or add --while-running",
 			strings.Join(plan.Programs, ", "))
@@ -57,15 +71,7 @@ func (c migrateDownCmd) Run(p *program) error {
 			strings.Join(plan.Migrations, ", "), strings.Join(plan.Losses, "\n  "))
 	}
 
-	if err := p.migrator().Down(p.ctx, c.All); err != nil {
-		return err
-	}
-
-	fmt.Fprintf(p.stdout, "reverted %s\n", strings.Join(plan.Migrations, ", "))
-
-	_, err = printVersions(p)
-
-	return err
+	return nil
 }
 
 type migrateForceCmd struct {

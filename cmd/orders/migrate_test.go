@@ -61,7 +61,7 @@ func TestMigrateDownAsksBeforeItDeletes(t *testing.T) {
 		t.Fatalf("%d products are left", n)
 	}
 
-	expect(t, url, exitError, []string{"table products (4 rows)", "table orders (0 rows)", "table river_job (0 rows)", "Add --yes"}, "migrate", "down", "--all")
+	expect(t, url, exitError, []string{"000001_catalogue, those of River deletes data", "table products (4 rows)", "table orders (0 rows)", "table river_job (0 rows)", "Add --yes"}, "migrate", "down", "--all")
 
 	// A session of another program.
 	other, err := db.Config(url)

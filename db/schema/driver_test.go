@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -40,7 +41,7 @@ func TestAMigrationThatFailsLeavesNothingAndSaysWhy(t *testing.T) {
 		t.Error(err)
 	}
 
-	if err := mended.Down(t.Context(), false); err == nil || !strings.Contains(err.Error(), "900001_broken.down.sql: ERROR: table") {
+	if err := mended.Down(t.Context(), false, yes); err == nil || !strings.Contains(err.Error(), "900001_broken.down.sql: ERROR: table") {
 		t.Errorf("down: %v", err)
 	}
 }
@@ -149,7 +150,7 @@ func TestAnIndexIsBuiltConcurrently(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	if err := concurrently.Down(t.Context(), false); err != nil {
+	if err := concurrently.Down(t.Context(), false, yes); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -184,7 +185,13 @@ func TestMigrationsAreTransactionsOrRepeatable(t *testing.T) {
 		"-- runs outside a transaction, and may run twice\nCREATE INDEX CONCURRENTLY IF NOT EXISTS a ON b (c);":                         1, // an invalid one would stay
 		"-- runs outside a transaction, and may run twice\nDROP INDEX CONCURRENTLY IF EXISTS a;":                                        0,
 		"-- runs outside a transaction, and may run twice\nDROP INDEX CONCURRENTLY IF EXISTS a;\nCREATE INDEX CONCURRENTLY a ON b (c);": 0,
-		"BEGIN;\nSELECT 1;\nCOMMIT;":                                                                                                    1,
+		"DROP TABLE a;\nDROP TABLE IF EXISTS b;\nALTER TABLE c\n\tDROP COLUMN d,\n\tDROP COLUMN e;":                                     0,
+		"DROP TABLE a, b;": 1,
+		"drop table a;":    1,
+		"ALTER TABLE IF EXISTS ONLY a DROP COLUMN b;":      0,
+		"DO $$ BEGIN ALTER TABLE a DROP COLUMN b; END $$;": 1,
+		"DO $$ BEGIN DROP TABLE a; END $$;":                1,
+		"BEGIN;\nSELECT 1;\nCOMMIT;":                       1,
 	} {
 		if got := schema.Mistakes(sql); len(got) != mistakes {
 			t.Errorf("%s\n%q, want %d mistakes", sql, got, mistakes)
@@ -224,9 +231,27 @@ func TestARoleThatMayNotCreateIsToldWhatToGrant(t *testing.T) {
 		t.Errorf("after the grant: %v", err)
 	}
 
+	// What is up to date needs no privilege.
+	exec(`REVOKE CREATE ON SCHEMA public FROM ` + role)
+
+	if err := schema.Up(t.Context(), as); err != nil {
+		t.Errorf("up to date: %v", err)
+	}
+
+	exec(`DROP TABLE orders_migrations`)
+
+	forced := schema.Migrator{URL: as, Log: slog.New(slog.DiscardHandler)}.Force(t.Context(), 1)
+	if forced == nil || !strings.Contains(forced.Error(), grant) {
+		t.Errorf("force: %v, want an error that says %s", forced, grant)
+	}
+
 	exec(`REVOKE USAGE ON SCHEMA public FROM PUBLIC, ` + role)
 
 	if err := schema.Up(t.Context(), as); err == nil || !strings.Contains(err.Error(), "may use no schema") {
 		t.Errorf("without a schema: %v", err)
+	}
+
+	if err := schema.Check(t.Context(), open(t, as)); err == nil || !strings.Contains(err.Error(), "may use no schema") {
+		t.Errorf("check without a schema: %v", err)
 	}
 }

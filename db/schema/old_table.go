@@ -26,6 +26,7 @@ var marks = []struct {
 	name    string
 }{
 	{1, "products"},
+	{1, "stock_receipts"}, // a neighbour may have products, too
 	{2, "orders"},
 	{3, "points_entries"},
 	{4, "payments"},
@@ -66,7 +67,8 @@ func oldTableVersion(ctx context.Context, q db.Querier) (uint, error) {
 		return 0, nil
 	default:
 		return 0, fmt.Errorf("the schema has tables with the names of ours, and no record of their version that fits "+
-			"(schema_migrations says %d, dirty: %t; the tables fit %v); find out their version, and record it with `orders migrate force`",
+			"(schema_migrations says %d, dirty: %t; the tables fit %v). If they are another application's, use another database. "+
+			"If they are ours, find out their version, and record it with `orders migrate force`",
 			version, dirty, fits)
 	}
 }

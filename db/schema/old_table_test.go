@@ -185,6 +185,31 @@ func TestTheOldTableStaysForProgramsThatReadIt(t *testing.T) {
 	}
 }
 
+// A neighbour's tables may have names of ours. Nothing of them is ours, whatever their version.
+func TestANeighboursTablesAreNotTakenForOurs(t *testing.T) {
+	t.Parallel()
+
+	url := dbtest.Empty(t)
+	pool := open(t, url)
+
+	_, err := pool.Exec(t.Context(), oldTable+`INSERT INTO schema_migrations VALUES (1, false); CREATE TABLE products ()`, pgx.QueryExecModeSimpleProtocol)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	for do, err := range map[string]error{
+		"check": schema.Check(t.Context(), pool), "up": schema.Up(t.Context(), url), "down": down(t.Context(), url, true),
+	} {
+		if err == nil || !strings.Contains(err.Error(), "use another database") {
+			t.Errorf("%s: %v", do, err)
+		}
+	}
+
+	if n := dbtest.Count(t, pool, `SELECT count(*) FROM pg_class WHERE relname IN ('schema_migrations', 'products', 'orders_migrations')`); n != 2 {
+		t.Errorf("%d tables, want the neighbour's two", n)
+	}
+}
+
 func TestForceRecordsAVersion(t *testing.T) {
 	t.Parallel()
 

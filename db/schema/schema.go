@@ -38,12 +38,18 @@ func Up(ctx context.Context, url string) error {
 // a newer schema as it is.
 func (m Migrator) Up(ctx context.Context) error {
 	return m.locked(ctx, func(s *session) error {
-		if err := s.prepare(ctx); err != nil {
+		at, err := VersionOf(ctx, s.conn)
+		if err != nil {
 			return err
 		}
 
-		at, err := VersionOf(ctx, s.conn)
-		if err != nil {
+		// There is nothing to do, so the role needs no privileges. A newer schema is that of a
+		// program that was rolled back.
+		if at.River >= s.program.River && at.Orders >= s.program.Orders {
+			return s.program.Fits(at)
+		}
+
+		if err := s.prepare(ctx); err != nil {
 			return err
 		}
 
@@ -51,10 +57,6 @@ func (m Migrator) Up(ctx context.Context) error {
 			if err := riverUp(ctx, s.conn, riverpgxv5.New(s.pool)); err != nil {
 				return fmt.Errorf("migrate river up: %w", err)
 			}
-		}
-
-		if at.Orders > s.program.Orders {
-			return s.program.Fits(at) // a program that was rolled back
 		}
 
 		if err := s.ours.Up(); err != nil && !errors.Is(err, migrate.ErrNoChange) {
@@ -69,10 +71,16 @@ func (m Migrator) Up(ctx context.Context) error {
 var ErrNothing = errors.New("there is nothing to revert: the database has no schema of orders")
 
 // Down reverts the newest version of our line. With all, it reverts all of our
-// line and of River's, and deletes all data.
-func (m Migrator) Down(ctx context.Context, all bool) error {
+// line and of River's, and deletes all data. It first asks confirm, while no other
+// migration can run: what is confirmed is what is reverted.
+func (m Migrator) Down(ctx context.Context, all bool, confirm func(Reversal) error) error {
 	return m.locked(ctx, func(s *session) error {
-		if err := s.revertible(ctx, all); err != nil {
+		plan, err := s.planDown(ctx, all)
+		if err != nil {
+			return err
+		}
+
+		if err := confirm(plan); err != nil {
 			return err
 		}
 
@@ -92,7 +100,7 @@ func (m Migrator) Down(ctx context.Context, all bool) error {
 			return fmt.Errorf("migrate river down: %w", err)
 		}
 
-		_, err := s.conn.Exec(ctx, `DROP TABLE orders_migrations`)
+		_, err = s.conn.Exec(ctx, `DROP TABLE orders_migrations`)
 
 		return wrap("migrate down", err)
 	})
@@ -103,6 +111,10 @@ func (m Migrator) Force(ctx context.Context, version uint) error {
 	return m.locked(ctx, func(s *session) error {
 		if !slices.ContainsFunc(s.driver.all, func(m migration) bool { return version == 0 || m.version == version }) {
 			return fmt.Errorf("this program has no migration %d", version)
+		}
+
+		if err := s.checkDatabase(ctx); err != nil {
+			return err
 		}
 
 		return inTx(ctx, s.conn, func(tx pgx.Tx) error {
@@ -131,30 +143,9 @@ type session struct {
 	program Program
 }
 
-// revertible returns an error if there is nothing to revert, or if this program cannot.
-func (s *session) revertible(ctx context.Context, all bool) error {
-	at, err := VersionOf(ctx, s.conn)
-
-	switch {
-	case err != nil:
-		return err
-	case at.Orders > s.program.Orders:
-		return fmt.Errorf("the schema is at %s, newer than this program's %s; revert it with the program that has its migrations",
-			at, s.program)
-	case at.Orders == 0 && (!all || at.River == 0):
-		return ErrNothing
-	}
-
-	return nil
-}
-
 // prepare checks what a migration needs, and makes the table of versions.
 func (s *session) prepare(ctx context.Context) error {
-	if err := checkEncoding(ctx, s.conn); err != nil {
-		return err
-	}
-
-	if err := checkPrivileges(ctx, s.conn); err != nil {
+	if err := s.checkDatabase(ctx); err != nil {
 		return err
 	}
 
@@ -168,28 +159,36 @@ func (s *session) prepare(ctx context.Context) error {
 	})
 }
 
+// checkDatabase returns an error if the database cannot hold the schema, or the role may not
+// create it.
+func (s *session) checkDatabase(ctx context.Context) error {
+	if err := checkEncoding(ctx, s.conn); err != nil {
+		return err
+	}
+
+	return checkPrivileges(ctx, s.conn)
+}
+
 // checkPrivileges says what to grant if the role may not create tables.
 func checkPrivileges(ctx context.Context, conn *pgx.Conn) error {
 	var (
-		role, path string
-		schema     *string
-		create     bool
+		role   string
+		schema *string
+		create bool
 	)
 
 	err := conn.QueryRow(ctx, `
 		SELECT
 			current_user,
-			current_setting('search_path'),
 			current_schema(),
 			coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)`,
-	).Scan(&role, &path, &schema, &create)
+	).Scan(&role, &schema, &create)
 
 	switch {
 	case err != nil:
 		return fmt.Errorf("read privileges: %w", err)
 	case schema == nil:
-		return fmt.Errorf("role %s may use no schema of its search_path (%s); "+
-			"create one, or let the schema's owner run GRANT USAGE, CREATE ON SCHEMA … TO %[1]s", role, path)
+		return noSchema(ctx, conn)
 	case !create:
 		return fmt.Errorf("role %s may not create tables in schema %s; "+
 			"let the owner of the database run GRANT CREATE ON SCHEMA %[2]s TO %[1]s",

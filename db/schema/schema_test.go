@@ -122,7 +122,7 @@ func TestMigrateUpAtOnceFromSeveralProcesses(t *testing.T) {
 }
 
 func down(ctx context.Context, url string, all bool) error {
-	return schema.Migrator{URL: url, Log: slog.New(slog.DiscardHandler)}.Down(ctx, all)
+	return schema.Migrator{URL: url, Log: slog.New(slog.DiscardHandler)}.Down(ctx, all, yes)
 }
 
 // What a migration takes away of River's own, it gives back as River's made it.

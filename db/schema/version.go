@@ -98,14 +98,19 @@ func Check(ctx context.Context, pool *pgxpool.Pool) error {
 
 // VersionOf reads how far the database is migrated; zero for an empty database.
 func VersionOf(ctx context.Context, q db.Querier) (d Database, err error) {
-	var river, ours bool
+	var schema, river, ours bool
 
 	err = q.QueryRow(ctx, `
 		SELECT
+			current_schema() IS NOT NULL,
 			to_regclass('river_migration') IS NOT NULL,
-			to_regclass(format('%I.orders_migrations', current_schema())) IS NOT NULL`).Scan(&river, &ours)
-	if err != nil {
+			to_regclass(quote_ident(current_schema()) || '.orders_migrations') IS NOT NULL`).Scan(&schema, &river, &ours)
+
+	switch {
+	case err != nil:
 		return d, fmt.Errorf("read schema version: %w", err)
+	case !schema:
+		return d, noSchema(ctx, q)
 	}
 
 	if river {
@@ -129,6 +134,19 @@ func VersionOf(ctx context.Context, q db.Querier) (d Database, err error) {
 	}
 
 	return d, nil
+}
+
+// noSchema says what to do if the role may use no schema.
+func noSchema(ctx context.Context, q db.Querier) error {
+	var role, path string
+
+	err := q.QueryRow(ctx, `SELECT current_user, current_setting('search_path')`).Scan(&role, &path)
+	if err != nil {
+		return fmt.Errorf("read privileges: %w", err)
+	}
+
+	return fmt.Errorf("role %s may use no schema of its search_path (%s); "+
+		"create one, or let the schema's owner run GRANT USAGE, CREATE ON SCHEMA … TO %[1]s", pgx.Identifier{role}.Sanitize(), path)
 }
 
 // checkEncoding refuses databases that cannot hold every name and every message.

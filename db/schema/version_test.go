@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"maps"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -56,6 +57,9 @@ const (
 	expandDown = `ALTER TABLE orders DROP COLUMN colour;`
 )
 
+// yes confirms each way down.
+func yes(schema.Reversal) error { return nil }
+
 // mismatch checks the schema. It expects no error, or one that says what to do.
 func mismatch(t *testing.T, pool *pgxpool.Pool, hint string) {
 	t.Helper()
@@ -87,9 +91,9 @@ func TestAProgramWorksWithNewerSchemasUnlessTheyBreakIt(t *testing.T) {
 		{migrator(t, url, expand).Up, ""},
 		{migrator(t, url, nil).Up, ""}, // of a program that was rolled back: nothing to do
 		{migrator(t, url, contract).Up, "needs programs from 900001 on"},
-		{func(ctx context.Context) error { return migrator(t, url, contract).Down(ctx, false) }, ""},
-		{func(ctx context.Context) error { return migrator(t, url, expand).Down(ctx, false) }, ""},
-		{func(ctx context.Context) error { return migrator(t, url, nil).Down(ctx, false) }, "orders migrate up"},
+		{func(ctx context.Context) error { return migrator(t, url, contract).Down(ctx, false, yes) }, ""},
+		{func(ctx context.Context) error { return migrator(t, url, expand).Down(ctx, false, yes) }, ""},
+		{func(ctx context.Context) error { return migrator(t, url, nil).Down(ctx, false, yes) }, "orders migrate up"},
 	} {
 		if err := step.do(t.Context()); err != nil {
 			t.Fatal(err)
@@ -145,7 +149,30 @@ func TestADatabaseThatIsNotUTF8IsRefused(t *testing.T) {
 
 	url := strings.Replace(admin.Config().ConnString(), strings.TrimSuffix(name, "_ascii"), name, 1)
 
-	if err := schema.Up(t.Context(), url); err == nil || !strings.Contains(err.Error(), "is SQL_ASCII, and orders needs UTF8") {
+	const refusal = "is SQL_ASCII, and orders needs UTF8"
+
+	if err := schema.Up(t.Context(), url); err == nil || !strings.Contains(err.Error(), refusal) {
 		t.Errorf("migrate up: %v", err)
+	}
+
+	// As if a dump had been restored into it.
+	restored := open(t, url)
+
+	program, err := schema.ProgramVersion()
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	for sql, version := range map[string]int{
+		`CREATE TABLE river_migration AS SELECT $1::bigint AS version`:                               program.River,
+		`CREATE TABLE orders_migrations AS SELECT $1::bigint AS version, 0::bigint AS breaks_before`: int(program.Orders),
+	} {
+		if _, err := restored.Exec(t.Context(), strings.ReplaceAll(sql, "$1", strconv.Itoa(version))); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	if err := schema.Check(t.Context(), restored); err == nil || !strings.Contains(err.Error(), refusal) {
+		t.Errorf("a program's start: %v", err)
 	}
 }
