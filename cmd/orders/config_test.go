@@ -229,18 +229,25 @@ func TestDatabaseURLThatIsRefused(t *testing.T) {
 	t.Parallel()
 
 	for address, says := range map[string]string{
-		"":                                     "",
-		"postgres://u:p@h/d":                   "",
-		"postgresql://u:p%23%40@h:1/d?a=b":     "",
-		"postgres:///d?host=/run&user=me@corp": "",
-		"host=/run dbname=d":                   "",
-		"mysql://u:secret@h/d":                 "it begins with mysql://, and orders needs Postgres",
-		"h/d":                                  "it is not a URL",
-		"postgres://u:secret#x@h/d":            "percent-encode",
-		"postgres://u:12#secret@h/d":           "percent-encode",
-		"postgres://u:12?secret@h/d":           "percent-encode",
-		"postgres://u:12/secret@h/d":           "percent-encode",
-		"postgres://u:secret%x@h/d":            "percent-encode",
+		"":                                         "",
+		"postgres://u:p@h/d":                       "",
+		"postgresql://u:p%23%40@h:1/d?a=b":         "",
+		"postgres:///d?host=/run&user=me@corp":     "",
+		"host=/run dbname=d":                       "",
+		"mysql://u:secret@h/d":                     "it begins with mysql://, and orders needs Postgres",
+		"h/d":                                      "it is not a URL",
+		"postgres://u:secret#x@h/d":                "percent-encode",
+		"postgres://u:12#secret@h/d":               "percent-encode",
+		"postgres://u:12?secret@h/d":               "percent-encode",
+		"postgres://u:12/secret@h/d":               "percent-encode",
+		"postgres://u:secret%x@h/d":                "percent-encode",
+		"postgres://u:secret@x@h/d":                "percent-encode",
+		"postgres://u:secret@x/y@h/d":              "percent-encode",
+		"postgres://u:secret@h/d\n":                "a line break",
+		"postgres://u:secret@h/d?sslmode=foo":      "sslmode is invalid",
+		"postgres://u:secret@h:99999/d":            "it is not an address of Postgres: invalid port",
+		"host=h password=secret port=x":            "it is not an address of Postgres: invalid port",
+		"postgres://u:secret@h/d?pool_max_conns=x": "cannot parse pool_max_conns",
 	} {
 		_, err := parse(t, "--database-url="+address)
 

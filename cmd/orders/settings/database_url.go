@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+
+	"orders/db"
 )
 
 const form = "postgres://user:password@host:5432/database" //nolint:gosec // an example
@@ -16,10 +18,36 @@ var errEncode = errors.New("it is not a URL: write " + form + ", and percent-enc
 // CheckDatabaseURL finds mistakes in the address of a database. Its errors do not repeat
 // the address, which may have a password.
 func CheckDatabaseURL(address string) error {
+	if address == "" {
+		return nil
+	}
+
+	if err := checkURL(address); err != nil {
+		return err
+	}
+
+	config, err := db.Config(address)
+	if err != nil {
+		_, cause, _ := strings.Cut(err.Error(), "`: ") // pgx repeats the address between two of them
+
+		return fmt.Errorf("it is not an address of Postgres: %s", cause)
+	}
+
+	// An @ that was meant to be in the password has ended it, or stands behind a slash of it.
+	if strings.Contains(config.ConnConfig.Host+config.ConnConfig.Database, "@") {
+		return errEncode
+	}
+
+	return nil
+}
+
+func checkURL(address string) error {
 	scheme, _, isURL := strings.Cut(address, "://")
 
 	switch {
-	case address == "", !isURL && strings.Contains(address, "="): // libpq's other form: host=… dbname=…
+	case strings.TrimSpace(address) != address:
+		return errors.New("it has a space or a line break before or after it; remove that")
+	case !isURL && strings.Contains(address, "="): // libpq's other form: host=… dbname=…
 		return nil
 	case !isURL:
 		return errors.New("it is not a URL: write " + form)
@@ -28,12 +56,7 @@ func CheckDatabaseURL(address string) error {
 	}
 
 	u, err := url.Parse(address)
-	if err != nil || u.Fragment != "" {
-		return errEncode
-	}
-
-	// An @ behind the host was meant to end the password.
-	if u.User == nil && u.Host != "" && strings.Contains(u.Path+u.RawQuery, "@") {
+	if err != nil || u.Fragment != "" || u.User == nil && strings.Contains(u.RawQuery, "@") && u.Host != "" {
 		return errEncode
 	}
 
