@@ -10,11 +10,11 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/alecthomas/kong"
 
+	"orders/cmd/orders/memory"
 	"orders/cmd/orders/settings"
 	"orders/db"
 )
@@ -22,23 +22,8 @@ import (
 // version is set by the linker, which can set only variables.
 var version = "dev"
 
-// Settings of the garbage collector, unless GOGC and GOMEMLIMIT are set. Few objects
-// stay alive and many are discarded: collecting at five times the live heap instead
-// of twice saves a fifth of the CPU, API and worker alike, and costs some 50 MiB.
-// Above the limit, which is soft, the collector runs as often as it must.
-const (
-	collectAt   = 400       // percent
-	memoryLimit = 160 << 20 // bytes; containers of 256 MiB are common
-)
-
 func main() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(collectAt)
-	}
-
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryLimit)
-	}
+	memory.Tune()
 
 	// The first signal drains the process. A second one kills it, as the handler is removed by then.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
