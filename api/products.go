@@ -54,7 +54,7 @@ func (s *service) registerProducts() {
 		Description: "Writes the name, the price and the currency. It does not change the stock, which comes in by receipts. " +
 			"Orders keep the price at which they were placed.",
 	}, operation.Contract{
-		Request:  productTerms{Name: operation.Text(product.Name), Price: product.Price, Currency: product.Currency},
+		Request:  productTerms{Name: operation.Text(product.Name), Price: product.Price, Currency: operation.Currency(product.Currency)},
 		Response: product,
 		Returns:  "The product as it is now",
 	}, s.putProduct)
@@ -123,9 +123,9 @@ func (s *service) getProduct(ctx context.Context, in *ProductKey) (Product, erro
 type productTerms struct {
 	_ struct{} `additionalProperties:"false"`
 
-	Name     operation.Text `json:"name" minLength:"1" maxLength:"200" doc:"The name that customers read"`
-	Price    int64          `json:"price" minimum:"0" maximum:"1000000000000" doc:"Minor units of the currency"`
-	Currency string         `json:"currency" pattern:"^[A-Z]{3}$" patternDescription:"three capital letters" doc:"ISO 4217 code"`
+	Name     operation.Text     `json:"name" minLength:"1" maxLength:"200" doc:"The name that customers read"`
+	Price    int64              `json:"price" minimum:"0" maximum:"1000000000000" doc:"Minor units of the currency"`
+	Currency operation.Currency `json:"currency"`
 }
 
 type putProductInput struct {
@@ -135,7 +135,7 @@ type putProductInput struct {
 }
 
 func (s *service) putProduct(ctx context.Context, in *putProductInput) (Product, error) {
-	product := order.Product{SKU: string(in.SKU), Name: string(in.Body.Name), Price: in.Body.Price, Currency: in.Body.Currency}
+	product := order.Product{SKU: string(in.SKU), Name: string(in.Body.Name), Price: in.Body.Price, Currency: string(in.Body.Currency)}
 
 	err := db.InTx(ctx, s.Pool, func(tx pgx.Tx) (err error) {
 		product, err = db.PutProduct(ctx, tx, product)

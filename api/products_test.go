@@ -50,6 +50,9 @@ func TestProductsThatAreRefused(t *testing.T) {
 		"price a text":      {"tea", `{"name":"n","price":"12","currency":"EUR"}`},
 		"currency in small": {"tea", `{"name":"n","price":1,"currency":"eur"}`},
 		"currency too long": {"tea", `{"name":"n","price":1,"currency":"EURO"}`},
+		"currency unknown":  {"tea", `{"name":"n","price":1,"currency":"ZZZ"}`},
+		"currency of tests": {"tea", `{"name":"n","price":1,"currency":"XTS"}`},
+		"currency of old":   {"tea", `{"name":"n","price":1,"currency":"DEM"}`},
 		"currency missing":  {"tea", `{"name":"n","price":1}`},
 		"stock by the way":  {"tea", `{"name":"n","price":1,"currency":"EUR","available":100}`},
 		"sku with a space":  {"a%20b", `{"name":"n","price":1,"currency":"EUR"}`},
@@ -60,6 +63,25 @@ func TestProductsThatAreRefused(t *testing.T) {
 			t.Parallel()
 			wantProblem(t, b.ask(t, "PUT", "/products/"+test[0], test[1]), 422, order.Invalid)
 		})
+	}
+}
+
+// A database may have products from before their currencies were checked.
+func TestAProductWithAnOldCurrencyIsOrdered(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.stock(t, "tea", 1250, 5)
+
+	if _, err := b.pool.Exec(t.Context(), `UPDATE products SET currency = 'ZZZ'`); err != nil {
+		t.Fatal(err)
+	}
+
+	if got := as[api.Product](t, b.ask(t, "GET", "/products/tea", ""), 200); got.Currency != "ZZZ" {
+		t.Errorf("currency %s", got.Currency)
+	}
+
+	if placed := b.place(t, "u-1", "tea", 1); placed.Currency != "ZZZ" {
+		t.Errorf("currency %s", placed.Currency)
 	}
 }
 
