@@ -30,7 +30,6 @@ import (
 	"orders/api/problem"
 	"orders/api/stream"
 	"orders/db/clock"
-	"orders/order"
 	"orders/order/flow"
 )
 
@@ -44,8 +43,8 @@ const (
 type Options struct {
 	Pool    *pgxpool.Pool
 	Place   func(ctx context.Context, p flow.Placement) (flow.Placed, error) // places an order, in one transaction with others
-	Cancel  func(ctx context.Context, c flow.Cancellation) (order.Order, error)
-	Pay     func(ctx context.Context, p flow.Payment) (order.Order, error)
+	Cancel  func(ctx context.Context, c flow.Cancellation) (flow.Changed, error)
+	Pay     func(ctx context.Context, p flow.Payment) (flow.Changed, error)
 	Queue   *river.Client[pgx.Tx]           // enqueues the jobs of redrives
 	Watch   *stream.Watch                   // for streams; its owner closes it
 	RiverUI http.Handler                    // served under /riverui/; nil for none

@@ -72,6 +72,7 @@ var exampleErrors = map[order.Code][]problem.FieldError{
 	order.Invalid:         {{Location: "body.user_id", Message: "expected length >= 1"}},
 	order.InvalidLines:    {{Location: "body.lines", Message: "expected array length >= 1"}},
 	order.InvalidQuantity: {{Location: "body.lines[0].quantity", Message: "expected number <= 10000"}},
+	order.PaymentMismatch: {{Location: "body.amount", Message: "expected 2500"}},
 }
 
 // description is the document's preface: what holds for all operations.

@@ -327,9 +327,9 @@ func TestExamplesWork(t *testing.T) {
 	var calls []call
 
 	letter := strconv.FormatInt(b.deadLetters(t, 1)[0], 10)
-	b.stock(t, "tea", 1250, 1)
+	b.stock(t, "tea", 1250, 2)
 
-	held := as[api.Order](t, b.ask(t, "POST", "/orders", `{"user_id":"u-1","lines":[{"sku":"tea","quantity":1}],"hold_seconds":60}`), 201)
+	held := as[api.Order](t, b.ask(t, "POST", "/orders", `{"user_id":"u-1","lines":[{"sku":"tea","quantity":2}],"hold_seconds":60}`), 201)
 	b.apply(t, order.Inventory, held.ID)
 
 	eachOperation(t, document(t, b), func(_ *testing.T, name string, op node) {

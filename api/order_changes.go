@@ -12,7 +12,7 @@ import (
 )
 
 func (s *service) registerChanges() {
-	cancelled := exampleOrder()
+	paid, cancelled := exampleOrder(), exampleOrder()
 	cancelled.Status, cancelled.StatusReason = order.Cancelled, "ordered by mistake"
 
 	for i := range cancelled.Steps {
@@ -37,7 +37,7 @@ func (s *service) registerChanges() {
 		Refusals: []order.Code{order.StateConflict, order.NotFound, order.InFlightLimit},
 	}, s.cancelOrder)
 
-	operation.Register(s.api, huma.Operation{
+	operation.RegisterOutput(s.api, huma.Operation{
 		OperationID:  "pay-order",
 		Method:       http.MethodPost,
 		Path:         "/orders/{id}/payment",
@@ -45,13 +45,18 @@ func (s *service) registerChanges() {
 		Middlewares:  huma.Middlewares{s.inFlight.Limit},
 		Tags:         []string{"orders"},
 		Summary:      "Record an order's payment",
-		Description: "Confirms a held order that is `awaiting_payment`. If the same reference is sent again, nothing changes and " +
-			"the response is the order. A reference pays for one order only, and an order is paid once.",
+		Description: "Confirms a held order. If the order is still `pending`, the payment is kept, and the order is confirmed as soon " +
+			"as its stock is reserved. If `amount` and `currency` are given, they must be the order's total. If the same payment is " +
+			"sent again, nothing changes, and the response is the order with Idempotent-Replayed. A reference pays for one order " +
+			"only, and an order is paid once. A payment that is refused, or whose order ends, must be returned to the customer: " +
+			"the report refunds-due lists it.",
 	}, operation.Contract{
-		Request:  payment{Reference: "pay-4711"},
-		Response: exampleOrder(),
-		Returns:  "The confirmed order",
-		Refusals: []order.Code{order.StateConflict, order.PaymentReused, order.NotFound, order.InFlightLimit},
+		Request:  payment{Reference: "pay-4711", Amount: &paid.Total, Currency: paid.Currency},
+		Response: paid,
+		Returns:  "The order as it is now: confirmed, or pending if its stock is not reserved yet",
+		Refusals: []order.Code{
+			order.StateConflict, order.PaymentReused, order.PaymentMismatch, order.NotFound, order.InFlightLimit,
+		},
 	}, s.payOrder)
 }
 
@@ -73,15 +78,17 @@ func (s *service) cancelOrder(ctx context.Context, in *cancelInput) (Order, erro
 		c.Reason = string(in.Body.Reason)
 	}
 
-	o, err := s.Cancel(ctx, c)
+	cancelled, err := s.Cancel(ctx, c)
 
-	return OrderOf(o), err
+	return OrderOf(cancelled.Order), err
 }
 
 type payment struct {
 	_ struct{} `additionalProperties:"false"`
 
 	Reference operation.Text `json:"reference" minLength:"1" maxLength:"128" doc:"The payment provider's name for the payment"`
+	Amount    *int64         `json:"amount,omitempty" minimum:"0" dependentRequired:"currency" doc:"What was paid, in minor units of the currency. It must be the order's total. Without it, the payment is taken to be of the total."`
+	Currency  string         `json:"currency,omitempty" pattern:"^[A-Z]{3}$" patternDescription:"three capital letters" dependentRequired:"amount" doc:"ISO 4217 code of the amount. It must be that of the order."`
 }
 
 type payInput struct {
@@ -90,8 +97,31 @@ type payInput struct {
 	Body payment
 }
 
-func (s *service) payOrder(ctx context.Context, in *payInput) (Order, error) {
-	o, err := s.Pay(ctx, flow.Payment{OrderID: in.logged(ctx), Reference: string(in.Body.Reference)})
+func (s *service) payOrder(ctx context.Context, in *payInput) (*replayed[Order], error) {
+	p := order.Payment{Reference: string(in.Body.Reference), Currency: in.Body.Currency}
+	if in.Body.Amount != nil {
+		p.Amount = *in.Body.Amount
+	}
 
-	return OrderOf(o), err
+	paid, err := s.Pay(ctx, flow.Payment{OrderID: in.logged(ctx), Payment: p})
+	if err != nil {
+		return nil, err
+	}
+
+	return replayable(OrderOf(paid.Order), paid.Replayed), nil
+}
+
+// replayed is a response that may be that of an earlier request.
+type replayed[T any] struct {
+	Replayed string `header:"Idempotent-Replayed" enum:"true" doc:"Present if an earlier request has made the change"`
+	Body     T
+}
+
+func replayable[T any](body T, is bool) *replayed[T] {
+	out := &replayed[T]{Body: body}
+	if is {
+		out.Replayed = "true"
+	}
+
+	return out
 }

@@ -2,15 +2,19 @@ package api_test
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 
 	"orders/api"
+	"orders/api/operation"
+	"orders/api/problem"
 	"orders/order"
 )
 
@@ -70,32 +74,93 @@ func TestAHoldOverHTTP(t *testing.T) {
 		t.Errorf("answered with %s, written as %s", held.HoldUntil, got.HoldUntil)
 	}
 
-	wantProblem(t, b.ask(t, "POST", payPath(held.ID), `{"reference":"p"}`), 409, order.StateConflict)
 	b.settle(t, held.ID)
 
+	for body, fields := range map[string][]string{
+		`{"reference":"p","amount":99,"currency":"EUR"}`:  {"body.amount"},
+		`{"reference":"p","amount":100,"currency":"USD"}`: {"body.currency"},
+		`{"reference":"p","amount":0,"currency":"USD"}`:   {"body.amount", "body.currency"},
+	} {
+		p := wantProblem(t, b.ask(t, "POST", payPath(held.ID), body), 422, order.PaymentMismatch)
+		if locations := operation.Each(p.Errors, func(e problem.FieldError) string { return e.Location }); !slices.Equal(locations, fields) {
+			t.Errorf("%s: %+v", body, p.Errors)
+		}
+	}
+
 	// The payment's callback comes several times, at the same moment.
-	var callers sync.WaitGroup
+	const total = `{"reference":"p","amount":100,"currency":"EUR"}`
+
+	var (
+		callers sync.WaitGroup
+		replays atomic.Int64
+	)
+
 	for range 8 {
 		callers.Go(func() {
-			if r := b.ask(t, "POST", payPath(held.ID), `{"reference":"p"}`); r.status != http.StatusOK {
+			r := b.ask(t, "POST", payPath(held.ID), total)
+			if r.status != http.StatusOK {
 				t.Errorf("paid: %d %s", r.status, r.body)
+			}
+
+			if r.header.Get("Idempotent-Replayed") == "true" {
+				replays.Add(1)
 			}
 		})
 	}
 
 	callers.Wait()
 
+	if n := replays.Load(); n != 7 {
+		t.Errorf("%d of 8 payments are replays", n)
+	}
+
 	if got := as[api.Order](t, b.ask(t, "POST", payPath(held.ID), `{"reference":"p"}`), 200); got.Status != order.Confirmed {
 		t.Errorf("paid: %+v", got)
 	}
 
+	p := wantProblem(t, b.ask(t, "POST", payPath(held.ID), `{"reference":"p","amount":99,"currency":"EUR"}`), 409, order.PaymentReused)
+	if len(p.Errors) != 1 || p.Errors[0].Location != "body.amount" {
+		t.Errorf("errors %+v", p.Errors)
+	}
+
 	wantProblem(t, b.ask(t, "POST", payPath(held.ID), `{"reference":"q"}`), 409, order.PaymentReused)
+
+	for _, half := range []string{`{"reference":"p","amount":100}`, `{"reference":"p","currency":"EUR"}`} {
+		wantProblem(t, b.ask(t, "POST", payPath(held.ID), half), 422, order.Invalid)
+	}
+
 	wantProblem(t, b.ask(t, "POST", payPath(held.ID), `{"reference":""}`), 422, order.Invalid)
 	wantProblem(t, b.ask(t, "POST", payPath(uuid.New()), `{"reference":"p"}`), 404, order.NotFound)
 
 	for _, seconds := range []string{"-1", "2592001", "1.5", `"60"`} {
 		wantProblem(t, b.ask(t, "POST", "/orders",
 			`{"user_id":"u-1","lines":[{"sku":"tea","quantity":1}],"hold_seconds":`+seconds+`}`), 422, order.Invalid)
+	}
+}
+
+// A payment that comes before the stock is reserved is kept.
+func TestAPaymentOfAPendingOrderOverHTTP(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	b.stock(t, "tea", 100, 10)
+
+	held := as[api.Order](t, b.ask(t, "POST", "/orders", `{"user_id":"u-1","lines":[{"sku":"tea","quantity":1}],"hold_seconds":600}`), 201)
+
+	if got := as[api.Order](t, b.ask(t, "POST", payPath(held.ID), `{"reference":"p"}`), 200); got.Status != order.Pending {
+		t.Errorf("paid: %+v", got)
+	}
+
+	b.settle(t, held.ID)
+
+	if got := as[api.Order](t, b.ask(t, "GET", "/orders/"+held.ID.String(), ""), 200); got.Status != order.Confirmed {
+		t.Errorf("with stock: %+v", got)
+	}
+
+	plain := b.place(t, "u-1", "tea", 1)
+
+	if p := wantProblem(t, b.ask(t, "POST", payPath(plain.ID), `{"reference":"q"}`), 409, order.StateConflict); p.Current != "pending" {
+		t.Errorf("an order that is not held: %+v", p)
 	}
 }
 

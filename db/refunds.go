@@ -8,32 +8,23 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// A RefusedPayment is a payment for an order that cannot be paid.
-type RefusedPayment struct {
-	OrderID   uuid.UUID
-	Reference string
-}
-
 // RecordRefused writes that refused payments must be returned, each once. A reference that
 // has paid for an order is no money that is left.
-func RecordRefused(ctx context.Context, tx pgx.Tx, payments []RefusedPayment) error {
+func RecordRefused(ctx context.Context, tx pgx.Tx, payments []Payment) error {
 	if len(payments) == 0 {
 		return nil
 	}
 
-	ids, references := make([]uuid.UUID, len(payments)), make([]string, len(payments))
-	for i, p := range payments {
-		ids[i], references[i] = p.OrderID, p.Reference
-	}
+	columns := columnsOf(payments)
 
 	_, err := tx.Exec(ctx, `
-		INSERT INTO refunds (reference, order_id, cause, order_status)
-		SELECT p.reference, p.order_id, 'refused', orders.status
-		FROM unnest($1::uuid[], $2::text[]) AS p (order_id, reference)
+		INSERT INTO refunds (reference, order_id, cause, order_status, amount, currency)
+		SELECT p.reference, p.order_id, 'refused', orders.status, p.amount, p.currency
+		FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[]) AS p (order_id, reference, amount, currency)
 		JOIN orders ON orders.id = p.order_id
 		WHERE NOT EXISTS (SELECT FROM payments WHERE payments.reference = p.reference)
 		ORDER BY p.reference, p.order_id
-		ON CONFLICT DO NOTHING`, ids, references)
+		ON CONFLICT DO NOTHING`, columns.ids, columns.references, columns.amounts, columns.currencies)
 	if err != nil {
 		return fmt.Errorf("record refused payments: %w", err)
 	}
@@ -62,8 +53,8 @@ func ForgetRefused(ctx context.Context, tx pgx.Tx, references []string) error {
 // RecordRefunds writes that the payments of orders that have ended must be returned.
 func RecordRefunds(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
 	_, err := tx.Exec(ctx, `
-		INSERT INTO refunds (reference, order_id, cause, order_status)
-		SELECT payments.reference, orders.id, 'ended', orders.status
+		INSERT INTO refunds (reference, order_id, cause, order_status, amount, currency)
+		SELECT payments.reference, orders.id, 'ended', orders.status, payments.amount, payments.currency
 		FROM payments
 		JOIN orders ON orders.id = payments.order_id
 		WHERE payments.order_id = ANY($1)

@@ -25,6 +25,7 @@ const (
 	ReceiptReused   Code = "receipt-reference-reused"
 	StateConflict   Code = "state-conflict"
 	PaymentReused   Code = "payment-reference-reused"
+	PaymentMismatch Code = "payment-mismatch"
 	LetterResolved  Code = "dead-letter-resolved"
 	OperationReused Code = "operation-id-reused"
 	NotFound        Code = "not-found"
@@ -38,9 +39,19 @@ const (
 type Error struct {
 	Code       Code
 	Message    string        // a sentence that says what to do
+	Fields     []Field       // of the request's body that are at fault; nil for none in particular
 	Current    Status        // of the order, if that forbids the request; else empty
 	RetryAfter time.Duration // when to try again; 0 if that is not known
 	cause      error
+}
+
+// A Field is a field of a request's body that is refused, with what was expected there. It
+// never repeats the value that was sent.
+type Field struct{ Name, Expected string }
+
+// Fieldf makes a Field.
+func Fieldf(name, format string, args ...any) Field {
+	return Field{Name: name, Expected: fmt.Sprintf(format, args...)}
 }
 
 // Errorf makes an Error. Clients read the message, so it must not have internal text.

@@ -13,6 +13,7 @@
 //	   ├── hold ────► awaiting_payment ── pay ──────────┘     └── cancel ──► cancelled
 //	   │                 ├── cancel ──► cancelled
 //	   │                 └── expire ──► expired
+//	   ├── pay ─────► pending: the payment is kept, and the order is confirmed once there is stock
 //	   ├── reject ──► rejected
 //	   ├── cancel ──► cancelled
 //	   ├── expire ──► expired
@@ -101,9 +102,4 @@ func (o Order) Settled() bool {
 	return o.Status.Final() || !slices.ContainsFunc(o.Steps, func(s StepProgress) bool {
 		return s.State == Waiting || s.State == Retrying
 	})
-}
-
-// Unpaid tells whether the order is held and has not been paid.
-func (o Order) Unpaid() bool {
-	return o.HoldUntil != nil && (o.Status == Pending || o.Status == AwaitingPayment)
 }

@@ -21,6 +21,7 @@ var moves = map[Status]map[Event]Status{
 		Reserve: Confirmed,
 		Hold:    AwaitingPayment,
 		Reject:  Rejected,
+		Pay:     Pending, // the payment is kept until there is stock
 		Cancel:  Cancelled,
 		Expire:  Expired,
 		GiveUp:  Failed,

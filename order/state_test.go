@@ -17,7 +17,7 @@ func TestNext(t *testing.T) {
 
 	for from, row := range map[order.Status][]order.Status{
 		//                       reserve          hold                   reject          pay              cancel           expire         give up
-		order.Pending:         {order.Confirmed, order.AwaitingPayment, order.Rejected, no, order.Cancelled, order.Expired, order.Failed},
+		order.Pending:         {order.Confirmed, order.AwaitingPayment, order.Rejected, order.Pending, order.Cancelled, order.Expired, order.Failed},
 		order.AwaitingPayment: {no, no, no, order.Confirmed, order.Cancelled, order.Expired, no},
 		order.Confirmed:       {no, no, no, no, order.Cancelled, no, no},
 		order.Rejected:        {no, no, no, no, no, no, no},

@@ -75,7 +75,7 @@ func (c *compensate) sweeps(queue *flow.Queue) []sweep {
 	sweeps := append(make([]sweep, 0, 4+len(ofLetters)),
 		sweep{progress.SweepAnnounce, c.announce},
 		sweep{progress.SweepExpire, func(ctx context.Context, tx pgx.Tx) (int, bool, error, error) {
-			n, failure, err := flow.ExpireOverdue(ctx, tx, c.rules.PendingDeadline, sweepLimit)
+			n, failure, err := flow.ExpireOverdue(ctx, tx, queue, c.rules.PendingDeadline, sweepLimit)
 
 			return n, n > 0, failure, err
 		}},

@@ -136,7 +136,7 @@ func (w *Workers) register(o Options, queue *flow.Queue, log *sampler) *river.Wo
 			&batchHandler{policy: policy[jobs.OfBatch]{clock: w.clock}, work: work})
 	}
 
-	river.AddWorkerArgs(handlers, jobs.Expire(uuid.Nil), &expire{policy: ofOrder, group: share(w, o.Pool, changed, flow.Expire)})
+	river.AddWorkerArgs(handlers, jobs.Expire(uuid.Nil), &expire{policy: ofOrder, group: share(w, o.Pool, changed, flow.Expire(queue))})
 	river.AddWorker(handlers, &compensate{
 		policy: policy[jobs.Compensate]{clock: w.clock}, pool: o.Pool, log: o.Log, sampled: log,
 		rules: o.Rules, changed: changed,

@@ -34,7 +34,7 @@ type Problem struct { //nolint:errname // its name is that of RFC 9457
 	Detail    string       `json:"detail" example:"There is no product \"tea\"; GET /products lists them." doc:"This case in words, and what to do"`
 	Current   order.Status `json:"current_status,omitempty" doc:"The order's status, if the status is what forbids the request"`
 	RequestID string       `json:"request_id" example:"QF2V6LD3GCFGQ6ECLXBE5Z5M7C" doc:"The request's X-Request-Id: the log has the request under it"`
-	Errors    []FieldError `json:"errors,omitempty" nullable:"false" doc:"The places where the request does not match its description: the first 20 at most"`
+	Errors    []FieldError `json:"errors,omitempty" nullable:"false" doc:"The places where the request does not match its description, or what it is about: the first 20 at most"`
 
 	retryAfter time.Duration // 0 when it is not known
 }
@@ -83,6 +83,10 @@ func Of(ctx context.Context, err error) *Problem {
 
 	p := New(ctx, refusal.Code, refusal.Message)
 	p.Current, p.retryAfter = refusal.Current, refusal.RetryAfter
+
+	for _, f := range refusal.Fields {
+		p.Errors = append(p.Errors, FieldError{Location: "body." + f.Name, Message: f.Expected})
+	}
 
 	return p
 }

@@ -92,8 +92,15 @@ var types = map[order.Code]Type{
 	},
 	order.PaymentReused: {
 		http.StatusConflict, "The payment conflicts with an earlier payment",
-		"The reference has paid for another order, or this order was paid with another reference; a payment pays for one order.",
-		"A payment pays for one order, and an order is paid once. Check the reference.",
+		`The reference "pay-4711" has paid for order 019b8d92-5f40-7bb3-8d6c-2c1fbd0d4a11; a payment pays for one order.`,
+		"A payment pays for one order, and an order is paid once. The reference has paid for another order or another amount, " +
+			"or the order was paid with another reference. The detail names the earlier payment. Check the reference.",
+	},
+	order.PaymentMismatch: {
+		http.StatusUnprocessableEntity, "The payment is not the order's total",
+		"The payment is 2000 EUR, and the order's total is 2500 EUR; they must be equal.",
+		"The amount or the currency is not that of the order's total. The order is not paid, and the payment must be returned. " +
+			"If amount or currency was sent by mistake, send the payment again with the right ones.",
 	},
 	order.LetterResolved: {
 		http.StatusConflict, "The dead letter is already resolved",

@@ -229,7 +229,7 @@ func (c *conformance) settled(s shape) uuid.UUID {
 	c.work()
 
 	if s.held {
-		batch(c, flow.Pay(c.queue), flow.Payment{OrderID: id, Reference: "pay-1"})
+		batch(c, flow.Pay(c.queue), flow.Payment{OrderID: id, Payment: order.Payment{Reference: "pay-1"}})
 		c.work()
 	}
 

@@ -22,7 +22,6 @@ import (
 	"orders/db/groupcommit"
 	"orders/db/schema"
 	"orders/jobs"
-	"orders/order"
 	"orders/order/flow"
 )
 
@@ -37,8 +36,8 @@ const (
 // commits are the group commits that requests share transactions through.
 type commits struct {
 	place  *groupcommit.Group[flow.Placement, flow.Placed]
-	cancel *groupcommit.Group[flow.Cancellation, order.Order]
-	pay    *groupcommit.Group[flow.Payment, order.Order]
+	cancel *groupcommit.Group[flow.Cancellation, flow.Changed]
+	pay    *groupcommit.Group[flow.Payment, flow.Changed]
 }
 
 // Close commits what callers wait for. Call it when no request is running.

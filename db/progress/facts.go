@@ -27,6 +27,8 @@ type Facts struct {
 	Locks  []Lock
 	Sweeps map[string]Sweep
 	Upkeep Queue // the queue of the sweeps
+
+	Payment *order.Payment // of the order; nil for none
 }
 
 // Expire is the kind of the job that ends a held order, as a key of [Facts.Work].
@@ -94,6 +96,15 @@ func ReadFacts(ctx context.Context, tx pgx.Tx, id uuid.UUID) (Facts, error) {
 			(SELECT paused_at FROM river_queue WHERE name = $1)`, jobs.QueueMaintenance).Scan(&f.Now, &f.Leader, &f.Upkeep.Paused)
 	if err != nil {
 		return f, fmt.Errorf("read leader: %w", err)
+	}
+
+	payments, err := db.Payments(ctx, tx, []uuid.UUID{id})
+	if err != nil {
+		return f, err
+	}
+
+	if payment, paid := payments[id]; paid {
+		f.Payment = &payment
 	}
 
 	if f.Sweeps, err = Sweeps(ctx, tx); err != nil {

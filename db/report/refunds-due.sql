@@ -4,9 +4,9 @@
 --   reference     the payment provider's name for the payment; the one that has waited longest comes first, at most 1,000 rows
 --   order_id      the order that it was for
 --   user_id       the customer
---   total         the order's total in minor units
---   currency      of the total
---   cause         refused: the payment came too late, or the order was paid already; ended: the order was paid and ended later
+--   amount        what was paid, in minor units; the order's total if the payment did not say it
+--   currency      of the amount
+--   cause         refused: the payment came too late or with a wrong amount, the order is not held, or it was paid already; ended: the order was paid and ended later
 --   order_status  the order's status then
 --   at            since when it is due, UTC
 
@@ -14,8 +14,8 @@ SELECT
     refunds.reference,
     refunds.order_id::text AS order_id,
     orders.user_id,
-    orders.total,
-    orders.currency,
+    coalesce(refunds.amount, orders.total) AS amount,
+    coalesce(refunds.currency, orders.currency) AS currency,
     refunds.cause,
     refunds.order_status,
     refunds.at

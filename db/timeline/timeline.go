@@ -148,11 +148,14 @@ const timeline = `
 		WHERE state = 'running'
 			AND attempted_at IS NOT NULL
 		UNION ALL
-		SELECT at, 3, 'payment', '', '', jsonb_build_object('reference', reference)
+		SELECT at, 3, 'payment', '', '',
+			jsonb_strip_nulls(jsonb_build_object(
+				'reference', reference, 'amount', amount, 'currency', currency, 'kept', nullif(kept, false)))
 		FROM payments
 		WHERE order_id = $1
 		UNION ALL
-		SELECT at, 10, 'payment', '', '', jsonb_build_object('reference', reference, 'refund', cause)
+		SELECT at, 10, 'payment', '', '',
+			jsonb_strip_nulls(jsonb_build_object('reference', reference, 'amount', amount, 'currency', currency, 'refund', cause))
 		FROM refunds
 		WHERE order_id = $1
 		UNION ALL
@@ -163,15 +166,17 @@ const timeline = `
 		FROM effects
 		UNION ALL
 		SELECT effects.at, 6, 'status', '', '',
-			jsonb_build_object('status', CASE WHEN orders.hold_until IS NULL THEN 'confirmed' ELSE 'awaiting_payment' END)
+			jsonb_build_object('status', CASE WHEN orders.hold_until IS NULL OR payments.kept THEN 'confirmed' ELSE 'awaiting_payment' END)
 		FROM effects
 		JOIN orders ON orders.id = $1
+		LEFT JOIN payments ON payments.order_id = $1
 		WHERE step = 'inventory'
 			AND NOT void
 		UNION ALL
 		SELECT at, 6, 'status', '', '', jsonb_build_object('status', 'confirmed')
 		FROM payments
 		WHERE order_id = $1
+			AND NOT kept
 		UNION ALL
 		SELECT at, 6, 'status', '', actor, detail || jsonb_build_object('status', type)
 		FROM order_events

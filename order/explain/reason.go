@@ -29,6 +29,8 @@ func awaitingPayment(f progress.Facts, redriveAfter []time.Duration) Reason {
 
 	switch until := f.Order.HoldUntil; {
 	case until == nil:
+	case f.Payment != nil:
+		r.Text = fmt.Sprintf("The order is paid (reference %s), and is confirmed at %s.", f.Payment.Reference, moment(*until))
 	case until.After(f.Now):
 		r.Text = fmt.Sprintf("The order waits for its payment until %s, and expires then.", moment(*until))
 	case !f.Now.After(until.Add(late)):

@@ -88,14 +88,22 @@ func (e Entry) attempt() string {
 }
 
 func (e Entry) payment() string {
-	switch e.Detail["refund"] {
-	case "refused":
-		return e.f("A payment was refused and must be returned: reference %v.", "reference")
-	case "ended":
-		return e.f("The payment must be returned: reference %v.", "reference")
-	default:
-		return e.f("The order was paid: reference %v.", "reference")
+	text := "The order was paid: "
+
+	switch {
+	case e.Detail["refund"] == "refused":
+		text = "A payment was refused and must be returned: "
+	case e.Detail["refund"] == "ended":
+		text = "The payment must be returned: "
+	case e.Detail["kept"] == true:
+		text = "The payment came before the stock was reserved, and is kept: "
 	}
+
+	if e.has("amount") {
+		return text + e.f("%v %v in minor units, reference %v.", "amount", "currency", "reference")
+	}
+
+	return text + e.f("reference %v.", "reference")
 }
 
 // step is the sentence of rows that a step's ledger got. A step that is not listed here

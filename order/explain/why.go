@@ -36,6 +36,7 @@ const (
 	Scheduled       Code = "scheduled"        // the step's job is due later
 	Queued          Code = "queued"           // nothing is wrong: the step's job waits for its turn
 	Running         Code = "running"          // nothing is wrong: the step's job is running
+	Paid            Code = "paid"             // nothing is wrong: the payment is kept until the stock is reserved
 	Unknown         Code = "unknown"          // no reason is known
 	Settled         Code = "settled"          // the order has settled
 	Final           Code = "final"            // the order has settled in a final status
@@ -46,7 +47,7 @@ func Codes() []Code {
 	return []Code{
 		DeadLetter, GivenUp, Overdue, Locked, QueuePaused, NoWorker, NoLeader, JobMissing, WorkerDead, AwaitingRetry, Retrying,
 		AwaitingPayment,
-		Scheduled, Queued, Running, Unknown, Settled, Final,
+		Scheduled, Queued, Running, Paid, Unknown, Settled, Final,
 	}
 }
 
@@ -85,8 +86,12 @@ func Explain(f progress.Facts, redriveAfter []time.Duration) Answer {
 		return Answer{Reason: final(f.Order), Reasons: reasons}
 	}
 
-	if f.Order.Status == order.AwaitingPayment {
+	switch {
+	case f.Order.Status == order.AwaitingPayment:
 		reasons = append(reasons, awaitingPayment(f, redriveAfter))
+	case f.Order.Status == order.Pending && f.Payment != nil:
+		reasons = append(reasons, reasonf(Paid,
+			"The payment has come and is kept (reference %s); the order is confirmed when its stock is reserved.", f.Payment.Reference))
 	}
 
 	for _, s := range f.Order.Steps {

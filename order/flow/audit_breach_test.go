@@ -72,7 +72,9 @@ var breaks = []struct {
 
 	{"paid without being held", "payments", "confirmed", `INSERT INTO payments (order_id, reference) VALUES ($1, 'x')`, "", "never held"},
 	{"held and confirmed without a payment", "payments", "paid", `DELETE FROM payments WHERE order_id = $1`, "", "not paid"},
-	{"expired although it was paid", "payments", "expired", `INSERT INTO payments (order_id, reference) VALUES ($1, 'x')`, "", "expired, but paid"},
+	{"expired although it was paid", "payments", "expired", `INSERT INTO payments (order_id, reference) VALUES ($1, 'x')`, "", "expired, but nobody is told"},
+	{"awaiting a payment that it has", "payments", "awaiting", `INSERT INTO payments (order_id, reference) VALUES ($1, 'x')`, "", "awaiting_payment, but paid"},
+	{"paid with another amount", "payments", "paid", `UPDATE payments SET amount = 1, currency = 'EUR'`, "", "paid 1 EUR, but its total is 100 EUR"},
 
 	{"a sweep that fails for ever", "sweeps-succeed", "", `INSERT INTO sweeps (name, ran_at, failed_at, failures, error) VALUES ('give_up_orders', now(), now(), 3, 'x')`, "give_up_orders", "failed 3 times in sequence"},
 

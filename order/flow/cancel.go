@@ -20,13 +20,13 @@ type Cancellation struct {
 // Cancel ends the orders that may be cancelled. An order that was cancelled before stays
 // as it is, with its first reason. An order with another final status is refused with
 // [order.StateConflict].
-func Cancel(ctx context.Context, tx pgx.Tx, items []Cancellation) ([]groupcommit.Result[order.Order], error) {
+func Cancel(ctx context.Context, tx pgx.Tx, items []Cancellation) ([]groupcommit.Result[Changed], error) {
 	ids := make([]uuid.UUID, len(items))
 	for i, item := range items {
 		ids[i] = item.OrderID
 	}
 
-	return lifecycle(ctx, tx, ids, func(locked map[uuid.UUID]*order.Order, results []groupcommit.Result[order.Order]) error {
+	return lifecycle(ctx, tx, ids, func(locked map[uuid.UUID]*order.Order, results []groupcommit.Result[Changed]) error {
 		var endings []ending
 
 		for i, item := range items {

@@ -32,14 +32,14 @@ func acts(b *ordertest.Bundle) map[string]func(ctx context.Context, tx pgx.Tx, i
 		"points":       step(order.Points),
 		"notification": step(order.Notification),
 		"expire": func(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
-			_, err := flow.Expire(ctx, tx, ids)
+			_, err := flow.Expire(b.Queue)(ctx, tx, ids)
 
 			return err
 		},
 		"pay": func(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
 			payments := make([]flow.Payment, len(ids))
 			for i, id := range ids {
-				payments[i] = flow.Payment{OrderID: id, Reference: "paid-" + id.String()}
+				payments[i] = flow.Payment{OrderID: id, Payment: order.Payment{Reference: "paid-" + id.String()}}
 			}
 
 			_, err := flow.Pay(b.Queue)(ctx, tx, payments)
@@ -57,7 +57,7 @@ func acts(b *ordertest.Bundle) map[string]func(ctx context.Context, tx pgx.Tx, i
 			return err
 		},
 		"compensate": func(ctx context.Context, tx pgx.Tx, _ []uuid.UUID) error {
-			if _, _, err := flow.ExpireOverdue(ctx, tx, 15*time.Minute, 100); err != nil {
+			if _, _, err := flow.ExpireOverdue(ctx, tx, b.Queue, 15*time.Minute, 100); err != nil {
 				return err
 			}
 

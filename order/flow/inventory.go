@@ -21,8 +21,8 @@ func inventory() Spec {
 }
 
 // reserve shares the stock among those of the orders that have none yet. A pending
-// order that gets all its lines is confirmed, or waits for payment if it is held. A
-// pending order that does not is rejected.
+// order that gets all its lines is confirmed, or waits for payment if it is held and not
+// paid yet. A pending order that does not is rejected.
 //
 // An order that is past its reservation without any stock in the ledger has lost its
 // rows. It gets its stock again, or is refused: it cannot be rejected any more, so an
@@ -60,6 +60,11 @@ func allocate(ctx context.Context, tx pgx.Tx, queue *Queue, orders []order.Order
 		return nil, err
 	}
 
+	paid, err := keptPayments(ctx, tx, orders)
+	if err != nil {
+		return nil, err
+	}
+
 	var (
 		served   []order.Order // all that get their stock
 		reserved []order.Order // those of them that move on
@@ -77,7 +82,9 @@ func allocate(ctx context.Context, tx pgx.Tx, queue *Queue, orders []order.Order
 		case o.Status != order.Pending:
 			served = append(served, o)
 		default:
-			to, err := o.Status.Next(reservation(o))
+			_, paid := paid[o.ID]
+
+			to, err := o.Status.Next(o.Reservation(paid))
 			if err != nil {
 				return nil, err
 			}
@@ -98,13 +105,18 @@ func allocate(ctx context.Context, tx pgx.Tx, queue *Queue, orders []order.Order
 	return lost, end(ctx, tx, endings)
 }
 
-// reservation is what having stock means for an order.
-func reservation(o order.Order) order.Event {
-	if o.HoldUntil != nil {
-		return order.Hold
+// keptPayments are the payments of those of the orders that have been paid before there was
+// stock. The orders are locked, so none comes meanwhile.
+func keptPayments(ctx context.Context, tx pgx.Tx, orders []order.Order) (map[uuid.UUID]order.Payment, error) {
+	var held []uuid.UUID
+
+	for _, o := range orders {
+		if o.Status == order.Pending && o.HoldUntil != nil {
+			held = append(held, o.ID)
+		}
 	}
 
-	return order.Reserve
+	return db.Payments(ctx, tx, held)
 }
 
 func skusOf(orders []order.Order) []string {

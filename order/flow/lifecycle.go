@@ -11,19 +11,25 @@ import (
 	"orders/order"
 )
 
+// Changed is the order of a request that changes it, as it is now.
+type Changed struct {
+	Order    order.Order
+	Replayed bool // an earlier request has made the change
+}
+
 // lifecycle handles requests about orders. It locks the orders in id order and calls do,
 // which moves those that may be moved and refuses the others. The results are the orders
 // as they are then. An id without an order is refused; locked does not have it.
 func lifecycle(
 	ctx context.Context, tx pgx.Tx, ids []uuid.UUID,
-	do func(locked map[uuid.UUID]*order.Order, results []groupcommit.Result[order.Order]) error,
-) ([]groupcommit.Result[order.Order], error) {
+	do func(locked map[uuid.UUID]*order.Order, results []groupcommit.Result[Changed]) error,
+) ([]groupcommit.Result[Changed], error) {
 	orders, err := db.LockOrders(ctx, tx, ids)
 	if err != nil {
 		return nil, err
 	}
 
-	results := make([]groupcommit.Result[order.Order], len(ids))
+	results := make([]groupcommit.Result[Changed], len(ids))
 	locked := make(map[uuid.UUID]*order.Order, len(orders))
 
 	for i := range orders {
@@ -52,7 +58,7 @@ func lifecycle(
 
 	for i, id := range ids {
 		if results[i].Err == nil {
-			results[i].Value = byID[id]
+			results[i].Value.Order = byID[id]
 		}
 	}
 

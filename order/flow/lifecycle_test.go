@@ -85,10 +85,6 @@ func TestAHeldOrderIsPaid(t *testing.T) {
 		t.Errorf("%d expire jobs", n)
 	}
 
-	if _, err := b.Pay(id, "p-1"); order.CodeOf(err) != order.StateConflict {
-		t.Errorf("paid before there is stock: %v", err)
-	}
-
 	b.Apply(order.Inventory, id, other)
 
 	if o := b.Read(id); o.Status != order.AwaitingPayment || o.HoldUntil == nil {
@@ -138,7 +134,7 @@ func TestAHeldOrderExpires(t *testing.T) {
 	b.Apply(order.Inventory, late, early)
 
 	b.InTx(func(tx pgx.Tx) error {
-		results, err := flow.Expire(t.Context(), tx, []uuid.UUID{late, early, lateAndPending})
+		results, err := flow.Expire(b.Queue)(t.Context(), tx, []uuid.UUID{late, early, lateAndPending})
 		if err == nil && (results[0].Value != 0 || results[1].Value <= 0 || results[1].Value > time.Hour || results[2].Value != 0) {
 			t.Errorf("deadlines yet to come: %+v", results)
 		}
@@ -176,7 +172,7 @@ func TestOverdueOrdersExpire(t *testing.T) {
 	b.Apply(order.Inventory, held)
 
 	b.InTx(func(tx pgx.Tx) error {
-		n, failure, err := flow.ExpireOverdue(t.Context(), tx, 15*time.Minute, 100)
+		n, failure, err := flow.ExpireOverdue(t.Context(), tx, b.Queue, 15*time.Minute, 100)
 		if failure != nil {
 			t.Error(failure)
 		}
@@ -328,9 +324,9 @@ func TestMoneyThatAnOrderDoesNotNeedIsKept(t *testing.T) {
 		return list
 	}
 
-	late, paid, pending := held(-time.Second), held(time.Hour), b.Held(time.Hour, ordertest.Line("tea", 1))
+	late, paid, plain := held(-time.Second), held(time.Hour), b.Order(ordertest.Line("tea", 1))
 	refused(late, "pay-1", order.StateConflict)
-	refused(pending, "pay-2", order.StateConflict) // sent again once the order awaits it
+	refused(plain, "pay-2", order.StateConflict) // it takes no payment
 
 	if o := b.Read(late); o.Status != order.AwaitingPayment {
 		t.Errorf("the late order is %s", o.Status)
@@ -343,7 +339,10 @@ func TestMoneyThatAnOrderDoesNotNeedIsKept(t *testing.T) {
 	refused(paid, "pay-4", order.PaymentReused) // a second payment
 	refused(late, "pay-3", order.StateConflict) // has paid for another order
 
-	want := []string{"pay-1 refused awaiting_payment " + late.String(), "pay-4 refused confirmed " + paid.String()}
+	want := []string{
+		"pay-1 refused awaiting_payment " + late.String(), "pay-2 refused pending " + plain.String(),
+		"pay-4 refused confirmed " + paid.String(),
+	}
 	if got := refunds(); !slices.Equal(got, want) {
 		t.Errorf("refunds %q, want %q", got, want)
 	}
@@ -366,6 +365,7 @@ func TestMoneyThatAnOrderDoesNotNeedIsKept(t *testing.T) {
 	}
 
 	want = []string{
+		"pay-2 refused pending " + plain.String(),
 		"pay-3 ended cancelled " + paid.String(), "pay-4 refused confirmed " + paid.String(),
 		"pay-5 refused cancelled " + paid.String(), "pay-6 refused expired " + late.String(),
 	}

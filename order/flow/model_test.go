@@ -22,6 +22,7 @@ type modelOrder struct {
 	status   order.Status
 	quantity int64
 	held     bool
+	paid     bool
 	late     bool // past its deadline of payment
 }
 
@@ -38,11 +39,13 @@ func (m *model) act(name string, ids []uuid.UUID) {
 			m.stock -= o.quantity
 			o.status = order.Confirmed
 
-			if o.held {
+			if o.held && !o.paid {
 				o.status = order.AwaitingPayment
 			}
 		case name == "pay" && o.status == order.AwaitingPayment && !o.late:
 			o.status = order.Confirmed
+		case name == "pay" && o.status == order.Pending && o.held && !o.late:
+			o.paid = true
 		case name == "cancel" && slices.Contains([]order.Status{order.Pending, order.AwaitingPayment, order.Confirmed}, o.status):
 			m.end(o, order.Cancelled)
 		case name == "expire" && o.late && slices.Contains([]order.Status{order.Pending, order.AwaitingPayment}, o.status):

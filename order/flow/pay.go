@@ -3,7 +3,6 @@ package flow
 import (
 	"context"
 	"maps"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -16,115 +15,154 @@ import (
 
 // A Payment says that a held order has been paid.
 type Payment struct {
-	OrderID   uuid.UUID
-	Reference string // the payment provider's name for the payment
+	OrderID uuid.UUID
+	order.Payment
 }
 
-// Pay confirms the held orders that are paid, and enqueues the steps that become due by
-// it. The same payment again changes nothing. If an order does not wait for payment, or its
-// deadline has passed, Pay refuses the payment with [order.StateConflict], and records that
-// its money must be returned. If the reference has paid for another
-// order, or another reference for this order, it refuses with [order.PaymentReused].
-func Pay(queue *Queue) groupcommit.Batch[Payment, order.Order] {
-	return func(ctx context.Context, tx pgx.Tx, items []Payment) ([]groupcommit.Result[order.Order], error) {
+// Pay confirms the held orders that are paid, and enqueues the steps that become due by it. If
+// an order is still pending, its payment is kept, and the order is confirmed when its stock is
+// reserved. The same payment again is a replay and changes nothing. [order.Order.Accept] and
+// [order.Order.AcceptAgain] say what is refused. The money of a refused payment must be
+// returned, which is recorded.
+func Pay(queue *Queue) groupcommit.Batch[Payment, Changed] {
+	return func(ctx context.Context, tx pgx.Tx, items []Payment) ([]groupcommit.Result[Changed], error) {
 		ids := make([]uuid.UUID, len(items))
 		for i, item := range items {
 			ids[i] = item.OrderID
 		}
 
-		return lifecycle(ctx, tx, ids, func(locked map[uuid.UUID]*order.Order, results []groupcommit.Result[order.Order]) error {
-			return pay(ctx, tx, queue, items, locked, results)
+		return lifecycle(ctx, tx, ids, func(locked map[uuid.UUID]*order.Order, results []groupcommit.Result[Changed]) error {
+			p := paying{items: items, locked: locked, results: results}
+
+			return p.pay(ctx, tx, queue, ids)
 		})
 	}
 }
 
-func pay(
-	ctx context.Context, tx pgx.Tx, queue *Queue,
-	items []Payment, locked map[uuid.UUID]*order.Order, results []groupcommit.Result[order.Order],
-) error {
-	ids := make([]uuid.UUID, len(items))
-	for i, item := range items {
-		ids[i] = item.OrderID
-	}
-
-	paid, err := db.Payments(ctx, tx, ids)
-	if err != nil {
-		return err
-	}
-
-	now, err := db.Now(ctx, tx)
-	if err != nil {
-		return err
-	}
-
-	// Of several payments for an order in the batch, the first counts.
-	due := map[uuid.UUID]string{}
-
-	for i, item := range items {
-		o := locked[item.OrderID]
-		if o == nil || paid[o.ID] != "" || due[o.ID] != "" {
-			continue
-		}
-
-		if err := payable(o, now); err != nil {
-			results[i].Err = err
-
-			continue
-		}
-
-		due[o.ID] = item.Reference
-	}
-
-	taken, err := db.Pay(ctx, tx, due)
-	if err != nil {
-		return err
-	}
-
-	for i, item := range items {
-		reference := paid[item.OrderID] + taken[item.OrderID]
-		if results[i].Err == nil && reference != item.Reference {
-			results[i].Err = order.Errorf(order.PaymentReused,
-				"The reference has paid for another order, or this order was paid with another reference; a payment pays for one order.")
-		}
-	}
-
-	if err := keepRefused(ctx, tx, items, locked, results, taken); err != nil {
-		return err
-	}
-
-	return confirmPaid(ctx, tx, queue, locked, taken)
+// paying is the work on one batch.
+type paying struct {
+	items   []Payment
+	locked  map[uuid.UUID]*order.Order
+	results []groupcommit.Result[Changed]
+	now     time.Time
+	paid    map[uuid.UUID]order.Payment // what has paid for the orders
 }
 
-// payable refuses a payment for an order that does not wait for it, or whose deadline has
-// passed: the job that expires the order may be late.
-func payable(o *order.Order, now time.Time) error {
-	if _, err := o.Status.Next(order.Pay); err != nil {
+func (p *paying) pay(ctx context.Context, tx pgx.Tx, queue *Queue, ids []uuid.UUID) (err error) {
+	if p.paid, err = db.Payments(ctx, tx, ids); err != nil {
 		return err
 	}
 
-	if o.HoldUntil != nil && !o.HoldUntil.After(now) {
-		until := o.HoldUntil.UTC().Format(time.RFC3339)
-		refusal := order.Errorf(order.StateConflict, "Cannot pay the order: its payment was due at %s.", until)
-		refusal.Current = o.Status
+	if p.now, err = db.Now(ctx, tx); err != nil {
+		return err
+	}
 
-		return refusal
+	before := maps.Clone(p.paid)
+
+	left := make([]int, len(p.items))
+	for i := range p.items {
+		left[i] = i
+	}
+
+	for len(left) > 0 { // more than once only if an order has several payments in the batch
+		var accepted []int
+
+		accepted, left = p.decide(left)
+
+		if err := p.write(ctx, tx, accepted); err != nil {
+			return err
+		}
+	}
+
+	if err := p.keepRefused(ctx, tx); err != nil {
+		return err
+	}
+
+	var fresh []order.Order
+
+	for id := range p.paid {
+		if _, known := before[id]; !known {
+			fresh = append(fresh, *p.locked[id])
+		}
+	}
+
+	return confirmPaid(ctx, tx, queue, fresh)
+}
+
+// decide takes the first payment for each order that is not paid, and refuses or replays the
+// others. Payments behind one that is taken are left until that is written.
+func (p *paying) decide(items []int) (accepted, left []int) {
+	taken := map[uuid.UUID]bool{}
+
+	for _, i := range items {
+		o, payment := p.locked[p.items[i].OrderID], p.items[i].Payment
+		if o == nil {
+			continue
+		}
+
+		first, paid := p.paid[o.ID]
+
+		switch result := &p.results[i]; {
+		case paid:
+			result.Err = o.AcceptAgain(payment, first)
+			result.Value.Replayed = true
+		case taken[o.ID]:
+			left = append(left, i)
+		default:
+			if result.Err = o.Accept(payment, p.now); result.Err == nil {
+				accepted, taken[o.ID] = append(accepted, i), true
+			}
+		}
+	}
+
+	return accepted, left
+}
+
+// write writes payments, and refuses those whose references have paid for other orders.
+func (p *paying) write(ctx context.Context, tx pgx.Tx, items []int) error {
+	payments := make([]db.Payment, len(items))
+
+	for n, i := range items {
+		item := p.items[i]
+		kept := p.locked[item.OrderID].Status == order.Pending
+		payments[n] = db.Payment{OrderID: item.OrderID, Payment: item.Payment, Kept: kept}
+	}
+
+	elsewhere, err := db.Pay(ctx, tx, payments)
+	if err != nil {
+		return err
+	}
+
+	for _, i := range items {
+		item := p.items[i]
+		if other, reused := elsewhere[item.Reference]; reused && other != item.OrderID {
+			p.results[i].Err = order.Errorf(order.PaymentReused,
+				"The reference %q has paid for order %s; a payment pays for one order.", item.Reference, other)
+
+			continue
+		}
+
+		p.paid[item.OrderID] = item.Payment
 	}
 
 	return nil
 }
 
 // keepRefused records the payments that were refused: their money must be returned. A
-// payment for a pending order is sent again once the order awaits it. A reference that pays
-// for an order now was refused before for another.
-func keepRefused(
-	ctx context.Context, tx pgx.Tx, items []Payment, locked map[uuid.UUID]*order.Order,
-	results []groupcommit.Result[order.Order], taken map[uuid.UUID]string,
-) error {
-	var refused []db.RefusedPayment
+// reference that pays for an order now was refused before for another, or with another amount.
+func (p *paying) keepRefused(ctx context.Context, tx pgx.Tx) error {
+	var (
+		refused []db.Payment
+		taken   []string
+	)
 
-	for i, item := range items {
-		if o := locked[item.OrderID]; o != nil && o.Status != order.Pending && results[i].Err != nil {
-			refused = append(refused, db.RefusedPayment{OrderID: item.OrderID, Reference: item.Reference})
+	for i, item := range p.items {
+		switch {
+		case p.locked[item.OrderID] == nil:
+		case p.results[i].Err != nil:
+			refused = append(refused, db.Payment{OrderID: item.OrderID, Payment: item.Payment})
+		case !p.results[i].Value.Replayed:
+			taken = append(taken, item.Reference)
 		}
 	}
 
@@ -132,30 +170,26 @@ func keepRefused(
 		return err
 	}
 
-	return db.ForgetRefused(ctx, tx, slices.Collect(maps.Values(taken)))
+	return db.ForgetRefused(ctx, tx, taken)
 }
 
-// confirmPaid moves the orders that have just been paid.
-func confirmPaid(
-	ctx context.Context, tx pgx.Tx, queue *Queue, locked map[uuid.UUID]*order.Order, taken map[uuid.UUID]string,
-) error {
-	if len(taken) == 0 {
-		return nil
-	}
-
+// confirmPaid moves those of the paid orders that await their payment. The others stay
+// pending until their stock is reserved.
+func confirmPaid(ctx context.Context, tx pgx.Tx, queue *Queue, paid []order.Order) error {
 	var (
 		orders []order.Order
 		moves  []db.Move
 	)
 
-	for id := range taken {
-		to, err := locked[id].Status.Next(order.Pay)
+	for _, o := range paid {
+		to, err := o.Status.Next(order.Pay)
 		if err != nil {
 			return err
 		}
 
-		orders = append(orders, *locked[id])
-		moves = append(moves, db.Move{OrderID: id, To: to})
+		if to != o.Status {
+			orders, moves = append(orders, o), append(moves, db.Move{OrderID: o.ID, To: to})
+		}
 	}
 
 	return advance(ctx, tx, queue, orders, moves)

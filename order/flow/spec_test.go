@@ -230,7 +230,7 @@ func TestStepsAreEnqueuedWhenTheyBecomeDue(t *testing.T) {
 	rolledBack := errors.New("rolled back")
 
 	err := db.InTx(t.Context(), b.Pool, func(tx pgx.Tx) error {
-		if err := done(flow.Pay(b.Queue)(t.Context(), tx, []flow.Payment{{OrderID: held, Reference: "p"}})); err != nil {
+		if err := done(flow.Pay(b.Queue)(t.Context(), tx, []flow.Payment{{OrderID: held, Payment: order.Payment{Reference: "p"}}})); err != nil {
 			return err
 		}
 

@@ -62,21 +62,32 @@ func (b *Bundle) Settle(ids ...uuid.UUID) {
 func (b *Bundle) Cancel(id uuid.UUID, reason string) (order.Order, error) {
 	b.T.Helper()
 
-	return one(b, flow.Cancel, flow.Cancellation{OrderID: id, Reason: reason, Actor: "test"})
+	cancelled, err := one(b, flow.Cancel, flow.Cancellation{OrderID: id, Reason: reason, Actor: "test"})
+
+	return cancelled.Order, err
 }
 
-// Pay pays an order.
+// Pay pays an order, and does not say the amount.
 func (b *Bundle) Pay(id uuid.UUID, reference string) (order.Order, error) {
 	b.T.Helper()
 
-	return one(b, flow.Pay(b.Queue), flow.Payment{OrderID: id, Reference: reference})
+	paid, err := b.PayAmount(id, order.Payment{Reference: reference})
+
+	return paid.Order, err
+}
+
+// PayAmount pays an order.
+func (b *Bundle) PayAmount(id uuid.UUID, payment order.Payment) (flow.Changed, error) {
+	b.T.Helper()
+
+	return one(b, flow.Pay(b.Queue), flow.Payment{OrderID: id, Payment: payment})
 }
 
 // Expire does what is done at an order's deadline.
 func (b *Bundle) Expire(id uuid.UUID) error {
 	b.T.Helper()
 
-	_, err := one(b, flow.Expire, id)
+	_, err := one(b, flow.Expire(b.Queue), id)
 
 	return err
 }

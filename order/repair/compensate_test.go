@@ -308,7 +308,7 @@ func TestALockedProductKeepsNoOtherOrderFromExpiring(t *testing.T) {
 
 	expire := func() (ended int, failure error) {
 		b.InTx(func(tx pgx.Tx) (err error) {
-			ended, failure, err = flow.ExpireOverdue(t.Context(), tx, time.Hour, 100)
+			ended, failure, err = flow.ExpireOverdue(t.Context(), tx, b.Queue, time.Hour, 100)
 
 			return err
 		})

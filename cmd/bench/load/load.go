@@ -43,7 +43,6 @@ type Load struct {
 const (
 	maxConnections = 8192 // bounds the open model: more would test the kernel
 	requestTimeout = time.Minute
-	payAgainAfter  = 20 * time.Millisecond
 )
 
 // A Result is the outcome of a load.
@@ -155,7 +154,7 @@ func (s *sending) place(ctx context.Context, o Order, number int, due time.Time)
 	}
 
 	if got.status == http.StatusCreated && o.followUp != (followUp{}) {
-		s.followUps.Go(func() error { return s.follow(ctx, o.followUp, url, got.order) })
+		s.followUps.Go(func() error { return s.follow(o.followUp, url, got.order) })
 	}
 
 	return nil
@@ -185,23 +184,18 @@ func (s *sending) record(o Order, key string, got response, took time.Duration) 
 	return nil
 }
 
-// follow sends a follow-up. While the stock of an order is not reserved yet, the
-// response to its payment is 409.
-func (s *sending) follow(ctx context.Context, f followUp, url string, id uuid.UUID) error {
+// follow sends a follow-up.
+func (s *sending) follow(f followUp, url string, id uuid.UUID) error {
 	body := fmt.Appendf(nil, `{%q:"bench-%s"}`, f.field, id)
 
-	for {
-		got, err := s.client.post(url+"/"+id.String()+f.path, "", body)
-
-		switch {
-		case err != nil:
-			return fmt.Errorf("%s: %w", f.path, err)
-		case got.status == http.StatusOK:
-			return nil
-		case got.status != http.StatusConflict || f != pay:
-			return fmt.Errorf("%s: response %d: %s", f.path, got.status, got.body)
-		case !database.Sleep(ctx, payAgainAfter):
-			return context.Cause(ctx)
-		}
+	got, err := s.client.post(url+"/"+id.String()+f.path, "", body)
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.path, err)
 	}
+
+	if got.status != http.StatusOK {
+		return fmt.Errorf("%s: response %d: %s", f.path, got.status, got.body)
+	}
+
+	return nil
 }
