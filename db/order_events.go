@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"orders/db/pipeline"
 )
 
 // An OrderEvent records what happened to an order and is in no ledger.
@@ -33,14 +35,9 @@ func RecordEvents(ctx context.Context, tx pgx.Tx, events []OrderEvent) error {
 		ids[i], types[i], details[i], actors[i] = e.OrderID, e.Type, string(detail), e.Actor
 	}
 
-	_, err := tx.Exec(ctx, `
+	return pipeline.Exec(ctx, tx, "record events", `
 		INSERT INTO order_events (order_id, type, detail, actor)
 		SELECT e.order_id, e.type, e.detail::jsonb, e.actor
 		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) AS e (order_id, type, detail, actor)`,
 		ids, types, details, actors)
-	if err != nil {
-		return fmt.Errorf("record events: %w", err)
-	}
-
-	return nil
 }

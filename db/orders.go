@@ -9,61 +9,41 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"orders/db/pipeline"
 	"orders/order"
 )
 
-// InsertOrders writes new orders with their lines and returns when each was
-// created, by id. batches has the batch of each order that shares its jobs. An order may
-// exist already, from a transaction whose commit outcome was unknown: it is not changed,
-// and it is not in the result.
-func InsertOrders(ctx context.Context, tx pgx.Tx, orders []order.Order, batches map[uuid.UUID]uuid.UUID) (map[uuid.UUID]time.Time, error) {
-	created, err := insertHeads(ctx, tx, orders, batches)
-	if err != nil {
-		return nil, err
-	}
+// A NewOrder is an order that is to be written.
+type NewOrder struct {
+	order.Order
 
-	fresh := make([]order.Order, 0, len(orders))
-
-	for _, o := range orders {
-		if _, ok := created[o.ID]; ok {
-			fresh = append(fresh, o)
-		}
-	}
-
-	lines := flatten(fresh)
-
-	_, err = tx.Exec(ctx, `
-		INSERT INTO order_lines (order_id, sku, quantity, unit_price)
-		SELECT l.order_id, l.sku, l.quantity, l.unit_price
-		FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[]) AS l (order_id, sku, quantity, unit_price)`,
-		lines.orderIDs, lines.skus, lines.quantities, lines.unitPrices)
-	if err != nil {
-		return nil, fmt.Errorf("insert order lines: %w", err)
-	}
-
-	return created, nil
+	Batch       uuid.NullUUID // of an order that shares its jobs
+	Key         string        // its Idempotency-Key, empty for none
+	RequestHash []byte        // of the key's request
 }
 
-func insertHeads(ctx context.Context, tx pgx.Tx, orders []order.Order, batchOf map[uuid.UUID]uuid.UUID) (map[uuid.UUID]time.Time, error) {
+// InsertOrders writes new orders with their lines and claims their keys, and returns when
+// each order was created, by id.
+//
+// An order is not written, and is not in the result, if it exists already, from a
+// transaction whose commit outcome was unknown, or if its key is not free. Then
+// [FindKeys] finds the order that has the key. It waits for a transaction that is writing
+// one of the keys.
+func InsertOrders(ctx context.Context, tx pgx.Tx, scope string, orders []NewOrder) (map[uuid.UUID]time.Time, error) {
 	n := len(orders)
-	ids, totals := make([]uuid.UUID, n), make([]int64, n)
+	ids, totals, batches := make([]uuid.UUID, n), make([]int64, n), make([]uuid.NullUUID, n)
 	users, statuses, currencies := make([]string, n), make([]string, n), make([]string, n)
-	holds, batches := make([]*time.Time, n), make([]uuid.NullUUID, n)
+	keys, hashes, holds := make([]string, n), make([][]byte, n), make([]*time.Time, n)
+	lines := columns{}
 
 	for i, o := range orders {
 		ids[i], users[i], statuses[i], currencies[i], totals[i] = o.ID, o.UserID, string(o.Status), o.Currency, o.Total
-		holds[i] = o.HoldUntil
-		batches[i].UUID, batches[i].Valid = batchOf[o.ID]
+		holds[i], batches[i], keys[i], hashes[i] = o.HoldUntil, o.Batch, o.Key, o.RequestHash
+		lines.add(o.Order)
 	}
 
-	rows, err := tx.Query(ctx, `
-		INSERT INTO orders (id, user_id, status, currency, total, hold_until, batch_id)
-		SELECT o.id, o.user_id, o.status, o.currency, o.total, o.hold_until, o.batch_id
-		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::timestamptz[], $7::uuid[])
-			AS o (id, user_id, status, currency, total, hold_until, batch_id)
-		ORDER BY o.id
-		ON CONFLICT DO NOTHING
-		RETURNING id, created_at`, ids, users, statuses, currencies, totals, holds, batches)
+	rows, err := tx.Query(ctx, insertOrders, scope, ids, users, statuses, currencies, totals, holds, batches, keys, hashes,
+		lines.orderIDs, lines.skus, lines.quantities, lines.unitPrices)
 	if err != nil {
 		return nil, fmt.Errorf("insert orders: %w", err)
 	}
@@ -87,34 +67,100 @@ func insertHeads(ctx context.Context, tx pgx.Tx, orders []order.Order, batchOf m
 	return created, nil
 }
 
-// LockUnreserved locks the orders that must have stock, in id order. It returns those
-// that have no stock, in id order and with their lines: pending orders, and later
-// orders without a row in the ledger.
-func LockUnreserved(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) ([]order.Order, error) {
-	orders, err := lockOrders(ctx, tx, `
-		id = ANY($1) AND status IN ('pending', 'awaiting_payment', 'confirmed')
-		ORDER BY id FOR NO KEY UPDATE`, ids)
-	if err != nil {
-		return nil, err
+// insertOrders claims the keys in their order: two transactions that claim the same ones
+// must not wait for each other. Of two orders with one key, the first gets it.
+const insertOrders = `
+	WITH new AS (
+		SELECT id, user_id, status, currency, total, hold_until, batch_id, key, request_hash, n
+		FROM unnest(
+			$2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::timestamptz[], $8::uuid[], $9::text[], $10::bytea[]
+		) WITH ORDINALITY AS o (id, user_id, status, currency, total, hold_until, batch_id, key, request_hash, n)
+	), claimed AS (
+		INSERT INTO idempotency_keys (scope, key, request_hash, order_id)
+		SELECT $1, key, request_hash, id
+		FROM new
+		WHERE key <> ''
+		ORDER BY key, n
+		ON CONFLICT DO NOTHING
+		RETURNING order_id
+	), created AS (
+		INSERT INTO orders (id, user_id, status, currency, total, hold_until, batch_id)
+		SELECT id, user_id, status, currency, total, hold_until, batch_id
+		FROM new
+		WHERE key = '' OR id IN (SELECT order_id FROM claimed)
+		ORDER BY id
+		ON CONFLICT DO NOTHING
+		RETURNING id, created_at
+	), lines AS (
+		INSERT INTO order_lines (order_id, sku, quantity, unit_price)
+		SELECT l.order_id, l.sku, l.quantity, l.unit_price
+		FROM unnest($11::uuid[], $12::text[], $13::bigint[], $14::bigint[]) AS l (order_id, sku, quantity, unit_price)
+		JOIN created ON created.id = l.order_id
+	)
+	SELECT id, created_at
+	FROM created`
+
+// LockUnreserved locks the orders that must have stock, in id order, and then the products
+// of their lines, in sku order. It returns those of the orders that have no stock, in id
+// order and with their lines: pending orders, and later orders without a row in the ledger.
+// It also returns what is left of each product.
+func LockUnreserved(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) (orders []order.Order, stock map[string]int64, err error) {
+	var lines map[uuid.UUID][]order.Line
+
+	b := &pgx.Batch{} // in one round trip: other transactions wait for these products
+
+	b.Queue(`
+		SELECT `+orderColumns+`
+		FROM orders
+		WHERE id = ANY($1)
+			AND status IN ('pending', 'awaiting_payment', 'confirmed')
+		ORDER BY id
+		FOR NO KEY UPDATE`, ids).Query(func(rows pgx.Rows) (err error) {
+		orders, err = pgx.CollectRows(rows, pgx.RowToStructByNameLax[order.Order])
+
+		return err
+	})
+	b.Queue(linesOfOrders, ids).Query(func(rows pgx.Rows) (err error) {
+		lines, err = collectLines(rows)
+
+		return err
+	})
+	b.Queue(`
+		SELECT sku, available
+		FROM products
+		WHERE sku = ANY(ARRAY(
+			SELECT sku
+			FROM order_lines
+			WHERE order_id = ANY($1)
+		))
+		ORDER BY sku
+		FOR NO KEY UPDATE`, ids).Query(func(rows pgx.Rows) (err error) {
+		stock, err = collectStock(rows)
+
+		return err
+	})
+
+	if err := tx.SendBatch(ctx, b).Close(); err != nil {
+		return nil, nil, fmt.Errorf("lock orders and stock: %w", err)
 	}
 
 	var past []uuid.UUID
 
-	for _, o := range orders {
+	for i, o := range orders {
+		orders[i].Lines = lines[o.ID]
+
 		if o.Status != order.Pending {
 			past = append(past, o.ID)
 		}
 	}
 
-	// A statement of its own: the one above waited for the transaction that reserved an order, but could not see its movements.
+	// A statement of its own: the first one waited for the transaction that reserved an order, but could not see its movements.
 	reserved, err := withStock(ctx, tx, past)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 
-	orders = slices.DeleteFunc(orders, func(o order.Order) bool { return reserved[o.ID] })
-
-	return orders, readLines(ctx, tx, orders)
+	return slices.DeleteFunc(orders, func(o order.Order) bool { return reserved[o.ID] }), stock, nil
 }
 
 // withStock finds those of the orders that have taken stock.
@@ -172,10 +218,13 @@ func LockOverdue(ctx context.Context, tx pgx.Tx, deadline, grace time.Duration, 
 	return append(overdue, unpaid...), nil
 }
 
+// orderColumns are those of an order without its lines and steps.
+const orderColumns = `id, user_id, status, status_reason, currency, total, hold_until, created_at, updated_at`
+
 // lockOrders locks the orders that a condition selects.
 func lockOrders(ctx context.Context, tx pgx.Tx, condition string, args ...any) ([]order.Order, error) {
 	rows, err := tx.Query(ctx, `
-		SELECT id, user_id, status, status_reason, currency, total, hold_until, created_at, updated_at
+		SELECT `+orderColumns+`
 		FROM orders
 		WHERE `+condition, args...)
 	if err != nil {
@@ -190,33 +239,41 @@ func lockOrders(ctx context.Context, tx pgx.Tx, condition string, args ...any) (
 	return orders, nil
 }
 
+const linesOfOrders = `
+	SELECT order_id, sku, quantity, unit_price
+	FROM order_lines
+	WHERE order_id = ANY($1)
+	ORDER BY order_id, sku`
+
+func collectLines(rows pgx.Rows) (map[uuid.UUID][]order.Line, error) {
+	var (
+		id   uuid.UUID
+		line order.Line
+	)
+
+	lines := map[uuid.UUID][]order.Line{}
+
+	_, err := pgx.ForEachRow(rows, []any{&id, &line.SKU, &line.Quantity, &line.UnitPrice}, func() error {
+		lines[id] = append(lines[id], line)
+
+		return nil
+	})
+
+	return lines, err //nolint:wrapcheck // the caller does
+}
+
 // readLines fills in the orders' lines.
 func readLines(ctx context.Context, q Querier, orders []order.Order) error {
 	if len(orders) == 0 {
 		return nil
 	}
 
-	rows, err := q.Query(ctx, `
-		SELECT order_id, sku, quantity, unit_price
-		FROM order_lines
-		WHERE order_id = ANY($1)
-		ORDER BY order_id, sku`, idsOf(orders))
+	rows, err := q.Query(ctx, linesOfOrders, idsOf(orders))
 	if err != nil {
 		return fmt.Errorf("read lines: %w", err)
 	}
 
-	var (
-		id   uuid.UUID
-		line order.Line
-	)
-
-	lines := make(map[uuid.UUID][]order.Line, len(orders))
-
-	_, err = pgx.ForEachRow(rows, []any{&id, &line.SKU, &line.Quantity, &line.UnitPrice}, func() error {
-		lines[id] = append(lines[id], line)
-
-		return nil
-	})
+	lines, err := collectLines(rows)
 	if err != nil {
 		return fmt.Errorf("read lines: %w", err)
 	}
@@ -254,18 +311,13 @@ func SetStatus(ctx context.Context, tx pgx.Tx, moves []Move) error {
 		ids[i], statuses[i], reasons[i] = m.OrderID, string(m.To), m.Reason
 	}
 
-	_, err := tx.Exec(ctx, `
+	return pipeline.Exec(ctx, tx, "set status", `
 		UPDATE orders
 		SET status = m.status,
 			status_reason = m.reason,
 			updated_at = now()
 		FROM unnest($1::uuid[], $2::text[], $3::text[]) AS m (id, status, reason)
 		WHERE orders.id = m.id`, ids, statuses, reasons)
-	if err != nil {
-		return fmt.Errorf("set status: %w", err)
-	}
-
-	return nil
 }
 
 // Missing returns the ids for which there is no order.

@@ -74,17 +74,19 @@ func TestNoQueryScansATableThatGrows(t *testing.T) {
 		"find keys": func(ctx context.Context, tx pgx.Tx) error {
 			return dbtest.Err(db.FindKeys(ctx, tx, "orders", []string{"k-1", "k-2"}))
 		},
-		"claim keys": func(ctx context.Context, tx pgx.Tx) error {
-			return dbtest.Err(db.ClaimKeys(ctx, tx, "orders", []db.Key{{Key: "new", RequestHash: []byte{}, OrderID: ids[0]}}))
-		},
 		"prune keys": func(ctx context.Context, tx pgx.Tx) error { return dbtest.Err(db.PruneKeys(ctx, tx, 50)) },
 		"read prices": func(ctx context.Context, tx pgx.Tx) error {
-			return dbtest.Err(db.Catalogue(ctx, tx, []string{"sku-1", "sku-2"}))
+			_, _, err := db.Catalogue(ctx, tx, []string{"sku-1", "sku-2"})
+
+			return err
 		},
-		"insert orders": func(ctx context.Context, tx pgx.Tx) error { return dbtest.Err(db.InsertOrders(ctx, tx, orders, nil)) },
-		"lock orders":   func(ctx context.Context, tx pgx.Tx) error { return dbtest.Err(db.LockUnreserved(ctx, tx, ids)) },
-		"lock stock": func(ctx context.Context, tx pgx.Tx) error {
-			return dbtest.Err(db.LockStock(ctx, tx, []string{"sku-1", "sku-2"}))
+		"insert orders": func(ctx context.Context, tx pgx.Tx) error {
+			return dbtest.Err(db.InsertOrders(ctx, tx, "orders", []db.NewOrder{{Order: orders[0], Key: "new", RequestHash: []byte{}}}))
+		},
+		"lock orders and stock": func(ctx context.Context, tx pgx.Tx) error {
+			_, _, err := db.LockUnreserved(ctx, tx, ids)
+
+			return err
 		},
 		"deduct stock": func(ctx context.Context, tx pgx.Tx) error { return db.Deduct(ctx, tx, orders) },
 		"set status": func(ctx context.Context, tx pgx.Tx) error {

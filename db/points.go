@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"orders/db/pipeline"
 )
 
 // Earn gives each order's customer the points, once an order, and returns how
@@ -46,7 +48,7 @@ func Earn(ctx context.Context, tx pgx.Tx, ids []uuid.UUID, points int64) (placed
 // TakeBackPoints makes the orders' points net to zero: it reverses points that were
 // earned, and voids points that were not earned, so that they never will be.
 func TakeBackPoints(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
-	_, err := tx.Exec(ctx, `
+	err := pipeline.Exec(ctx, tx, "void points", `
 		INSERT INTO points_entries (order_id, kind, user_id, points)
 		SELECT id, 'earn', user_id, 0
 		FROM orders
@@ -54,11 +56,11 @@ func TakeBackPoints(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
 		ORDER BY id
 		ON CONFLICT DO NOTHING`, ids)
 	if err != nil {
-		return fmt.Errorf("void points: %w", err)
+		return err
 	}
 
 	// A statement of its own: the statement above waited for transactions that wrote the same keys, but could not see their rows.
-	_, err = tx.Exec(ctx, `
+	return pipeline.Exec(ctx, tx, "reverse points", `
 		WITH reversed AS (
 			INSERT INTO points_entries (order_id, kind, user_id, points)
 			SELECT order_id, 'reverse', user_id, -points
@@ -77,11 +79,6 @@ func TakeBackPoints(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
 		ORDER BY user_id
 		ON CONFLICT (user_id) DO UPDATE
 		SET balance = points_balances.balance + EXCLUDED.balance`, ids)
-	if err != nil {
-		return fmt.Errorf("reverse points: %w", err)
-	}
-
-	return nil
 }
 
 // A PointsEntry is a row of a customer's ledger.

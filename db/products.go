@@ -4,33 +4,38 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"orders/order"
 )
 
-// Catalogue returns the products among skus, by sku.
-func Catalogue(ctx context.Context, q Querier, skus []string) (map[string]order.Product, error) {
+// Catalogue returns the products among skus, by sku, and the transaction's time if there is
+// such a product.
+func Catalogue(ctx context.Context, q Querier, skus []string) (catalogue map[string]order.Product, now time.Time, err error) {
 	rows, err := q.Query(ctx, `
-		SELECT sku, name, price, currency, available
+		SELECT sku, name, price, currency, available, now()
 		FROM products
 		WHERE sku = ANY($1)`, skus)
 	if err != nil {
-		return nil, fmt.Errorf("read catalogue: %w", err)
+		return nil, now, fmt.Errorf("read catalogue: %w", err)
 	}
 
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[order.Product])
-	if err != nil {
-		return nil, fmt.Errorf("read catalogue: %w", err)
-	}
+	var p order.Product
 
-	catalogue := make(map[string]order.Product, len(list))
-	for _, p := range list {
+	catalogue = map[string]order.Product{}
+
+	_, err = pgx.ForEachRow(rows, []any{&p.SKU, &p.Name, &p.Price, &p.Currency, &p.Available, &now}, func() error {
 		catalogue[p.SKU] = p
+
+		return nil
+	})
+	if err != nil {
+		return nil, now, fmt.Errorf("read catalogue: %w", err)
 	}
 
-	return catalogue, nil
+	return catalogue, now, nil
 }
 
 // Products lists the catalogue by sku: at most limit products that follow the sku after.
@@ -55,7 +60,7 @@ func Products(ctx context.Context, q Querier, after string, limit int) ([]order.
 
 // Product reads one product; [order.NotFound] when there is none.
 func Product(ctx context.Context, q Querier, sku string) (order.Product, error) {
-	found, err := Catalogue(ctx, q, []string{sku})
+	found, _, err := Catalogue(ctx, q, []string{sku})
 	if err != nil {
 		return order.Product{}, err
 	}

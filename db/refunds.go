@@ -2,10 +2,11 @@ package db
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"orders/db/pipeline"
 )
 
 // RecordRefused writes that refused payments must be returned, each once. A reference that
@@ -17,7 +18,7 @@ func RecordRefused(ctx context.Context, tx pgx.Tx, payments []Payment) error {
 
 	columns := columnsOf(payments)
 
-	_, err := tx.Exec(ctx, `
+	return pipeline.Exec(ctx, tx, "record refused payments", `
 		INSERT INTO refunds (reference, order_id, cause, order_status, amount, currency)
 		SELECT p.reference, p.order_id, 'refused', orders.status, p.amount, p.currency
 		FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[]) AS p (order_id, reference, amount, currency)
@@ -25,11 +26,6 @@ func RecordRefused(ctx context.Context, tx pgx.Tx, payments []Payment) error {
 		WHERE NOT EXISTS (SELECT FROM payments WHERE payments.reference = p.reference)
 		ORDER BY p.reference, p.order_id
 		ON CONFLICT DO NOTHING`, columns.ids, columns.references, columns.amounts, columns.currencies)
-	if err != nil {
-		return fmt.Errorf("record refused payments: %w", err)
-	}
-
-	return nil
 }
 
 // ForgetRefused deletes the refunds of references that have paid for another order since.
@@ -38,21 +34,16 @@ func ForgetRefused(ctx context.Context, tx pgx.Tx, references []string) error {
 		return nil
 	}
 
-	_, err := tx.Exec(ctx, `
+	return pipeline.Exec(ctx, tx, "forget refused payments", `
 		DELETE FROM refunds
 		WHERE reference = ANY($1)
 			AND cause = 'refused'
 			AND state = 'due'`, references)
-	if err != nil {
-		return fmt.Errorf("forget refused payments: %w", err)
-	}
-
-	return nil
 }
 
 // RecordRefunds writes that the payments of orders that have ended must be returned.
 func RecordRefunds(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
-	_, err := tx.Exec(ctx, `
+	return pipeline.Exec(ctx, tx, "record refunds", `
 		INSERT INTO refunds (reference, order_id, cause, order_status, amount, currency)
 		SELECT payments.reference, orders.id, 'ended', orders.status, payments.amount, payments.currency
 		FROM payments
@@ -60,9 +51,4 @@ func RecordRefunds(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
 		WHERE payments.order_id = ANY($1)
 		ORDER BY payments.reference
 		ON CONFLICT DO NOTHING`, ids)
-	if err != nil {
-		return fmt.Errorf("record refunds: %w", err)
-	}
-
-	return nil
 }

@@ -2,43 +2,30 @@ package db
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"orders/db/pipeline"
 	"orders/order"
 )
 
-// LockStock locks the products in sku order and returns what is left of each.
-func LockStock(ctx context.Context, tx pgx.Tx, skus []string) (map[string]int64, error) {
-	rows, err := tx.Query(ctx, `
-		SELECT sku, available
-		FROM products
-		WHERE sku = ANY($1)
-		ORDER BY sku
-		FOR NO KEY UPDATE`, skus)
-	if err != nil {
-		return nil, fmt.Errorf("lock stock: %w", err)
-	}
-
+// collectStock reads what is left of each product.
+func collectStock(rows pgx.Rows) (map[string]int64, error) {
 	var (
 		sku       string
 		available int64
 	)
 
-	stock := make(map[string]int64, len(skus))
+	stock := map[string]int64{}
 
-	_, err = pgx.ForEachRow(rows, []any{&sku, &available}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&sku, &available}, func() error {
 		stock[sku] = available
 
 		return nil
 	})
-	if err != nil {
-		return nil, fmt.Errorf("lock stock: %w", err)
-	}
 
-	return stock, nil
+	return stock, err //nolint:wrapcheck // the caller does
 }
 
 // Deduct writes a movement for each line of the orders that has none, and deducts these
@@ -49,7 +36,7 @@ func Deduct(ctx context.Context, tx pgx.Tx, orders []order.Order) error {
 		return nil
 	}
 
-	_, err := tx.Exec(ctx, `
+	return pipeline.Exec(ctx, tx, "deduct stock", `
 		WITH moved AS (
 			INSERT INTO stock_movements (order_id, sku, kind, quantity)
 			SELECT l.order_id, l.sku, 'deduct', l.quantity
@@ -66,17 +53,12 @@ func Deduct(ctx context.Context, tx pgx.Tx, orders []order.Order) error {
 		SET available = available - taken.quantity
 		FROM taken
 		WHERE products.sku = taken.sku`, lines.orderIDs, lines.skus, lines.quantities)
-	if err != nil {
-		return fmt.Errorf("deduct stock: %w", err)
-	}
-
-	return nil
 }
 
 // Release returns to stock what the orders deducted, once a line.
 func Release(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
 	// The products first, in sku order; what the orders took cannot change, as their rows are locked.
-	_, err := tx.Exec(ctx, `
+	err := pipeline.Exec(ctx, tx, "lock stock", `
 		SELECT sku
 		FROM products
 		WHERE sku = ANY(ARRAY(
@@ -88,10 +70,10 @@ func Release(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
 		ORDER BY sku
 		FOR NO KEY UPDATE`, ids)
 	if err != nil {
-		return fmt.Errorf("lock stock: %w", err)
+		return err
 	}
 
-	_, err = tx.Exec(ctx, `
+	return pipeline.Exec(ctx, tx, "release stock", `
 		WITH released AS (
 			INSERT INTO stock_movements (order_id, sku, kind, quantity)
 			SELECT order_id, sku, 'release', quantity
@@ -110,11 +92,6 @@ func Release(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
 		SET available = available + given.quantity
 		FROM given
 		WHERE products.sku = given.sku`, ids)
-	if err != nil {
-		return fmt.Errorf("release stock: %w", err)
-	}
-
-	return nil
 }
 
 // columns are the lines of many orders as the arrays that unnest takes.
@@ -129,13 +106,17 @@ func flatten(orders []order.Order) columns {
 	var c columns
 
 	for _, o := range orders {
-		for _, l := range o.Lines {
-			c.orderIDs = append(c.orderIDs, o.ID)
-			c.skus = append(c.skus, l.SKU)
-			c.quantities = append(c.quantities, l.Quantity)
-			c.unitPrices = append(c.unitPrices, l.UnitPrice)
-		}
+		c.add(o)
 	}
 
 	return c
+}
+
+func (c *columns) add(o order.Order) {
+	for _, l := range o.Lines {
+		c.orderIDs = append(c.orderIDs, o.ID)
+		c.skus = append(c.skus, l.SKU)
+		c.quantities = append(c.quantities, l.Quantity)
+		c.unitPrices = append(c.unitPrices, l.UnitPrice)
+	}
 }

@@ -9,6 +9,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"orders/db/pipeline"
 )
 
 // ErrCommitUnknown says that the connection was lost around COMMIT: the
@@ -26,30 +28,28 @@ const (
 // InTx runs fn in a transaction. It commits if fn returns nil. It rolls back if fn fails
 // or panics, even if ctx has ended. It returns fn's error unchanged, and
 // [ErrCommitUnknown] if the outcome of the commit is unknown.
+//
+// The transaction is a [pipeline.Tx]: what fn sends with [pipeline.Exec] may fail at the commit.
 func InTx(ctx context.Context, pool *pgxpool.Pool, fn func(tx pgx.Tx) error) error {
-	tx, err := pool.Begin(ctx)
+	conn, err := pool.Acquire(ctx)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
+	defer conn.Release()
 
-	committed := false
-
-	defer func() {
-		if committed {
-			return
-		}
-
-		rollback(ctx, tx)
-	}()
+	tx := pipeline.Begin(conn.Conn())
+	defer rollback(ctx, tx) // of no effect after a commit
 
 	if err := fn(tx); err != nil {
 		return err
 	}
 
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("before the commit: %w", err)
+	}
+
 	commit, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
-
-	committed = true
 
 	return commitError(tx.Commit(commit))
 }
@@ -57,11 +57,7 @@ func InTx(ctx context.Context, pool *pgxpool.Pool, fn func(tx pgx.Tx) error) err
 // LiftStatementTimeout removes the limit that [Open] sets on the time of a statement,
 // for this transaction: reading all data takes longer.
 func LiftStatementTimeout(ctx context.Context, tx pgx.Tx) error {
-	if _, err := tx.Exec(ctx, `SET LOCAL statement_timeout = 0`); err != nil {
-		return fmt.Errorf("lift statement timeout: %w", err)
-	}
-
-	return nil
+	return pipeline.Exec(ctx, tx, "lift statement timeout", `SET LOCAL statement_timeout = 0`)
 }
 
 // AwaitStandby makes the commit of the transaction wait for a synchronous standby if the
@@ -71,14 +67,9 @@ func LiftStatementTimeout(ctx context.Context, tx pgx.Tx) error {
 //
 // A transaction that writes or locks rows waits anyway.
 func AwaitStandby(ctx context.Context, tx pgx.Tx) error {
-	_, err := tx.Exec(ctx, `
+	return pipeline.Exec(ctx, tx, "await standby", `
 		SELECT pg_logical_emit_message(true, 'orders', '')
 		WHERE current_setting('synchronous_standby_names') <> ''`)
-	if err != nil {
-		return fmt.Errorf("await standby: %w", err)
-	}
-
-	return nil
 }
 
 // ErrReadOnly says that the server takes no writes: it is a standby, or was fenced off.

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"orders/db"
+	"orders/db/pipeline"
 )
 
 // A Finding is a violation that an audit has found, and when it was resolved.
@@ -34,7 +35,7 @@ func keepFindings(ctx context.Context, tx pgx.Tx, invariant string, found []Viol
 		subjects[n], details[n] = v.Subject, v.Detail
 	}
 
-	_, err := tx.Exec(ctx, `
+	return pipeline.Exec(ctx, tx, "keep findings", `
 		INSERT INTO audit_findings AS finding (invariant, subject, detail)
 		SELECT $1, f.subject, f.detail
 		FROM unnest($2::text[], $3::text[]) AS f (subject, detail)
@@ -44,11 +45,6 @@ func keepFindings(ctx context.Context, tx pgx.Tx, invariant string, found []Viol
 			first_seen = CASE WHEN finding.resolved_at IS NULL THEN finding.first_seen ELSE EXCLUDED.first_seen END,
 			last_seen = EXCLUDED.last_seen,
 			resolved_at = NULL`, invariant, subjects, details)
-	if err != nil {
-		return fmt.Errorf("keep findings: %w", err)
-	}
-
-	return nil
 }
 
 // resolveUnseen resolves the open findings of the subjects that this transaction has not
@@ -66,18 +62,13 @@ func (i Invariant) resolveUnseen(ctx context.Context, tx pgx.Tx, subjects []stri
 		}
 	}
 
-	_, err := tx.Exec(ctx, `
+	return pipeline.Exec(ctx, tx, "resolve findings", `
 		UPDATE audit_findings
 		SET resolved_at = now()
 		WHERE invariant = $1
 			AND subject = ANY($2)
 			AND resolved_at IS NULL
 			AND last_seen < now()`, i.Name, subjects)
-	if err != nil {
-		return fmt.Errorf("resolve findings: %w", err)
-	}
-
-	return nil
 }
 
 // orderIDs are the subjects that are orders.
@@ -147,8 +138,8 @@ func RebuildSums(ctx context.Context, tx pgx.Tx) error {
 		return fmt.Errorf("lock audit: %w", err)
 	}
 
-	if _, err := tx.Exec(ctx, `DELETE FROM audit_stock_sums`); err != nil {
-		return fmt.Errorf("clear stock sums: %w", err)
+	if err := pipeline.Exec(ctx, tx, "clear stock sums", `DELETE FROM audit_stock_sums`); err != nil {
+		return err
 	}
 
 	return sumUpStock(ctx, tx, always, mark)

@@ -2,13 +2,14 @@ package audit
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
+
+	"orders/db/pipeline"
 )
 
 // Options bound an incremental audit.
@@ -106,7 +107,7 @@ func (i Invariant) checkWindow(ctx context.Context, tx pgx.Tx, o Options, w wind
 
 // keepUnsettled remembers which of the orders must be checked again.
 func keepUnsettled(ctx context.Context, tx pgx.Tx, orders []uuid.UUID) error {
-	_, err := tx.Exec(ctx, `
+	return pipeline.Exec(ctx, tx, "keep unsettled orders", `
 		WITH unsettled AS (
 			SELECT order_id AS id
 			FROM undone_steps
@@ -126,16 +127,11 @@ func keepUnsettled(ctx context.Context, tx pgx.Tx, orders []uuid.UUID) error {
 		FROM unsettled
 		ON CONFLICT (order_id) DO UPDATE
 		SET at = EXCLUDED.at`, orders)
-	if err != nil {
-		return fmt.Errorf("keep unsettled orders: %w", err)
-	}
-
-	return nil
 }
 
 // sumUpStock adds the stock movements and receipts of a window to the sums.
 func sumUpStock(ctx context.Context, tx pgx.Tx, after, upto pgtype.Timestamptz) error {
-	_, err := tx.Exec(ctx, `
+	return pipeline.Exec(ctx, tx, "sum up stock", `
 		INSERT INTO audit_stock_sums AS sums (sku, received, deducted, released)
 		SELECT
 			sku,
@@ -152,9 +148,4 @@ func sumUpStock(ctx context.Context, tx pgx.Tx, after, upto pgtype.Timestamptz) 
 		SET received = sums.received + EXCLUDED.received,
 			deducted = sums.deducted + EXCLUDED.deducted,
 			released = sums.released + EXCLUDED.released`, after, upto)
-	if err != nil {
-		return fmt.Errorf("sum up stock: %w", err)
-	}
-
-	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"orders/db"
+	"orders/db/pipeline"
 )
 
 // Modes of an audit.
@@ -27,7 +28,7 @@ type Run struct {
 
 // RecordRun writes that an audit has finished now.
 func RecordRun(ctx context.Context, tx pgx.Tx, mode string, took time.Duration, orders, violations int) error {
-	_, err := tx.Exec(ctx, `
+	return pipeline.Exec(ctx, tx, "record audit", `
 		INSERT INTO audit_runs (mode, started_at, finished_at, orders, violations)
 		VALUES ($1, now() - $2::interval, now(), $3, $4)
 		ON CONFLICT (mode) DO UPDATE
@@ -35,11 +36,6 @@ func RecordRun(ctx context.Context, tx pgx.Tx, mode string, took time.Duration, 
 			finished_at = EXCLUDED.finished_at,
 			orders = EXCLUDED.orders,
 			violations = EXCLUDED.violations`, mode, took, orders, violations)
-	if err != nil {
-		return fmt.Errorf("record audit: %w", err)
-	}
-
-	return nil
 }
 
 // Runs lists the last finished audit of each mode.

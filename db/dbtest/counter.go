@@ -49,21 +49,40 @@ func (c *Counter) Reset() {
 
 // TraceQueryStart counts a statement.
 func (c *Counter) TraceQueryStart(ctx context.Context, _ *pgx.Conn, query pgx.TraceQueryStartData) context.Context {
+	c.count(query.SQL)
+
+	return ctx
+}
+
+func (c *Counter) count(sql string) {
 	switch {
-	case strings.Contains(query.SQL, "PGNotifyMany"): // at most one in 10 ms, by River's clock
-	case query.SQL == "commit":
+	case strings.Contains(sql, "PGNotifyMany"): // at most one in 10 ms, by River's clock
+	case sql == "commit":
 		c.transactions.Add(1)
 
 		fallthrough
 	default:
 		c.statements.Add(1)
 	}
-
-	return ctx
 }
 
 // TraceQueryEnd is the end of a statement.
 func (*Counter) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+// TraceBatchStart counts the statements of a batch.
+func (c *Counter) TraceBatchStart(ctx context.Context, _ *pgx.Conn, batch pgx.TraceBatchStartData) context.Context {
+	for _, q := range batch.Batch.QueuedQueries {
+		c.count(q.SQL)
+	}
+
+	return ctx
+}
+
+// TraceBatchQuery is the end of a statement of a batch.
+func (*Counter) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
+
+// TraceBatchEnd is the end of a batch.
+func (*Counter) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
 
 // TraceCopyFromStart counts a COPY.
 func (c *Counter) TraceCopyFromStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceCopyFromStartData) context.Context {

@@ -82,6 +82,16 @@ func (e *explainer) QueryRow(ctx context.Context, sql string, args ...any) pgx.R
 	return e.Tx.QueryRow(ctx, sql, args...)
 }
 
+func (e *explainer) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
+	for _, q := range b.QueuedQueries {
+		if err := e.explain(ctx, q.SQL, q.Arguments); err != nil {
+			return pgx.FailedBatchResults(b, err)
+		}
+	}
+
+	return e.Tx.SendBatch(ctx, b)
+}
+
 func (e *explainer) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
 	if err := e.explain(ctx, sql, args); err != nil {
 		return pgconn.CommandTag{}, err

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"orders/db"
+	"orders/db/pipeline"
 	"orders/db/progress"
 	"orders/order"
 )
@@ -159,7 +160,7 @@ func Resolve(ctx context.Context, tx pgx.Tx, closings []Closing) error {
 		jobIDs[i], resolutions[i], actors[i], notes[i] = c.JobID, string(c.Resolution), c.By, c.Note
 	}
 
-	_, err := tx.Exec(ctx, `
+	return pipeline.Exec(ctx, tx, "resolve dead letters", `
 		UPDATE dead_letters
 		SET resolved_at = now(),
 			resolution = c.resolution,
@@ -167,17 +168,12 @@ func Resolve(ctx context.Context, tx pgx.Tx, closings []Closing) error {
 			note = c.note
 		FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[]) AS c (job_id, resolution, actor, note)
 		WHERE dead_letters.job_id = c.job_id`, jobIDs, resolutions, actors, notes)
-	if err != nil {
-		return fmt.Errorf("resolve dead letters: %w", err)
-	}
-
-	return nil
 }
 
 // Reopen opens resolved letters again, which the transaction has locked. An operator must
 // decide about them.
 func Reopen(ctx context.Context, tx pgx.Tx, jobIDs []int64) error {
-	_, err := tx.Exec(ctx, `
+	return pipeline.Exec(ctx, tx, "reopen dead letters", `
 		UPDATE dead_letters
 		SET resolved_at = NULL,
 			resolution = NULL,
@@ -185,9 +181,4 @@ func Reopen(ctx context.Context, tx pgx.Tx, jobIDs []int64) error {
 			note = '',
 			attention_at = coalesce(attention_at, now())
 		WHERE job_id = ANY($1)`, jobIDs)
-	if err != nil {
-		return fmt.Errorf("reopen dead letters: %w", err)
-	}
-
-	return nil
 }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"orders/db/pipeline"
 )
 
 // A DueLetter is a dead letter for which the system must act now.
@@ -82,15 +84,10 @@ func lockLetters(ctx context.Context, tx pgx.Tx, condition string, args ...any) 
 
 // NeedAttention marks letters about which an operator must decide.
 func NeedAttention(ctx context.Context, tx pgx.Tx, jobIDs []int64) error {
-	_, err := tx.Exec(ctx, `
+	return pipeline.Exec(ctx, tx, "mark for attention", `
 		UPDATE dead_letters
 		SET attention_at = now()
 		WHERE job_id = ANY($1)`, jobIDs)
-	if err != nil {
-		return fmt.Errorf("mark for attention: %w", err)
-	}
-
-	return nil
 }
 
 // maxSweepFailures is how many sweeps may fail for a letter before an operator must decide.
@@ -102,16 +99,11 @@ func SweepFailed(ctx context.Context, tx pgx.Tx, jobIDs []int64) error {
 		return nil
 	}
 
-	_, err := tx.Exec(ctx, `
+	return pipeline.Exec(ctx, tx, "record failed sweep", `
 		UPDATE dead_letters
 		SET sweep_failures = sweep_failures + 1,
 			attention_at = CASE WHEN sweep_failures + 1 >= $2 THEN coalesce(attention_at, now()) ELSE attention_at END
 		WHERE job_id = ANY($1)`, jobIDs, maxSweepFailures)
-	if err != nil {
-		return fmt.Errorf("record failed sweep: %w", err)
-	}
-
-	return nil
 }
 
 // An Announced letter is one that is logged.

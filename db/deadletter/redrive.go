@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"orders/db"
+	"orders/db/pipeline"
 )
 
 // A Redrive is a request to give a dead letter's work a new job, and its outcome.
@@ -77,16 +78,11 @@ func RecordRedrives(ctx context.Context, tx pgx.Tx, redrives []Redrive) error {
 		outcomes[i], actors[i], notes[i] = r.Outcome, r.Actor, r.Note
 	}
 
-	_, err := tx.Exec(ctx, `
+	return pipeline.Exec(ctx, tx, "record redrives", `
 		INSERT INTO redrives (operation_id, job_id, outcome, new_job_id, actor, note)
 		SELECT r.operation_id, r.job_id, r.outcome, r.new_job_id, r.actor, r.note
 		FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::text[], $6::text[])
 			AS r (operation_id, job_id, outcome, new_job_id, actor, note)
 		ORDER BY r.operation_id, r.job_id
 		ON CONFLICT DO NOTHING`, operations, jobIDs, outcomes, newJobIDs, actors, notes)
-	if err != nil {
-		return fmt.Errorf("record redrives: %w", err)
-	}
-
-	return nil
 }

@@ -2,9 +2,10 @@ package jobqueue
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/jackc/pgx/v5"
+
+	"orders/db/pipeline"
 )
 
 // An Attempt is a job that runs, as its worker knows it. It is over when the job does not
@@ -34,16 +35,11 @@ func Complete(ctx context.Context, tx pgx.Tx, attempts []Attempt) error {
 
 	ids, numbers := columns(attempts)
 
-	_, err := tx.Exec(ctx, `
+	return pipeline.Exec(ctx, tx, "complete jobs", `
 		UPDATE river_job
 		SET state = 'completed', finalized_at = now()
 		FROM unnest($1::bigint[], $2::int[]) AS a (id, attempt)
 		WHERE river_job.id = a.id
 			AND river_job.attempt = a.attempt
 			AND state = 'running'`, ids, numbers)
-	if err != nil {
-		return fmt.Errorf("complete jobs: %w", err)
-	}
-
-	return nil
 }

@@ -2,13 +2,13 @@ package jobqueue
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"orders/db/pipeline"
 	"orders/jobs"
 )
 
@@ -48,11 +48,7 @@ func Split(ctx context.Context, tx pgx.Tx, step, template string, parts []Part) 
 
 	args := append([]any{step, template, jobs.MetaFailures, splitOff, schedulerEvery}, arraysOf(parts)...)
 
-	if _, err := tx.Exec(ctx, split, args...); err != nil {
-		return fmt.Errorf("give orders of a shared job jobs of their own: %w", err)
-	}
-
-	return nil
+	return pipeline.Exec(ctx, tx, "give orders of a shared job jobs of their own", split, args...)
 }
 
 // splitOff is the metadata of a shared job that its parts do not take along.

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"orders/db/pipeline"
 	"orders/order"
 )
 
@@ -28,8 +29,9 @@ type Operation struct {
 // that operation had another request, Earlier refuses with
 // [order.OperationReused]. Another transaction that runs the operation is waited for.
 func Earlier(ctx context.Context, tx pgx.Tx, o Operation) (json.RawMessage, error) {
-	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`, "operation:"+o.ID.String()); err != nil {
-		return nil, fmt.Errorf("lock operation: %w", err)
+	err := pipeline.Exec(ctx, tx, "lock operation", `SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`, "operation:"+o.ID.String())
+	if err != nil {
+		return nil, err
 	}
 
 	var (
@@ -38,7 +40,7 @@ func Earlier(ctx context.Context, tx pgx.Tx, o Operation) (json.RawMessage, erro
 		hash   []byte
 	)
 
-	err := tx.QueryRow(ctx, `
+	err = tx.QueryRow(ctx, `
 		SELECT act, request_hash, result
 		FROM operations
 		WHERE id = $1`, o.ID).Scan(&act, &hash, &result)
@@ -66,12 +68,7 @@ func Record(ctx context.Context, tx pgx.Tx, o Operation, result any) error {
 		return fmt.Errorf("encode result: %w", err)
 	}
 
-	_, err = tx.Exec(ctx, `
+	return pipeline.Exec(ctx, tx, "record operation", `
 		INSERT INTO operations (id, act, request_hash, result, actor)
 		VALUES ($1, $2, $3, $4, $5)`, o.ID, o.Act, o.RequestHash, encoded, o.Actor)
-	if err != nil {
-		return fmt.Errorf("record operation: %w", err)
-	}
-
-	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"orders/db"
+	"orders/db/pipeline"
 )
 
 // The names of the sweeps: the parts of job compensate.
@@ -37,7 +38,7 @@ func RecordSweep(ctx context.Context, tx pgx.Tx, name string, failure error) err
 		text = failure.Error()
 	}
 
-	_, err := tx.Exec(ctx, `
+	return pipeline.Exec(ctx, tx, "record sweep", `
 		INSERT INTO sweeps AS s (name, ran_at, failed_at, failures, error)
 		VALUES ($1, now(), CASE WHEN $2 THEN now() END, $2::int, left($3, 2000))
 		ON CONFLICT (name) DO UPDATE
@@ -45,11 +46,6 @@ func RecordSweep(ctx context.Context, tx pgx.Tx, name string, failure error) err
 			failed_at = coalesce(EXCLUDED.failed_at, s.failed_at),
 			failures = CASE WHEN $2 THEN s.failures + 1 ELSE 0 END,
 			error = EXCLUDED.error`, name, failure != nil, text)
-	if err != nil {
-		return fmt.Errorf("record sweep: %w", err)
-	}
-
-	return nil
 }
 
 // Sweeps reads what is known of the sweeps, by name.

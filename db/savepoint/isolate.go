@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"orders/db"
+	"orders/db/pipeline"
 )
 
 // Bounds of [IsolateLocked]. A forgotten session may lock a row for hours, so it waits for
@@ -47,13 +48,14 @@ func Isolate[T any](ctx context.Context, tx pgx.Tx, items []T, do func(tx pgx.Tx
 // IsolateLocked is [Isolate] for sweeps: an item whose rows another session has locked is at
 // fault, too. When its time is over, it tells the items that are left no longer apart.
 func IsolateLocked[T any](ctx context.Context, tx pgx.Tx, items []T, do func(tx pgx.Tx, items []T) error) (Faults[T], error) {
-	if _, err := tx.Exec(ctx, fmt.Sprintf(`SET LOCAL lock_timeout = %d`, lockTimeout.Milliseconds())); err != nil {
-		return Faults[T]{}, fmt.Errorf("bound the wait for locks: %w", err)
+	err := pipeline.Exec(ctx, tx, "bound the wait for locks", fmt.Sprintf(`SET LOCAL lock_timeout = %d`, lockTimeout.Milliseconds()))
+	if err != nil {
+		return Faults[T]{}, err
 	}
 
 	i := isolation[T]{do: do, locked: true, until: time.Now().Add(tellFor)}
 
-	err := i.halve(ctx, tx, items)
+	err = i.halve(ctx, tx, items)
 
 	return i.faults, err
 }

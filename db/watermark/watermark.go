@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"orders/db"
+	"orders/db/pipeline"
 )
 
 // A Mark is how far a scan has come. The transaction that reads it holds its lock.
@@ -27,12 +28,12 @@ type Mark struct {
 // Lock locks a scan's mark, which it makes if there is none. If another transaction has
 // locked the mark, Lock waits for it or, without wait, returns false.
 func Lock(ctx context.Context, tx pgx.Tx, name string, wait bool) (m Mark, locked bool, err error) {
-	_, err = tx.Exec(ctx, `
+	err = pipeline.Exec(ctx, tx, "make watermark", `
 		INSERT INTO watermarks (name, order_id, at)
 		VALUES ($1, '00000000-0000-0000-0000-000000000000', '-infinity')
 		ON CONFLICT DO NOTHING`, name)
 	if err != nil {
-		return m, false, fmt.Errorf("make watermark: %w", err)
+		return m, false, err
 	}
 
 	lock := "FOR NO KEY UPDATE SKIP LOCKED"
@@ -58,16 +59,11 @@ func Lock(ctx context.Context, tx pgx.Tx, name string, wait bool) (m Mark, locke
 
 // Move writes how far the scan has come.
 func (m Mark) Move(ctx context.Context, tx pgx.Tx) error {
-	_, err := tx.Exec(ctx, `
+	return pipeline.Exec(ctx, tx, "move watermark", `
 		UPDATE watermarks
 		SET order_id = $2,
 			at = $3
 		WHERE name = $1`, m.Name, m.OrderID, m.At)
-	if err != nil {
-		return fmt.Errorf("move watermark: %w", err)
-	}
-
-	return nil
 }
 
 // A Range bounds the orders that a scan reads next.

@@ -13,38 +13,29 @@ import (
 	"github.com/riverqueue/river"
 
 	"orders/db"
+	"orders/db/pipeline"
 	"orders/jobs"
 	"orders/order"
 )
 
 // chunksOf cuts new orders, sorted by id, into chunks of at most size orders. The orders of
-// a chunk share the jobs of their steps.
-func chunksOf(orders []order.Order, size int) [][]order.Order {
-	sorted := slices.SortedFunc(slices.Values(orders), func(a, b order.Order) int { return bytes.Compare(a.ID[:], b.ID[:]) })
-
-	return slices.Collect(slices.Chunk(sorted, max(size, 1)))
-}
-
-// batchesOf gives the orders that share jobs their batch: the id of their chunk's first order.
-func batchesOf(chunks [][]order.Order) map[uuid.UUID]uuid.UUID {
-	batches := map[uuid.UUID]uuid.UUID{}
+// a chunk share the jobs of their steps, and have the id of its first order as their batch.
+func chunksOf(orders []db.NewOrder, size int) [][]db.NewOrder {
+	slices.SortFunc(orders, func(a, b db.NewOrder) int { return bytes.Compare(a.ID[:], b.ID[:]) })
+	chunks := slices.Collect(slices.Chunk(orders, max(size, 1)))
 
 	for _, chunk := range chunks {
-		if len(chunk) == 1 {
-			continue
-		}
-
-		for _, o := range chunk {
-			batches[o.ID] = chunk[0].ID
+		for i := range chunk {
+			chunk[i].Batch = uuid.NullUUID{UUID: chunk[0].ID, Valid: len(chunk) > 1}
 		}
 	}
 
-	return batches
+	return chunks
 }
 
 // firstJobs are the jobs of the orders that were created: one for each step that is due at
 // once, shared by the orders of a chunk and, for a held order, one for its deadline.
-func firstJobs(chunks [][]order.Order, created map[uuid.UUID]time.Time) []river.InsertManyParams {
+func firstJobs(chunks [][]db.NewOrder, created map[uuid.UUID]time.Time) []river.InsertManyParams {
 	var work []river.InsertManyParams
 
 	for _, chunk := range chunks {
@@ -125,12 +116,19 @@ func enqueue(ctx context.Context, tx pgx.Tx, queue *Queue, due map[uuid.UUID][]o
 		}
 	}
 
+	return insertJobs(ctx, tx, queue, work)
+}
+
+// insertJobs enqueues jobs, with the transaction's next statement or its COMMIT.
+func insertJobs(ctx context.Context, tx pgx.Tx, queue *Queue, work []river.InsertManyParams) error {
+	const what = "enqueue steps"
+
 	if len(work) == 0 {
 		return nil
 	}
 
-	if _, err := queue.InsertManyTx(ctx, tx, work); err != nil {
-		return fmt.Errorf("enqueue steps: %w", err)
+	if _, err := queue.InsertManyTx(ctx, pipeline.Later(tx, what), work); err != nil {
+		return fmt.Errorf(what+": %w", err)
 	}
 
 	return nil

@@ -28,7 +28,7 @@ func inventory() Spec {
 // rows. It gets its stock again, or is refused: it cannot be rejected any more, so an
 // operator must decide.
 func reserve(ctx context.Context, tx pgx.Tx, queue *Queue, ids []uuid.UUID) ([]groupcommit.Result[None], error) {
-	orders, err := db.LockUnreserved(ctx, tx, ids)
+	orders, stock, err := db.LockUnreserved(ctx, tx, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +38,7 @@ func reserve(ctx context.Context, tx pgx.Tx, queue *Queue, ids []uuid.UUID) ([]g
 		return done, err
 	}
 
-	lost, err := allocate(ctx, tx, queue, orders)
+	lost, err := allocate(ctx, tx, queue, orders, stock)
 	if err != nil {
 		return nil, err
 	}
@@ -54,12 +54,9 @@ func reserve(ctx context.Context, tx pgx.Tx, queue *Queue, ids []uuid.UUID) ([]g
 
 // allocate shares the stock and moves the pending orders. It returns the shortages of
 // orders that are not pending any more.
-func allocate(ctx context.Context, tx pgx.Tx, queue *Queue, orders []order.Order) (map[uuid.UUID]*order.Shortage, error) {
-	stock, err := db.LockStock(ctx, tx, skusOf(orders))
-	if err != nil {
-		return nil, err
-	}
-
+func allocate(
+	ctx context.Context, tx pgx.Tx, queue *Queue, orders []order.Order, stock map[string]int64,
+) (map[uuid.UUID]*order.Shortage, error) {
 	paid, err := keptPayments(ctx, tx, orders)
 	if err != nil {
 		return nil, err
@@ -117,16 +114,4 @@ func keptPayments(ctx context.Context, tx pgx.Tx, orders []order.Order) (map[uui
 	}
 
 	return db.Payments(ctx, tx, held)
-}
-
-func skusOf(orders []order.Order) []string {
-	var skus []string
-
-	for _, o := range orders {
-		for _, l := range o.Lines {
-			skus = append(skus, l.SKU)
-		}
-	}
-
-	return skus
 }

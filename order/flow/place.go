@@ -4,9 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"slices"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -50,21 +47,22 @@ func Place(queue *Queue) groupcommit.Batch[Placement, Placed] {
 // its own.
 func PlaceSharing(queue *Queue, ordersPerJob int) groupcommit.Batch[Placement, Placed] {
 	return func(ctx context.Context, tx pgx.Tx, items []Placement) ([]groupcommit.Result[Placed], error) {
-		p := placing{items: items, results: make([]groupcommit.Result[Placed], len(items)), reload: map[uuid.UUID][]int{}}
+		p := placing{
+			items:   items,
+			results: make([]groupcommit.Result[Placed], len(items)),
+			fresh:   map[uuid.UUID]int{},
+			reload:  map[uuid.UUID][]int{},
+		}
 
 		if err := p.price(ctx, tx); err != nil {
 			return nil, err
 		}
 
-		if err := p.claimKeys(ctx, tx); err != nil {
+		if err := p.write(ctx, tx, queue, ordersPerJob); err != nil {
 			return nil, err
 		}
 
 		if err := p.replayUsed(ctx, tx); err != nil {
-			return nil, err
-		}
-
-		if err := p.write(ctx, tx, queue, ordersPerJob); err != nil {
 			return nil, err
 		}
 
@@ -77,8 +75,8 @@ func PlaceSharing(queue *Queue, ordersPerJob int) groupcommit.Batch[Placement, P
 type placing struct {
 	items   []Placement
 	results []groupcommit.Result[Placed]
-	fresh   []int               // items that are to become new orders
-	orders  []order.Order       // their orders, in the same sequence
+	fresh   map[uuid.UUID]int   // the items that are to become new orders, by the order's id
+	orders  []db.NewOrder       // these orders
 	used    []int               // items whose key may have an order already
 	reload  map[uuid.UUID][]int // orders that existed before, and the items whose results they are
 }
@@ -93,39 +91,25 @@ func (p *placing) price(ctx context.Context, tx pgx.Tx) error {
 		}
 	}
 
-	catalogue, err := db.Catalogue(ctx, tx, skus)
+	catalogue, now, err := db.Catalogue(ctx, tx, skus)
 	if err != nil {
 		return err
 	}
 
-	now, err := p.heldFrom(ctx, tx)
-	if err != nil {
-		return err
-	}
-
-	for i := range p.items {
-		o, err := order.Price(p.items[i].Draft, catalogue, now)
+	for i, item := range p.items {
+		o, err := order.Price(item.Draft, catalogue, now)
 		if err != nil {
 			p.refuse(i, err)
 
 			continue
 		}
 
-		o.ID = p.items[i].OrderID
-		p.fresh = append(p.fresh, i)
-		p.orders = append(p.orders, *o)
+		o.ID = item.OrderID
+		p.fresh[o.ID] = i
+		p.orders = append(p.orders, db.NewOrder{Order: *o, Key: item.Key, RequestHash: item.RequestHash})
 	}
 
 	return nil
-}
-
-// heldFrom is the moment from which holds last, by the clock by which they end.
-func (p *placing) heldFrom(ctx context.Context, tx pgx.Tx) (now time.Time, err error) {
-	if slices.ContainsFunc(p.items, func(item Placement) bool { return item.Draft.Hold != 0 }) {
-		now, err = db.Now(ctx, tx)
-	}
-
-	return now, err
 }
 
 // refuse refuses an item. If the item's key has an order, that order replaces the refusal
@@ -138,36 +122,42 @@ func (p *placing) refuse(i int, err error) {
 	}
 }
 
-// claimKeys writes the keys of the fresh items. A key that is not free belongs to an
-// earlier request, to another item of this batch, or to another transaction. The claim
-// waits until that transaction has ended.
-func (p *placing) claimKeys(ctx context.Context, tx pgx.Tx) error {
-	var claims []db.Key
-
-	for _, i := range p.fresh {
-		if item := p.items[i]; item.Key != "" {
-			claims = append(claims, db.Key{Key: item.Key, RequestHash: item.RequestHash, OrderID: item.OrderID})
-		}
+// write inserts the orders with their keys, and their jobs. A key that is not free belongs
+// to an earlier request, to another item of this batch, or to another transaction.
+func (p *placing) write(ctx context.Context, tx pgx.Tx, queue *Queue, ordersPerJob int) error {
+	if len(p.orders) == 0 {
+		return nil
 	}
 
-	claimed, err := db.ClaimKeys(ctx, tx, keyScope, claims)
-	if err != nil || len(claimed) == len(claims) {
+	chunks := chunksOf(p.orders, ordersPerJob)
+
+	created, err := db.InsertOrders(ctx, tx, keyScope, p.orders)
+	if err != nil {
 		return err
 	}
 
-	fresh, orders := p.fresh, p.orders
-	p.fresh, p.orders = nil, nil
+	for _, n := range p.orders {
+		i, o := p.fresh[n.ID], n.Order
 
-	for n, i := range fresh {
-		if item := p.items[i]; item.Key == "" || claimed[item.Key] == item.OrderID {
-			p.fresh = append(p.fresh, i)
-			p.orders = append(p.orders, orders[n])
-		} else {
+		at, isNew := created[o.ID]
+
+		switch {
+		case isNew:
+			o.CreatedAt, o.UpdatedAt = at, at
+
+			for _, step := range order.Steps() {
+				o.Steps = append(o.Steps, order.ProgressOf(step.Name, nil, nil))
+			}
+
+			p.results[i].Value.Order = o
+		case n.Key != "":
 			p.used = append(p.used, i)
+		default:
+			p.reload[o.ID] = append(p.reload[o.ID], i)
 		}
 	}
 
-	return nil
+	return insertJobs(ctx, tx, queue, firstJobs(chunks, created))
 }
 
 // replayUsed replays the items whose keys are used. It is a statement of its own: the
@@ -212,50 +202,6 @@ func (p *placing) replay(i int, prior db.Key) {
 	// The item's own id under the key: an earlier attempt of this call, whose commit's outcome was unknown.
 	p.results[i].Value.Replayed = prior.OrderID != item.OrderID
 	p.reload[prior.OrderID] = append(p.reload[prior.OrderID], i)
-}
-
-// write inserts the orders and their jobs.
-func (p *placing) write(ctx context.Context, tx pgx.Tx, queue *Queue, ordersPerJob int) error {
-	if len(p.fresh) == 0 {
-		return nil
-	}
-
-	chunks := chunksOf(p.orders, ordersPerJob)
-
-	created, err := db.InsertOrders(ctx, tx, p.orders, batchesOf(chunks))
-	if err != nil {
-		return err
-	}
-
-	for n, i := range p.fresh {
-		o := p.orders[n]
-
-		at, isNew := created[o.ID]
-		if !isNew {
-			p.reload[o.ID] = append(p.reload[o.ID], i)
-
-			continue
-		}
-
-		o.CreatedAt, o.UpdatedAt = at, at
-
-		for _, step := range order.Steps() {
-			o.Steps = append(o.Steps, order.ProgressOf(step.Name, nil, nil))
-		}
-
-		p.results[i].Value.Order = o
-	}
-
-	work := firstJobs(chunks, created)
-	if len(work) == 0 {
-		return nil
-	}
-
-	if _, err := queue.InsertManyTx(ctx, tx, work); err != nil {
-		return fmt.Errorf("enqueue steps: %w", err)
-	}
-
-	return nil
 }
 
 // load reads the orders that existed before. The response says that they are durable, as if

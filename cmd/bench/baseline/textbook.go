@@ -60,7 +60,7 @@ func Textbook(ctx context.Context, url, address string) error {
 // placeAlone places one order in a transaction of its own.
 func placeAlone(pool *pgxpool.Pool, queue *river.Client[pgx.Tx]) func(context.Context, flow.Placement) (flow.Placed, error) {
 	return func(ctx context.Context, p flow.Placement) (placed flow.Placed, err error) {
-		err = db.InTx(ctx, pool, func(tx pgx.Tx) (err error) {
+		err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) (err error) {
 			placed, err = run(ctx, tx, flow.Place(queue), p)
 
 			return err
@@ -87,7 +87,7 @@ func textbookClient(pool *pgxpool.Pool, log *slog.Logger) (*river.Client[pgx.Tx]
 // stepHandler runs a step for one job, and completes the job in the same transaction.
 func stepHandler(pool *pgxpool.Pool, spec flow.Spec) river.Worker[jobs.OfOrder] {
 	return river.WorkFunc(func(ctx context.Context, job *river.Job[jobs.OfOrder]) error {
-		return db.InTx(ctx, pool, func(tx pgx.Tx) error {
+		return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 			err := Apply(ctx, tx, spec, river.ClientFromContext[pgx.Tx](ctx), job.Args.OrderID)
 			if err == nil {
 				_, err = river.JobCompleteTx[*riverpgxv5.Driver](ctx, tx, job)

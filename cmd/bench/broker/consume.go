@@ -14,7 +14,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"orders/cmd/bench/baseline"
-	"orders/db"
 	"orders/order/flow"
 )
 
@@ -98,5 +97,5 @@ func apply(ctx context.Context, pool *pgxpool.Pool, spec flow.Spec, body []byte)
 		return fmt.Errorf("read message: %w", err)
 	}
 
-	return db.InTx(ctx, pool, func(tx pgx.Tx) error { return baseline.Apply(ctx, tx, spec, nil, id) })
+	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error { return baseline.Apply(ctx, tx, spec, nil, id) })
 }

@@ -18,7 +18,7 @@ const keyScope = "orders" // as in the service
 // place places one order in a transaction of its own.
 func place(pool *pgxpool.Pool) func(context.Context, flow.Placement) (flow.Placed, error) {
 	return func(ctx context.Context, p flow.Placement) (placed flow.Placed, err error) {
-		err = db.InTx(ctx, pool, func(tx pgx.Tx) (err error) {
+		err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) (err error) {
 			placed, err = placeInTx(ctx, tx, p)
 
 			return err
@@ -33,23 +33,12 @@ func placeInTx(ctx context.Context, tx pgx.Tx, p flow.Placement) (placed flow.Pl
 		return placed, order.Errorf(order.InvalidLines, "This server does not hold orders; leave hold_seconds out.")
 	}
 
-	if p.Key != "" {
-		claimed, err := db.ClaimKeys(ctx, tx, keyScope, []db.Key{{Key: p.Key, RequestHash: p.RequestHash, OrderID: p.OrderID}})
-		if err != nil {
-			return placed, err
-		}
-
-		if len(claimed) == 0 {
-			return replay(ctx, tx, p)
-		}
-	}
-
 	skus := make([]string, len(p.Draft.Lines))
 	for i, line := range p.Draft.Lines {
 		skus[i] = line.SKU
 	}
 
-	catalogue, err := db.Catalogue(ctx, tx, skus)
+	catalogue, _, err := db.Catalogue(ctx, tx, skus)
 	if err != nil {
 		return placed, err
 	}
@@ -61,12 +50,17 @@ func placeInTx(ctx context.Context, tx pgx.Tx, p flow.Placement) (placed flow.Pl
 
 	o.ID = p.OrderID
 
-	created, err := db.InsertOrders(ctx, tx, []order.Order{*o}, nil)
+	created, err := db.InsertOrders(ctx, tx, keyScope, []db.NewOrder{{Order: *o, Key: p.Key, RequestHash: p.RequestHash}})
 	if err != nil {
 		return placed, err
 	}
 
-	o.CreatedAt, o.UpdatedAt = created[o.ID], created[o.ID]
+	at, isNew := created[o.ID]
+	if !isNew {
+		return replay(ctx, tx, p)
+	}
+
+	o.CreatedAt, o.UpdatedAt = at, at
 
 	for _, step := range order.Steps() {
 		o.Steps = append(o.Steps, order.ProgressOf(step.Name, nil, nil))

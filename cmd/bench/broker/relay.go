@@ -11,7 +11,6 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"orders/cmd/bench/database"
-	"orders/db"
 )
 
 const (
@@ -27,7 +26,7 @@ func relay(ctx context.Context, pool *pgxpool.Pool, channel *amqp.Channel) error
 	}
 
 	for n := 0; n == relayBatch && ctx.Err() == nil || database.Sleep(ctx, relayPoll); {
-		err := db.InTx(ctx, pool, func(tx pgx.Tx) (err error) {
+		err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) (err error) {
 			n, err = publish(ctx, tx, channel)
 
 			return err
