@@ -125,7 +125,7 @@ type benchCmd struct {
 	Keep         bool          `help:"Do not remove them at the end."`
 	PostgresBin  string        `env:"ORDERS_POSTGRES_BIN" placeholder:"DIR" help:"Where initdb and postgres are; by default in PATH and the usual places."`
 	RabbitmqBin  string        `name:"rabbitmq-bin" env:"ORDERS_RABBITMQ_BIN" default:"${rabbitmq}" placeholder:"DIR" help:"Where rabbitmq-server is. Without it, the broker scenarios are left out."`
-	Scenario     []string      `placeholder:"NAME" help:"Only these scenarios: textbook, broker, broker hot, ceiling, floor, spread, hot, 2 processes, 4 processes, latency, overload, killed, mixed, slow, backlog, history."`
+	Scenario     []string      `placeholder:"NAME" help:"Only these scenarios: textbook, broker, broker hot, ceiling, floor, spread, hot, 2 processes, 4 processes, distant, latency, overload, killed, mixed, slow, backlog, history."`
 	OrdersPerRun int           `default:"20000" help:"Orders of a run."`
 	Repeat       int           `default:"3" help:"Runs of each scenario; the table has their medians."`
 	Connections  int           `default:"256" help:"Connections that place orders in the closed model."`

@@ -1,7 +1,6 @@
 package load
 
 import (
-	"context"
 	"math/rand/v2"
 	"time"
 
@@ -9,9 +8,9 @@ import (
 )
 
 // PlaceOne places one order that was due at a time, and returns its latency.
-func (l *Load) PlaceOne(ctx context.Context, due time.Time) (time.Duration, error) {
+func (l *Load) PlaceOne(due time.Time) (time.Duration, error) {
 	s := &sending{Load: l, result: Result{Statuses: map[order.Status]int{}}}
-	if err := s.place(ctx, l.Next(rand.New(rand.NewPCG(1, 1))), 0, due); err != nil {
+	if err := s.place(l.Next(rand.New(rand.NewPCG(1, 1))), 0, due); err != nil {
 		return 0, err
 	}
 

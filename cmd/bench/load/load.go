@@ -98,7 +98,7 @@ func (s *sending) placeAll(ctx context.Context) error {
 
 	for n, due := range s.arrivals(untilFailure) {
 		o := s.Next(random)
-		placing.Go(func() error { return s.place(ctx, o, n, due) })
+		placing.Go(func() error { return s.place(o, n, due) })
 	}
 
 	return placing.Wait()
@@ -131,7 +131,7 @@ func (s *sending) arrivals(ctx context.Context) iter.Seq2[int, time.Time] {
 
 // place sends one order. In the open model, its latency counts from when it was
 // due: an order that finds all connections busy waits, too.
-func (s *sending) place(ctx context.Context, o Order, number int, due time.Time) error {
+func (s *sending) place(o Order, number int, due time.Time) error {
 	if s.Rate == 0 {
 		due = time.Now()
 	}

@@ -164,7 +164,7 @@ func TestLatencyCountsFromWhenItWasDue(t *testing.T) {
 	for rate, counts := range map[float64]bool{0: false, 1: true} {
 		l.Rate = rate
 
-		took, err := l.PlaceOne(t.Context(), time.Now().Add(-late))
+		took, err := l.PlaceOne(time.Now().Add(-late))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -41,6 +41,7 @@ var targets = []target{
 		name:  "4 processes: Postgres' CPU an order, to spread",
 		value: quotient("4 processes", "postgres_cpu_s", "spread", "postgres_cpu_s"), most: 1.2, unit: "×",
 	},
+	{name: "distant, to spread", value: ratio("distant", "spread"), least: 0.80, ratio: true},
 	{name: "spread: WAL of an order", value: figure("spread", "wal_kb_per_order"), most: 4.5, unit: "kB"},
 	{name: "latency: POST p99 above a bare commit's", value: figure("latency", "post_p99_above_commit_ms"), most: 15, unit: "ms"},
 	{name: "latency: placed to settled p99", value: figure("latency", "settle_p99_ms"), most: 150, unit: "ms"},

@@ -68,8 +68,18 @@ func (m *measurement) run(ctx context.Context) error {
 		return err
 	}
 
+	databaseURL := m.url
+	if m.distance > 0 {
+		until, cancel := context.WithCancel(ctx)
+		defer cancel()
+
+		if databaseURL, err = server.Distant(until, m.url, m.distance); err != nil {
+			return err
+		}
+	}
+
 	m.service, err = server.Start(ctx, server.Options{
-		Program: m.Program, DatabaseURL: m.url, LogDir: filepath.Join(m.LogDir, m.title),
+		Program: m.Program, DatabaseURL: databaseURL, LogDir: filepath.Join(m.LogDir, m.title),
 		Processes: m.processes, Baseline: m.baseline, Settings: m.settings,
 	})
 	if err != nil {

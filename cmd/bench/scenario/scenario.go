@@ -34,6 +34,8 @@ type Scenario struct {
 
 	observers []observer // besides the load, until the end of the run
 
+	distance time.Duration // a round trip between the processes and Postgres takes so much longer
+
 	processes int               // of serve and of work each; 0 for one
 	settings  map[string]string // of the processes
 	baseline  []string          // commands of this program instead of these
@@ -70,6 +72,10 @@ func all(killAfter time.Duration) []Scenario {
 		{name: "hot", description: "every order the same sku", work: hot},
 		{name: "2 processes", description: "spread with 2 serve and 2 work", work: spread, processes: 2, once: true},
 		{name: "4 processes", description: "spread with 4 serve and 4 work", work: spread, processes: 4, once: true},
+		{
+			name: "distant", description: "spread with 1 ms to Postgres and back, as between zones of a cloud",
+			work: spread, distance: time.Millisecond, once: true,
+		},
 		{
 			name: "latency", description: "open model at a third of capacity",
 			work: spread, rate: 1. / 3, duration: 10 * time.Second, observers: []observer{(*measurement).commitAlone},
