@@ -233,7 +233,11 @@ func wantProblem(t *testing.T, r reply, status int, code order.Code) problem.Pro
 // stock puts a product into the catalogue, with stock.
 func (b *bundle) stock(t *testing.T, sku string, price, quantity int64) {
 	t.Helper()
-	as[api.Product](t, b.ask(t, "PUT", "/products/"+sku, fmt.Sprintf(`{"name":"Product","price":%d,"currency":"EUR"}`, price)), 200)
+
+	body := fmt.Sprintf(`{"name":"Product","price":%d,"currency":"EUR"}`, price)
+	if r := b.ask(t, "PUT", "/products/"+sku, body); r.status != 200 && r.status != 201 {
+		t.Fatalf("product: %d %s", r.status, r.body)
+	}
 
 	if quantity > 0 {
 		body := fmt.Sprintf(`{"quantity":%d,"reference":"first"}`, quantity)

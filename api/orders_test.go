@@ -68,7 +68,7 @@ func TestOrdersThatAreRefused(t *testing.T) { //nolint:tparallel // rows are cou
 	b := setup(t)
 	b.stock(t, "tea", 1250, 10)
 	b.stock(t, "gold", order.MaxPrice, 0)
-	as[api.Product](t, b.ask(t, "PUT", "/products/soap", `{"name":"Soap","price":1,"currency":"USD"}`), 200)
+	as[api.Product](t, b.ask(t, "PUT", "/products/soap", `{"name":"Soap","price":1,"currency":"USD"}`), 201)
 
 	lines := func(n int, line string) string { return strings.TrimSuffix(strings.Repeat(line+",", n), ",") }
 

@@ -1,19 +1,27 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/jackc/pgx/v5"
 
 	"orders/api/operation"
+	"orders/api/problem"
 	"orders/db"
+	"orders/db/catalogue"
 	"orders/order"
 )
 
 func exampleProduct() Product {
-	return Product{SKU: "tea", Name: "Darjeeling, 100 g", Price: 1250, Currency: "EUR", Available: 100}
+	added := time.Date(2026, time.January, 5, 9, 30, 0, 0, time.UTC)
+
+	return Product{
+		SKU: "tea", Name: "Darjeeling, 100 g", Price: 1250, Currency: "EUR", Available: 100, CreatedAt: added, UpdatedAt: added,
+	}
 }
 
 func (s *service) registerProducts() {
@@ -31,20 +39,22 @@ func (s *service) registerProducts() {
 		Returns:  "A page of products",
 	}, s.listProducts)
 
-	operation.Register(s.api, huma.Operation{
+	operation.RegisterOutput(s.api, huma.Operation{
 		OperationID: "get-product",
 		Method:      http.MethodGet,
 		Path:        "/products/{sku}",
 		Tags:        []string{"products"},
 		Summary:     "Read a product",
-		Description: "Reads the product and its stock.",
+		Description: "Reads the product and its stock. ETag changes with both. With If-None-Match, a product that has not changed is " +
+			"not sent again.",
 	}, operation.Contract{
 		Response: product,
 		Returns:  "The product",
-		Refusals: []order.Code{order.NotFound},
+		Also:     map[int]string{http.StatusNotModified: "The product is as If-None-Match says"},
+		Refusals: []order.Code{order.NotFound, problem.PreconditionFailed},
 	}, s.getProduct)
 
-	operation.Register(s.api, huma.Operation{
+	operation.RegisterOutput(s.api, huma.Operation{
 		OperationID:  "put-product",
 		Method:       http.MethodPut,
 		Path:         "/products/{sku}",
@@ -52,11 +62,14 @@ func (s *service) registerProducts() {
 		Tags:         []string{"products"},
 		Summary:      "Add or change a product",
 		Description: "Writes the name, the price and the currency. It does not change the stock, which comes in by receipts. " +
-			"Orders keep the price at which they were placed.",
+			"Orders keep the price at which they were placed. So that you do not undo the change of another client, send the ETag that " +
+			"you have read as If-Match; changes of the stock do not matter. With `If-None-Match: *`, the product is only added.",
 	}, operation.Contract{
 		Request:  productTerms{Name: operation.Text(product.Name), Price: product.Price, Currency: operation.Currency(product.Currency)},
 		Response: product,
-		Returns:  "The product as it is now",
+		Returns:  "The product, which was there before, as it is now",
+		Also:     map[int]string{http.StatusCreated: "The product, which is new"},
+		Refusals: []order.Code{problem.PreconditionFailed},
 	}, s.putProduct)
 }
 
@@ -80,6 +93,9 @@ type Product struct {
 	Price     int64  `json:"price" doc:"Minor units of the currency"`
 	Currency  string `json:"currency" doc:"ISO 4217 code"`
 	Available int64  `json:"available" doc:"Stock that no order has taken"`
+
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at" doc:"When the name, the price or the currency last changed; a change of the stock does not count"`
 }
 
 func productOf(p order.Product) Product { return Product(p) }
@@ -102,7 +118,7 @@ func (s *service) listProducts(ctx context.Context, in *struct{ operation.Page }
 			behind = *after
 		}
 
-		return db.Products(ctx, s.Pool, behind, limit)
+		return catalogue.List(ctx, s.Pool, behind, limit)
 	})
 
 	return productPage{Products: operation.Each(products, productOf), NextPage: next}, err
@@ -114,10 +130,33 @@ type ProductKey struct {
 	SKU sku `path:"sku" example:"tea"`
 }
 
-func (s *service) getProduct(ctx context.Context, in *ProductKey) (Product, error) {
-	p, err := db.Product(ctx, s.Pool, string(in.SKU))
+type getProductInput struct {
+	ProductKey
+	operation.Preconditions
+}
 
-	return productOf(p), err
+type getProductOutput struct {
+	ETagHeader
+
+	Status int
+	Body   Product
+}
+
+func (s *service) getProduct(ctx context.Context, in *getProductInput) (*getProductOutput, error) {
+	p, err := catalogue.Product(ctx, s.Pool, string(in.SKU))
+	if err != nil {
+		return nil, err
+	}
+
+	tag := etagOf(p)
+	is := func(sent string) bool { return sent == tag.String() }
+	out := &getProductOutput{ETagHeader: tag.header(), Status: http.StatusOK, Body: productOf(p)}
+
+	if in.CheckNoneMatch(is) != nil {
+		out.Status = http.StatusNotModified
+	}
+
+	return out, in.CheckMatch(is)
 }
 
 type productTerms struct {
@@ -130,18 +169,47 @@ type productTerms struct {
 
 type putProductInput struct {
 	ProductKey
+	operation.Preconditions
 
 	Body productTerms
 }
 
-func (s *service) putProduct(ctx context.Context, in *putProductInput) (Product, error) {
+type putProductOutput struct {
+	ETagHeader
+
+	Status   int
+	Location string `header:"Location" doc:"The address of the new product" example:"/products/tea"`
+	Body     Product
+}
+
+func (s *service) putProduct(ctx context.Context, in *putProductInput) (*putProductOutput, error) {
 	product := order.Product{SKU: string(in.SKU), Name: string(in.Body.Name), Price: in.Body.Price, Currency: string(in.Body.Currency)}
 
+	var created bool
+
 	err := db.InTx(ctx, s.Pool, func(tx pgx.Tx) (err error) {
-		product, err = db.PutProduct(ctx, tx, product)
+		product, created, err = catalogue.Put(ctx, tx, product, in.guard)
 
 		return err
 	})
+	if err != nil {
+		return nil, err
+	}
 
-	return productOf(product), err
+	out := &putProductOutput{ETagHeader: etagOf(product).header(), Status: http.StatusOK, Body: productOf(product)}
+	if created {
+		out.Status, out.Location = http.StatusCreated, "/products/"+product.SKU
+	}
+
+	return out, nil
+}
+
+// guard refuses a change of a product that is not as the request says.
+func (in *putProductInput) guard(current *order.Product) error {
+	var is func(sent string) bool
+	if current != nil {
+		is = etagOf(*current).sameEntry
+	}
+
+	return cmp.Or(in.CheckMatch(is), in.CheckNoneMatch(is))
 }

@@ -23,11 +23,18 @@ func TestProductIsWrittenAndReadBack(t *testing.T) {
 	b := setup(t)
 
 	wantProblem(t, b.ask(t, "GET", "/products/tea", ""), 404, order.NotFound)
-	as[api.Product](t, b.ask(t, "PUT", "/products/tea", `{"name":"Tea","price":100,"currency":"EUR"}`), 200)
+	as[api.Product](t, b.ask(t, "PUT", "/products/tea", `{"name":"Tea","price":100,"currency":"EUR"}`), 201)
 	as[receipt](t, b.ask(t, "POST", "/products/tea/receipts", `{"quantity":5,"reference":"po-1"}`), 201)
 
-	want := api.Product{SKU: "tea", Name: "Teeʼs", Price: order.MaxPrice, Currency: "USD", Available: 5}
-	if got := as[api.Product](t, b.ask(t, "PUT", "/products/tea", `{"name":"Teeʼs","price":1000000000000,"currency":"USD"}`), 200); got != want {
+	got := as[api.Product](t, b.ask(t, "PUT", "/products/tea", `{"name":"Teeʼs","price":1000000000000,"currency":"USD"}`), 200)
+	if !got.UpdatedAt.After(got.CreatedAt) {
+		t.Errorf("put = %+v", got)
+	}
+
+	want := api.Product{
+		SKU: "tea", Name: "Teeʼs", Price: order.MaxPrice, Currency: "USD", Available: 5, CreatedAt: got.CreatedAt, UpdatedAt: got.UpdatedAt,
+	}
+	if got != want {
 		t.Errorf("put = %+v, want %+v", got, want)
 	}
 
@@ -130,8 +137,8 @@ func TestListProductsPagesThroughAllOnce(t *testing.T) {
 	b := setup(t)
 
 	type page struct {
-		Products   []order.Product `json:"products"`
-		NextCursor string          `json:"next_cursor"`
+		Products   []api.Product `json:"products"`
+		NextCursor string        `json:"next_cursor"`
 	}
 
 	if r := b.ask(t, "GET", "/products", ""); r.body != `{"products":[],"next_cursor":""}`+"\n" {

@@ -9,6 +9,7 @@ import (
 
 	"orders/api/operation"
 	"orders/db"
+	"orders/db/catalogue"
 	"orders/order"
 )
 
@@ -54,11 +55,11 @@ type bookReceiptInput struct {
 }
 
 func (s *service) bookReceipt(ctx context.Context, in *bookReceiptInput) (receipt, error) {
-	booking := db.Receipt{SKU: string(in.SKU), Reference: string(in.Body.Reference), Quantity: in.Body.Quantity}
+	booking := catalogue.Receipt{SKU: string(in.SKU), Reference: string(in.Body.Reference), Quantity: in.Body.Quantity}
 	booked := receipt{SKU: booking.SKU, Reference: booking.Reference, Quantity: booking.Quantity}
 
 	err := db.InTx(ctx, s.Pool, func(tx pgx.Tx) (err error) {
-		booked.Available, err = db.Receive(ctx, tx, booking)
+		booked.Available, err = catalogue.Receive(ctx, tx, booking)
 
 		return err
 	})

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"orders/db"
+	"orders/db/catalogue"
 	"orders/db/dbtest"
 	"orders/db/deadletter"
 	"orders/db/progress"
@@ -49,16 +50,16 @@ func TestNoQueryScansATableThatGrows(t *testing.T) {
 		"list confirmed orders": func(ctx context.Context, tx pgx.Tx) error {
 			return dbtest.Err(db.ListOrders(ctx, tx, db.OrderFilter{Status: order.Confirmed, Limit: 50}))
 		},
-		"list products":  func(ctx context.Context, tx pgx.Tx) error { return dbtest.Err(db.Products(ctx, tx, "sku-2", 50)) },
-		"read a product": func(ctx context.Context, tx pgx.Tx) error { return dbtest.Err(db.Product(ctx, tx, "sku-2")) },
+		"list products":  func(ctx context.Context, tx pgx.Tx) error { return dbtest.Err(catalogue.List(ctx, tx, "sku-2", 50)) },
+		"read a product": func(ctx context.Context, tx pgx.Tx) error { return dbtest.Err(catalogue.Product(ctx, tx, "sku-2")) },
 		"put a product": func(ctx context.Context, tx pgx.Tx) error {
-			return dbtest.Err(db.PutProduct(ctx, tx, order.Product{SKU: "sku-2", Currency: "EUR"}))
+			return catalogue.Add(ctx, tx, order.Product{SKU: "sku-2", Currency: "EUR"}, "new")
 		},
 		"book a receipt": func(ctx context.Context, tx pgx.Tx) error {
-			return dbtest.Err(db.Receive(ctx, tx, db.Receipt{SKU: "sku-2", Reference: "new", Quantity: 1}))
+			return dbtest.Err(catalogue.Receive(ctx, tx, catalogue.Receipt{SKU: "sku-2", Reference: "new", Quantity: 1}))
 		},
 		"book a receipt again": func(ctx context.Context, tx pgx.Tx) error {
-			return dbtest.Err(db.Receive(ctx, tx, db.Receipt{SKU: "sku-2", Reference: "r-1", Quantity: 1}))
+			return dbtest.Err(catalogue.Receive(ctx, tx, catalogue.Receipt{SKU: "sku-2", Reference: "r-1", Quantity: 1}))
 		},
 		"read a balance": func(ctx context.Context, tx pgx.Tx) error { return dbtest.Err(db.Balance(ctx, tx, "u-7")) },
 		"list points": func(ctx context.Context, tx pgx.Tx) error {

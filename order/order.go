@@ -75,6 +75,8 @@ type Product struct {
 	Price     int64
 	Currency  string
 	Available int64
+	CreatedAt time.Time
+	UpdatedAt time.Time // of the entry, without the stock: stock has its ledgers
 }
 
 // Status is the state of an order.

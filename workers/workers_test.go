@@ -14,6 +14,7 @@ import (
 	"github.com/riverqueue/river"
 
 	"orders/db"
+	"orders/db/catalogue"
 	"orders/db/dbtest"
 	"orders/db/groupcommit"
 	"orders/db/schema"
@@ -54,13 +55,9 @@ func setupOn(t *testing.T, pool *pgxpool.Pool) *bundle {
 	t.Cleanup(b.place.Close)
 
 	err = db.InTx(t.Context(), b.pool, func(tx pgx.Tx) error {
-		if _, err := db.PutProduct(t.Context(), tx, order.Product{SKU: "tea", Name: "Tea", Price: 100, Currency: "EUR"}); err != nil {
-			return err
-		}
+		tea := order.Product{SKU: "tea", Name: "Tea", Price: 100, Currency: "EUR", Available: 1_000}
 
-		_, err := db.Receive(t.Context(), tx, db.Receipt{SKU: "tea", Reference: "test", Quantity: 1_000})
-
-		return err
+		return catalogue.Add(t.Context(), tx, tea, "test")
 	})
 	if err != nil {
 		t.Fatal(err)

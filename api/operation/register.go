@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"reflect"
 	"slices"
@@ -32,12 +33,13 @@ const Actor = "api"
 
 // A Contract is what an operation promises beside what huma reads from its types.
 type Contract struct {
-	Request  any          // an example of the body; nil for none
-	Response any          // an example of the response
-	Media    string       // of the response; empty for JSON
-	Returns  string       // the response in words
-	Refusals []order.Code // beside those of every operation
-	Offline  bool         // the operation does not use the database
+	Request  any            // an example of the body; nil for none
+	Response any            // an example of the response
+	Media    string         // of the response; empty for JSON
+	Returns  string         // the response in words
+	Also     map[int]string // further statuses of success, and what they mean
+	Refusals []order.Code   // beside those of every operation
+	Offline  bool           // the operation does not use the database
 }
 
 // Refusals of every operation, and of operations with a body.
@@ -85,6 +87,28 @@ func RegisterOutput[I, O any](api huma.API, op huma.Operation, c Contract, do fu
 
 		return out, nil
 	})
+
+	describeAlso(op, c)
+}
+
+// describeAlso adds the further statuses of success. They share body and headers with the
+// response, but only 201 has a Location, and 304 has no body.
+func describeAlso(op huma.Operation, c Contract) {
+	response := op.Responses[strconv.Itoa(op.DefaultStatus)]
+
+	for status, returns := range c.Also {
+		also := *response
+		also.Description = returns
+		also.Headers = maps.Clone(response.Headers)
+
+		if status == http.StatusNotModified {
+			also.Content = nil
+		}
+
+		op.Responses[strconv.Itoa(status)] = &also
+
+		delete(response.Headers, "Location")
+	}
 }
 
 // Describe writes the contract into the operation. The examples are values of the types

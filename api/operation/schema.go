@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"regexp"
 
 	"github.com/bojanz/currency"
 	"github.com/danielgtaylor/huma/v2"
@@ -30,11 +31,13 @@ func (Text) Schema(huma.Registry) *huma.Schema {
 // codes were checked.
 type Currency string
 
+var currencyCode = regexp.MustCompile("^[A-Z]{3}$")
+
 // Schema is the code's. It does not list the codes: the list changes with the world.
 func (Currency) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{
 		Type:               huma.TypeString,
-		Pattern:            "^[A-Z]{3}$",
+		Pattern:            currencyCode.String(),
 		PatternDescription: "three capital letters",
 		Description:        "ISO 4217 code of a currency that is in use",
 	}
@@ -43,7 +46,7 @@ func (Currency) Schema(huma.Registry) *huma.Schema {
 // Resolve refuses a code that no currency in use has. The list is CLDR's. That of
 // golang.org/x/text/currency is of 2017: it lacks VES and has DEM.
 func (c Currency) Resolve(_ huma.Context, path *huma.PathBuffer) []error {
-	if c == "" || currency.IsValid(string(c)) { // a field that is missing is refused by the schema
+	if !currencyCode.MatchString(string(c)) || currency.IsValid(string(c)) { // the schema refuses any other form
 		return nil
 	}
 

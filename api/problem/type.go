@@ -20,6 +20,8 @@ const (
 	NotAcceptable    order.Code = "not-acceptable"
 	CrossOrigin      order.Code = "cross-origin"
 	MethodNotAllowed order.Code = "method-not-allowed"
+
+	PreconditionFailed order.Code = "precondition-failed"
 )
 
 // A Type is a problem type: what all problems of one code share.
@@ -176,6 +178,12 @@ var types = map[order.Code]Type{
 		http.StatusForbidden, "The request comes from another site",
 		"Pages of other sites cannot change data here.",
 		"A page of another site made the browser send the request. The setting ORDERS_ORIGINS lists the sites whose pages may do so.",
+	},
+	PreconditionFailed: {
+		http.StatusPreconditionFailed, "The precondition does not hold",
+		"The product is not as it was when you read it; read it again, and send its ETag as If-Match.",
+		"If-Match names a version of the product that is not the newest one, or If-None-Match one that is there already. " +
+			"Nothing was written. Read the product again, and decide whether the change is still wanted.",
 	},
 	MethodNotAllowed: {
 		http.StatusMethodNotAllowed, "The method is not allowed",

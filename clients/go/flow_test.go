@@ -25,9 +25,19 @@ func TestFlow(t *testing.T) {
 
 	sku, user := fmt.Sprint("go-", time.Now().UnixNano()), fmt.Sprint("go-", time.Now().UnixNano())
 
-	product, err := c.PutProductWithResponse(ctx, sku, client.ProductTerms{Name: "Tea", Price: 1250, Currency: "EUR"})
-	if err != nil || product.JSON200 == nil {
+	product, err := c.PutProductWithResponse(ctx, sku, &client.PutProductParams{}, client.ProductTerms{Name: "Te", Price: 1250, Currency: "EUR"})
+	if err != nil || product.JSON201 == nil {
 		t.Fatalf("product: %v %s", err, product.Body)
+	}
+
+	tag := product.HTTPResponse.Header.Get("ETag")
+	terms := client.ProductTerms{Name: "Tea", Price: 1250, Currency: "EUR"}
+
+	for _, want := range []int{200, 412} {
+		changed, err := c.PutProductWithResponse(ctx, sku, &client.PutProductParams{IfMatch: &tag}, terms)
+		if err != nil || changed.StatusCode() != want {
+			t.Fatalf("product with If-Match: %v %s", err, changed.Body)
+		}
 	}
 
 	receipt, err := c.BookReceiptWithResponse(ctx, sku, client.NewReceipt{Quantity: 10, Reference: "first"})

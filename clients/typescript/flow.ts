@@ -27,7 +27,11 @@ async function settled(id: string): Promise<Order> {
 
 const sku = { params: { path: { sku: name } } };
 const product = await api.PUT("/products/{sku}", { ...sku, body: { name: "Tea", price: 1250, currency: "EUR" } });
-check(product.data?.price === 1250, "product");
+check(product.response.status === 201 && product.data?.price === 1250, "product");
+
+const stale = { params: { ...sku.params, header: { "If-Match": '"stale"' } } };
+const refused = await api.PUT("/products/{sku}", { ...stale, body: { name: "Tea", price: 1, currency: "EUR" } });
+check(refused.error?.type === "/problems/precondition-failed", "product with If-Match");
 
 const receipt = await api.POST("/products/{sku}/receipts", { ...sku, body: { quantity: 10, reference: "first" } });
 check(receipt.data?.available === 10, "receipt");

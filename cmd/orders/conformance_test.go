@@ -22,6 +22,7 @@ import (
 	"orders/cmd/orders/settings"
 	"orders/db"
 	"orders/db/audit"
+	"orders/db/catalogue"
 	"orders/db/dbtest"
 	"orders/db/groupcommit"
 	"orders/db/report"
@@ -105,13 +106,9 @@ func newConformance(t *testing.T, spec flow.Spec) *conformance {
 	}
 
 	c.inTx(func(tx pgx.Tx) error {
-		if _, err := db.PutProduct(t.Context(), tx, order.Product{SKU: "tea", Name: "Tea", Price: 100, Currency: "EUR"}); err != nil {
-			return err
-		}
+		tea := order.Product{SKU: "tea", Name: "Tea", Price: 100, Currency: "EUR", Available: 100}
 
-		_, err := db.Receive(t.Context(), tx, db.Receipt{SKU: "tea", Reference: "first", Quantity: 100})
-
-		return err
+		return catalogue.Add(t.Context(), tx, tea, "first")
 	})
 
 	return c

@@ -81,7 +81,7 @@ func (p *process) send(method, path, body string, out any) int {
 func (p *process) stock(sku string, quantity int) {
 	p.t.Helper()
 
-	if status := p.send("PUT", "/products/"+sku, `{"name":"x","price":100,"currency":"EUR"}`, nil); status != http.StatusOK {
+	if status := p.send("PUT", "/products/"+sku, `{"name":"x","price":100,"currency":"EUR"}`, nil); status != http.StatusCreated {
 		p.t.Fatal(status)
 	}
 

@@ -5,6 +5,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"orders/db"
+	"orders/db/catalogue"
 	"orders/order"
 )
 
@@ -30,7 +31,7 @@ func (seedCmd) Run(p *program) error {
 }
 
 func seedIfEmpty(p *program, pool *pgxpool.Pool) error {
-	products, err := db.Products(p.ctx, pool, "", 1)
+	products, err := catalogue.List(p.ctx, pool, "", 1)
 	if err != nil || len(products) > 0 {
 		return err
 	}
@@ -41,12 +42,7 @@ func seedIfEmpty(p *program, pool *pgxpool.Pool) error {
 func seed(p *program, pool *pgxpool.Pool) error {
 	return db.InTx(p.ctx, pool, func(tx pgx.Tx) error {
 		for _, product := range demo {
-			if _, err := db.PutProduct(p.ctx, tx, product); err != nil {
-				return err
-			}
-
-			receipt := db.Receipt{SKU: product.SKU, Reference: "demo", Quantity: product.Available}
-			if _, err := db.Receive(p.ctx, tx, receipt); err != nil {
+			if err := catalogue.Add(p.ctx, tx, product, "demo"); err != nil {
 				return err
 			}
 		}

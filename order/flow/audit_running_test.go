@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"orders/db"
+	"orders/db/catalogue"
 	"orders/db/groupcommit"
 	"orders/order"
 	"orders/order/flow"
@@ -66,7 +66,7 @@ func TestAuditWaitsForOpenTransactions(t *testing.T) {
 	}
 	defer tx.Rollback(context.WithoutCancel(t.Context()))
 
-	if _, err := db.Receive(t.Context(), tx, db.Receipt{SKU: "pot", Reference: "by hand", Quantity: 5}); err != nil {
+	if _, err := catalogue.Receive(t.Context(), tx, catalogue.Receipt{SKU: "pot", Reference: "by hand", Quantity: 5}); err != nil {
 		t.Fatal(err)
 	}
 

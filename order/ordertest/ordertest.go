@@ -25,6 +25,7 @@ import (
 
 	"orders/db"
 	"orders/db/audit"
+	"orders/db/catalogue"
 	"orders/db/dbtest"
 	"orders/db/groupcommit"
 	"orders/jobs"
@@ -64,14 +65,9 @@ func On(t *testing.T, pool *pgxpool.Pool, stock map[string]int64) *Bundle {
 
 	b.InTx(func(tx pgx.Tx) error {
 		for sku, n := range stock {
-			if _, err := db.PutProduct(t.Context(), tx, order.Product{SKU: sku, Name: sku, Price: 100, Currency: "EUR"}); err != nil {
+			product := order.Product{SKU: sku, Name: sku, Price: 100, Currency: "EUR", Available: n}
+			if err := catalogue.Add(t.Context(), tx, product, "test"); err != nil {
 				return err
-			}
-
-			if n > 0 {
-				if _, err := db.Receive(t.Context(), tx, db.Receipt{SKU: sku, Reference: "test", Quantity: n}); err != nil {
-					return err
-				}
 			}
 		}
 
