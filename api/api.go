@@ -96,6 +96,7 @@ func newService(o Options, mux *http.ServeMux) *service {
 	s.registerWhy()
 	s.registerEvents()
 	s.registerProducts()
+	s.registerArchive()
 	s.registerStock()
 	s.registerCustomers()
 	operator.Register(s.api, s.Pool, s.Queue)

@@ -33,6 +33,7 @@ func TestEnumsAreTheListsOfGo(t *testing.T) {
 		"NotificationTemplate": strs(order.Templates()),
 		"TimelineType":         strs(timeline.Types()),
 		"AuditMode":            {audit.Incremental, audit.Full},
+		"ProductState":         {"active", "archived", "all"},
 		"PointsEntryKind":      {"earn", "reverse"},
 	}
 	for _, code := range problem.Codes() {

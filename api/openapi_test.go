@@ -90,7 +90,7 @@ func eachOperation(t *testing.T, doc node, f func(t *testing.T, name string, op 
 		}
 	}
 
-	if n != 26 {
+	if n != 28 {
 		t.Errorf("%d operations", n)
 	}
 }

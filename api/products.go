@@ -33,7 +33,7 @@ func (s *service) registerProducts() {
 		Path:        "/products",
 		Tags:        []string{"products"},
 		Summary:     "List products",
-		Description: "Lists the catalogue by sku.",
+		Description: "Lists the catalogue by sku. Archived products are left out unless `state` asks for them.",
 	}, operation.Contract{
 		Response: productPage{Products: []Product{product}},
 		Returns:  "A page of products",
@@ -73,6 +73,41 @@ func (s *service) registerProducts() {
 	}, s.putProduct)
 }
 
+func (s *service) registerArchive() {
+	product := exampleProduct()
+
+	operation.RegisterOutput(s.api, huma.Operation{
+		OperationID: "unarchive-product",
+		Method:      http.MethodPost,
+		Path:        "/products/{sku}/unarchive",
+		Tags:        []string{"products"},
+		Summary:     "Let a product be ordered again",
+		Description: "Takes the archiving back. A product that is not archived stays as it is.",
+	}, operation.Contract{
+		Response: product,
+		Returns:  "The product as it is now",
+		Refusals: []order.Code{order.NotFound},
+	}, s.archiving(false))
+
+	product.ArchivedAt = new(product.UpdatedAt.Add(24 * time.Hour))
+	product.UpdatedAt = *product.ArchivedAt
+
+	operation.RegisterOutput(s.api, huma.Operation{
+		OperationID: "archive-product",
+		Method:      http.MethodPost,
+		Path:        "/products/{sku}/archive",
+		Tags:        []string{"products"},
+		Summary:     "Archive a product",
+		Description: "Makes that no new order can have the product, and leaves it out of `GET /products`. Orders that were accepted " +
+			"before go on. The product can still be read and changed, and its stock goes on. It is no field of PUT, because a client " +
+			"that does not know the field would unarchive the product. An archived product stays as it is.",
+	}, operation.Contract{
+		Response: product,
+		Returns:  "The product as it is now",
+		Refusals: []order.Code{order.NotFound},
+	}, s.archiving(true))
+}
+
 // sku names a product.
 type sku string
 
@@ -95,10 +130,18 @@ type Product struct {
 	Available int64  `json:"available" doc:"Stock that no order has taken"`
 
 	CreatedAt time.Time `json:"created_at"`
-	UpdatedAt time.Time `json:"updated_at" doc:"When the name, the price or the currency last changed; a change of the stock does not count"`
+	UpdatedAt time.Time `json:"updated_at" doc:"When the name, the price, the currency or archived_at last changed; a change of the stock does not count"`
+
+	ArchivedAt *time.Time `json:"archived_at" doc:"When the product was archived: it cannot be ordered. Else null."`
 }
 
 func productOf(p order.Product) Product { return Product(p) }
+
+type listProductsInput struct {
+	operation.Page
+
+	State catalogue.State `query:"state" default:"active" doc:"Only products with this state"`
+}
 
 type productPage struct {
 	Products []Product `json:"products" nullable:"false"`
@@ -111,14 +154,14 @@ var productList = operation.List[order.Product, string]{
 	Position: func(p order.Product) string { return p.SKU },
 }
 
-func (s *service) listProducts(ctx context.Context, in *struct{ operation.Page }) (productPage, error) {
+func (s *service) listProducts(ctx context.Context, in *listProductsInput) (productPage, error) {
 	products, next, err := productList.Page(in.Page, func(after *string, limit int) ([]order.Product, error) {
 		var behind string // a sku is never empty
 		if after != nil {
 			behind = *after
 		}
 
-		return catalogue.List(ctx, s.Pool, behind, limit)
+		return catalogue.List(ctx, s.Pool, in.State, behind, limit)
 	})
 
 	return productPage{Products: operation.Each(products, productOf), NextPage: next}, err
@@ -212,4 +255,25 @@ func (in *putProductInput) guard(current *order.Product) error {
 	}
 
 	return cmp.Or(in.CheckMatch(is), in.CheckNoneMatch(is))
+}
+
+type archiveOutput struct {
+	ETagHeader
+
+	Body Product
+}
+
+// archiving archives a product, or takes that back.
+func (s *service) archiving(archived bool) func(context.Context, *ProductKey) (*archiveOutput, error) {
+	return func(ctx context.Context, in *ProductKey) (*archiveOutput, error) {
+		var product order.Product
+
+		err := db.InTx(ctx, s.Pool, func(tx pgx.Tx) (err error) {
+			product, err = catalogue.Archive(ctx, tx, string(in.SKU), archived)
+
+			return err
+		})
+
+		return &archiveOutput{ETagHeader: etagOf(product).header(), Body: productOf(product)}, err
+	}
 }

@@ -50,7 +50,18 @@ func TestNoQueryScansATableThatGrows(t *testing.T) {
 		"list confirmed orders": func(ctx context.Context, tx pgx.Tx) error {
 			return dbtest.Err(db.ListOrders(ctx, tx, db.OrderFilter{Status: order.Confirmed, Limit: 50}))
 		},
-		"list products":  func(ctx context.Context, tx pgx.Tx) error { return dbtest.Err(catalogue.List(ctx, tx, "sku-2", 50)) },
+		"list products": func(ctx context.Context, tx pgx.Tx) error {
+			return dbtest.Err(catalogue.List(ctx, tx, catalogue.Active, "sku-2", 50))
+		},
+		"list archived products": func(ctx context.Context, tx pgx.Tx) error {
+			return dbtest.Err(catalogue.List(ctx, tx, catalogue.Archived, "", 50))
+		},
+		"list all products": func(ctx context.Context, tx pgx.Tx) error {
+			return dbtest.Err(catalogue.List(ctx, tx, catalogue.All, "sku-2", 50))
+		},
+		"archive a product": func(ctx context.Context, tx pgx.Tx) error {
+			return dbtest.Err(catalogue.Archive(ctx, tx, "sku-2", true))
+		},
 		"read a product": func(ctx context.Context, tx pgx.Tx) error { return dbtest.Err(catalogue.Product(ctx, tx, "sku-2")) },
 		"put a product": func(ctx context.Context, tx pgx.Tx) error {
 			return catalogue.Add(ctx, tx, order.Product{SKU: "sku-2", Currency: "EUR"}, "new")

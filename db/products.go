@@ -14,7 +14,7 @@ import (
 // transaction's time if there is such a product. Package catalogue has the rest of them.
 func Catalogue(ctx context.Context, q Querier, skus []string) (catalogue map[string]order.Product, now time.Time, err error) {
 	rows, err := q.Query(ctx, `
-		SELECT sku, price, currency, now()
+		SELECT sku, price, currency, archived_at, now()
 		FROM products
 		WHERE sku = ANY($1)`, skus)
 	if err != nil {
@@ -25,7 +25,7 @@ func Catalogue(ctx context.Context, q Querier, skus []string) (catalogue map[str
 
 	catalogue = map[string]order.Product{}
 
-	_, err = pgx.ForEachRow(rows, []any{&p.SKU, &p.Price, &p.Currency, &now}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&p.SKU, &p.Price, &p.Currency, &p.ArchivedAt, &now}, func() error {
 		catalogue[p.SKU] = p
 
 		return nil

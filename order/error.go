@@ -18,6 +18,7 @@ const (
 	InvalidQuantity Code = "invalid-quantity"
 	DuplicateSKU    Code = "duplicate-sku"
 	UnknownSKU      Code = "unknown-sku"
+	ProductArchived Code = "product-archived"
 	MixedCurrencies Code = "mixed-currencies"
 	TotalOverflow   Code = "total-overflow"
 	StockOverflow   Code = "stock-overflow"

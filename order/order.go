@@ -68,15 +68,17 @@ const (
 	MaxExact = 1<<53 - 1
 )
 
-// A Product can be ordered while some of it is available.
+// A Product can be ordered while some of it is available, unless it is archived.
 type Product struct {
 	SKU       string
 	Name      string
 	Price     int64
 	Currency  string
 	Available int64
-	CreatedAt time.Time
-	UpdatedAt time.Time // of the entry, without the stock: stock has its ledgers
+
+	CreatedAt  time.Time
+	UpdatedAt  time.Time  // of the entry, without the stock: stock has its ledgers
+	ArchivedAt *time.Time // nil if the product can be ordered
 }
 
 // Status is the state of an order.

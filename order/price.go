@@ -1,6 +1,7 @@
 package order
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -21,7 +22,7 @@ type DraftLine struct {
 // Price makes an order of a draft with the catalogue's prices. The order has no id and
 // no times yet, except for the deadline of its payment, which is counted from now. The
 // errors are [InvalidLines], [InvalidQuantity], [DuplicateSKU], [UnknownSKU],
-// [MixedCurrencies] and [TotalOverflow].
+// [ProductArchived], [MixedCurrencies] and [TotalOverflow].
 func Price(draft Draft, catalogue map[string]Product, now time.Time) (*Order, error) {
 	if n := len(draft.Lines); n < 1 || n > MaxLines {
 		return nil, Errorf(InvalidLines, "An order has 1 to %d lines; this one has %d.", MaxLines, n)
@@ -34,7 +35,7 @@ func Price(draft Draft, catalogue map[string]Product, now time.Time) (*Order, er
 		o.HoldUntil = &until
 	}
 
-	for _, line := range draft.Lines {
+	for i, line := range draft.Lines {
 		product, known := catalogue[line.SKU]
 
 		switch {
@@ -42,6 +43,11 @@ func Price(draft Draft, catalogue map[string]Product, now time.Time) (*Order, er
 			return nil, Errorf(InvalidQuantity, "Order 1 to %d of %q.", MaxQuantity, line.SKU)
 		case !known:
 			return nil, Errorf(UnknownSKU, "There is no product %q; GET /products lists them.", line.SKU)
+		case product.ArchivedAt != nil:
+			refusal := Errorf(ProductArchived, "Product %q is archived and cannot be ordered; order the other products.", line.SKU)
+			refusal.Fields = []Field{Fieldf(fmt.Sprintf("lines[%d].sku", i), "expected a product that is not archived")}
+
+			return nil, refusal
 		case slices.ContainsFunc(o.Lines, func(l Line) bool { return l.SKU == line.SKU }):
 			return nil, Errorf(DuplicateSKU, "Product %q has two lines; put its quantities into one line.", line.SKU)
 		case o.Currency != "" && o.Currency != product.Currency:

@@ -13,6 +13,7 @@ var catalogue = map[string]order.Product{
 	"mug":  {SKU: "mug", Price: 890, Currency: "EUR"},
 	"free": {SKU: "free", Price: 0, Currency: "EUR"},
 	"usd":  {SKU: "usd", Price: 1, Currency: "USD"},
+	"old":  {SKU: "old", Price: 1, Currency: "EUR", ArchivedAt: new(time.Time)},
 	"dear": {SKU: "dear", Price: order.MaxExact / 2, Currency: "EUR"},
 	"half": {SKU: "half", Price: order.MaxExact/2 + 1, Currency: "EUR"},
 }
@@ -42,6 +43,7 @@ func TestPrice(t *testing.T) {
 		"quantity too large":    {lines: []order.DraftLine{{"tea", order.MaxQuantity + 1}}, refused: order.InvalidQuantity},
 		"a sku twice":           {lines: []order.DraftLine{{"tea", 1}, {"tea", 1}}, refused: order.DuplicateSKU},
 		"an unknown sku":        {lines: []order.DraftLine{{"tea", 1}, {"no-such", 1}}, refused: order.UnknownSKU},
+		"an archived product":   {lines: []order.DraftLine{{"tea", 1}, {"old", 1}}, refused: order.ProductArchived},
 		"mixed currencies":      {lines: []order.DraftLine{{"tea", 1}, {"usd", 1}}, refused: order.MixedCurrencies},
 		"overflow in a line":    {lines: []order.DraftLine{{"dear", 3}}, refused: order.TotalOverflow},
 		"overflow in the sum":   {lines: []order.DraftLine{{"half", 1}, {"dear", 1}, {"mug", 1}}, refused: order.TotalOverflow},

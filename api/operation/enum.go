@@ -8,6 +8,7 @@ import (
 
 	"orders/api/problem"
 	"orders/db/audit"
+	"orders/db/catalogue"
 	"orders/db/deadletter"
 	"orders/db/timeline"
 	"orders/order"
@@ -54,6 +55,8 @@ var enums = []enum{
 		"not_redrivable: the kind is not known, or there is no such order. not_found: there is no such letter.", repair.Outcomes()...),
 	enumOf("ResolveOutcome", "dismissed: nothing is to be done. eligible: the letter would be dismissed without dry_run. "+
 		"already_resolved: the letter was resolved before. not_found: there is no such letter.", repair.ResolveOutcomes()...),
+	enumOf("ProductState", "Whether products can be ordered. archived: they cannot.",
+		catalogue.Active, catalogue.Archived, catalogue.All),
 	enumOf("NotificationTemplate", "The name of a message to a customer", order.Templates()...),
 	enumOf("ProblemType", "The stable name of a refusal", Each(problem.Codes(), problem.AddressOf)...),
 	enumOf("WhyCode", "Why an order has not settled, or that it has. Codes that need an operator come first.", explain.Codes()...),

@@ -59,6 +59,11 @@ var types = map[order.Code]Type{
 		`There is no product "tea"; GET /products lists them.`,
 		"The catalogue does not have the product. Check the sku, or add the product with PUT /products/{sku}.",
 	},
+	order.ProductArchived: {
+		http.StatusUnprocessableEntity, "The product is archived",
+		`Product "tea" is archived and cannot be ordered; order the other products.`,
+		"The product is not sold any more. errors names its line. Leave the line out, or unarchive the product.",
+	},
 	order.MixedCurrencies: {
 		http.StatusUnprocessableEntity, "The lines have different currencies",
 		`All lines of an order share one currency; "tea" is in EUR, the lines before it in USD.`,

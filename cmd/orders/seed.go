@@ -31,7 +31,7 @@ func (seedCmd) Run(p *program) error {
 }
 
 func seedIfEmpty(p *program, pool *pgxpool.Pool) error {
-	products, err := catalogue.List(p.ctx, pool, "", 1)
+	products, err := catalogue.List(p.ctx, pool, catalogue.All, "", 1)
 	if err != nil || len(products) > 0 {
 		return err
 	}

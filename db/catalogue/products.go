@@ -13,14 +13,31 @@ import (
 )
 
 // columns are those of [order.Product].
-const columns = `sku, name, price, currency, available, created_at, updated_at`
+const columns = `sku, name, price, currency, available, created_at, updated_at, archived_at`
+
+// A State tells whether a product can be ordered.
+type State string
+
+// The states to list by.
+const (
+	Active   State = "active"
+	Archived State = "archived"
+	All      State = "all"
+)
+
+// conditions are those of the states. Each is that of an index.
+var conditions = map[State]string{
+	Active:   " AND archived_at IS NULL",
+	Archived: " AND archived_at IS NOT NULL",
+	All:      "",
+}
 
 // List lists the products by sku: at most limit products that follow the sku after.
-func List(ctx context.Context, q db.Querier, after string, limit int) ([]order.Product, error) {
+func List(ctx context.Context, q db.Querier, state State, after string, limit int) ([]order.Product, error) {
 	rows, err := q.Query(ctx, `
 		SELECT `+columns+`
 		FROM products
-		WHERE sku > $1
+		WHERE sku > $1`+conditions[state]+`
 		ORDER BY sku
 		LIMIT $2`, after, limit)
 	if err != nil {
@@ -127,4 +144,20 @@ func Put(ctx context.Context, tx pgx.Tx, p order.Product, guard Guard) (stored o
 		RETURNING `+columns, p.Name, p.Price, p.Currency)
 
 	return stored, false, err
+}
+
+// Archive makes that a product cannot be ordered any more, or that it can again, and returns
+// the product. Nothing changes if that is so already.
+func Archive(ctx context.Context, tx pgx.Tx, sku string, archived bool) (order.Product, error) {
+	p, err := lock(ctx, tx, sku)
+	if err != nil || (p.ArchivedAt != nil) == archived {
+		return p, err
+	}
+
+	return one(ctx, tx, sku, `
+		UPDATE products
+		SET archived_at = CASE WHEN $2 THEN now() END,
+			updated_at = now()
+		WHERE sku = $1
+		RETURNING `+columns, archived)
 }

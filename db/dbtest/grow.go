@@ -28,8 +28,8 @@ func Grow(tb testing.TB, pool *pgxpool.Pool, n int) (ids []uuid.UUID) {
 	tb.Helper()
 
 	for _, sql := range []string{
-		`INSERT INTO products (sku, name, price, currency, available)
-			SELECT 'sku-' || n, 'x', 1, 'EUR', 100 FROM generate_series(1, 5000) AS n`,
+		`INSERT INTO products (sku, name, price, currency, available, archived_at)
+			SELECT 'sku-' || n, 'x', 1, 'EUR', 100, CASE WHEN n % 100 = 50 THEN now() END FROM generate_series(1, 5000) AS n`,
 		`INSERT INTO stock_receipts (sku, reference, quantity) SELECT sku, 'r-' || n, 1 FROM products, generate_series(1, 5) AS n`,
 		fmt.Sprintf(`INSERT INTO orders (id, user_id, status, currency, total, batch_id)
 			SELECT lpad(to_hex(n), 32, '0')::uuid, 'u-' || n / 20, CASE WHEN n %% 1000 = 0 THEN 'rejected' ELSE 'confirmed' END, 'EUR', 1,
