@@ -3,6 +3,7 @@ package groupcommit_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -59,7 +60,7 @@ func TestGroupServesALoneCallerAtOnce(t *testing.T) {
 
 	var batches atomic.Int64
 
-	group := newGroup(t, groupcommit.Options{}, double(&batches))
+	group := newGroup(t, groupcommit.Options{Gather: time.Hour}, double(&batches))
 
 	for i := range 3 {
 		got, err := group.Do(t.Context(), i)
@@ -71,6 +72,56 @@ func TestGroupServesALoneCallerAtOnce(t *testing.T) {
 	// A lone caller waits for no timer and no other caller: each call was a batch of its own.
 	if n := batches.Load(); n != 3 {
 		t.Errorf("%d batches for 3 calls, one after the other", n)
+	}
+}
+
+// Callers that have waited for a flusher, but are few, wait for more: for a quarter of a batch,
+// for a moment, or until the group is closed.
+func TestABusyGroupGathersCallers(t *testing.T) {
+	t.Parallel()
+
+	for name, c := range map[string]struct {
+		gather time.Duration
+		then   func(group *groupcommit.Group[int, int], call func(item int))
+		want   []int
+	}{
+		"until they are enough": {time.Hour, func(_ *groupcommit.Group[int, int], call func(int)) { call(2) }, []int{1, 2}},
+		"for a moment":          {time.Millisecond, func(*groupcommit.Group[int, int], func(int)) {}, []int{1}},
+		"until it is closed":    {time.Hour, func(group *groupcommit.Group[int, int], _ func(int)) { go group.Close() }, []int{1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			var callers sync.WaitGroup
+
+			g := newGate()
+			group := newGroup(t, groupcommit.Options{MaxBatch: 8, Gather: c.gather}, g.batch)
+			call := func(item int) { callers.Go(func() { _, _ = group.Do(context.Background(), item) }) }
+
+			call(0)
+			<-g.entered
+
+			call(1)
+
+			for group.Waiting() == 0 {
+				runtime.Gosched()
+			}
+
+			g.leave <- struct{}{}
+
+			c.then(group, call)
+
+			batch := <-g.entered
+			slices.Sort(batch)
+
+			if !slices.Equal(batch, c.want) {
+				t.Errorf("the next batch is %d, want %d", batch, c.want)
+			}
+
+			g.leave <- struct{}{}
+
+			callers.Wait()
+		})
 	}
 }
 
