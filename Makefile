@@ -2,7 +2,7 @@
 .DELETE_ON_ERROR:
 
 # No target depends on a file's time: the go command knows what is up to date.
-.PHONY: help build run test browser openapi bench soak lint fmt generate verify migrate docker clean ci go postgres
+.PHONY: help build run test browser openapi bench soak lint fmt generate verify outdated migrate docker clean ci go postgres
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LINT     = go tool -modfile=lint.mod golangci-lint
@@ -48,6 +48,9 @@ verify: go ## fail if generated files or go.mod are not up to date
 	.ci/generated
 	go mod tidy -diff
 	go mod verify
+
+outdated: go ## list the direct dependencies that have newer releases
+	.ci/outdated
 
 migrate: build ## migrate DATABASE_URL up
 	@test -n "$$DATABASE_URL" || { echo 'make migrate: set DATABASE_URL to the database to migrate' >&2; exit 1; }
