@@ -22,6 +22,7 @@ func TestEnumsAreTheListsOfGo(t *testing.T) {
 
 	want := map[string][]string{
 		"OrderStatus":          strs(order.Statuses()),
+		"StatusReasonCode":     strs(order.ReasonCodes()),
 		"StepName":             stepNames(),
 		"StepState":            strs(order.StepStates()),
 		"DeadLetterReason":     strs(deadletter.Reasons()),

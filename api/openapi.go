@@ -72,6 +72,10 @@ var exampleErrors = map[order.Code][]problem.FieldError{
 	order.Invalid:         {{Location: "body.user_id", Message: "expected length >= 1"}},
 	order.InvalidLines:    {{Location: "body.lines", Message: "expected array length >= 1"}},
 	order.InvalidQuantity: {{Location: "body.lines[0].quantity", Message: "expected number <= 10000"}},
+	order.UnknownSKU:      {{Location: "body.lines[0].sku", Message: "expected a product of the catalogue"}},
+	order.DuplicateSKU:    {{Location: "body.lines[1].sku", Message: "expected a product that no line before has"}},
+	order.MixedCurrencies: {{Location: "body.lines[1].sku", Message: "expected a product in USD"}},
+	order.TotalOverflow:   {{Location: "body.lines[0]", Message: "expected a smaller total of this line and those before it"}},
 	order.PaymentMismatch: {{Location: "body.amount", Message: "expected 2500"}},
 }
 

@@ -12,18 +12,20 @@ import (
 
 // An Order is an order as clients see it.
 type Order struct {
-	ID           uuid.UUID    `json:"id" format:"uuid" doc:"A UUID of version 7: orders sort by the time of placing"`
-	UserID       string       `json:"user_id" doc:"The customer"`
-	Status       order.Status `json:"status"`
-	StatusReason string       `json:"status_reason" doc:"Why the order has the status; empty if nothing went wrong"`
-	Currency     string       `json:"currency" doc:"ISO 4217 code"`
-	Total        int64        `json:"total" doc:"Sum of the lines in minor units of the currency"`
-	HoldUntil    *time.Time   `json:"hold_until" doc:"The payment deadline of a held order, else null"`
-	CreatedAt    time.Time    `json:"created_at"`
-	UpdatedAt    time.Time    `json:"updated_at" doc:"When the status last changed"`
-	Attention    bool         `json:"attention" doc:"A step is dead, and an operator must decide"`
-	Lines        []Line       `json:"lines" nullable:"false"`
-	Steps        []Step       `json:"steps" nullable:"false" doc:"The order's asynchronous work"`
+	ID           uuid.UUID                            `json:"id" format:"uuid" doc:"A UUID of version 7: orders sort by the time of placing"`
+	UserID       string                               `json:"user_id" doc:"The customer"`
+	Status       order.Status                         `json:"status"`
+	StatusReason string                               `json:"status_reason" doc:"Why the order has the status; empty if nothing went wrong"`
+	ReasonCode   operation.Optional[order.ReasonCode] `json:"status_reason_code" doc:"Why the order ended, for programs; null if it has not ended"`
+	Currency     string                               `json:"currency" doc:"ISO 4217 code"`
+	Total        int64                                `json:"total" doc:"Sum of the lines in minor units of the currency"`
+	HoldUntil    *time.Time                           `json:"hold_until" doc:"The payment deadline of a held order, else null"`
+	CreatedAt    time.Time                            `json:"created_at"`
+	UpdatedAt    time.Time                            `json:"updated_at" doc:"When the status last changed"`
+	Attention    bool                                 `json:"attention" doc:"A step is dead, and an operator must decide"`
+	Lines        []Line                               `json:"lines" nullable:"false"`
+	Shortages    []Shortage                           `json:"shortages" nullable:"false" doc:"The lines for which there was not enough stock, if the order was rejected for that; else empty"`
+	Steps        []Step                               `json:"steps" nullable:"false" doc:"The order's asynchronous work"`
 }
 
 // A Line is one product of an order.
@@ -31,6 +33,13 @@ type Line struct {
 	SKU       string `json:"sku"`
 	Quantity  int64  `json:"quantity"`
 	UnitPrice int64  `json:"unit_price" doc:"Minor units of the order's currency, at the time of placing"`
+}
+
+// A Shortage is a line for which there was not enough stock.
+type Shortage struct {
+	SKU       string `json:"sku"`
+	Wanted    int64  `json:"wanted" doc:"The quantity of the line"`
+	Available int64  `json:"available" doc:"What was left of the product when the order was rejected"`
 }
 
 // A Step is how far a step of an order is.
@@ -49,6 +58,7 @@ func OrderOf(o order.Order) Order {
 		UserID:       o.UserID,
 		Status:       o.Status,
 		StatusReason: o.StatusReason,
+		ReasonCode:   operation.Optional[order.ReasonCode](o.StatusReasonCode),
 		Currency:     o.Currency,
 		Total:        o.Total,
 		HoldUntil:    o.HoldUntil,
@@ -56,11 +66,14 @@ func OrderOf(o order.Order) Order {
 		UpdatedAt:    o.UpdatedAt,
 		Attention:    o.Attention,
 		Lines:        operation.Each(o.Lines, lineOf),
+		Shortages:    operation.Each(o.Shortages(), shortageOf),
 		Steps:        operation.Each(o.Steps, stepOf),
 	}
 }
 
-func lineOf(l order.Line) Line { return Line(l) }
+func lineOf(l order.Line) Line { return Line{SKU: l.SKU, Quantity: l.Quantity, UnitPrice: l.UnitPrice} }
+
+func shortageOf(s order.Shortage) Shortage { return Shortage(s) }
 
 func stepOf(p order.StepProgress) Step { return Step(p) }
 
@@ -82,6 +95,7 @@ func exampleOrder() Order {
 		CreatedAt: placed,
 		UpdatedAt: settled,
 		Lines:     []Line{{SKU: "tea", Quantity: 2, UnitPrice: 1250}},
+		Shortages: []Shortage{},
 	}
 
 	for _, step := range order.Steps() {

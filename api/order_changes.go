@@ -14,6 +14,7 @@ import (
 func (s *service) registerChanges() {
 	paid, cancelled := exampleOrder(), exampleOrder()
 	cancelled.Status, cancelled.StatusReason = order.Cancelled, "ordered by mistake"
+	cancelled.ReasonCode = operation.Optional[order.ReasonCode](order.CancelledByClient)
 
 	for i := range cancelled.Steps {
 		cancelled.Steps[i].State, cancelled.Steps[i].At = order.Skipped, &cancelled.UpdatedAt

@@ -39,7 +39,7 @@ func TestPlaceReadAndSettleAnOrder(t *testing.T) {
 		t.Error("a new order is said to be replayed")
 	}
 
-	for _, member := range []string{`"hold_until":null`, `"status_reason":""`, `"last_error":""`, `"at":null`} {
+	for _, member := range []string{`"hold_until":null`, `"status_reason":""`, `"status_reason_code":null`, `"shortages":[]`, `"last_error":""`, `"at":null`} {
 		if !strings.Contains(r.body, member) {
 			t.Errorf("%s is not in %s", member, r.body)
 		}
@@ -73,32 +73,45 @@ func TestOrdersThatAreRefused(t *testing.T) { //nolint:tparallel // rows are cou
 	lines := func(n int, line string) string { return strings.TrimSuffix(strings.Repeat(line+",", n), ",") }
 
 	tests := map[string]struct {
-		lines string
-		code  order.Code
+		lines  string
+		code   order.Code
+		places []string // in the body
 	}{
-		"no line":             {``, order.InvalidLines},
-		"too many lines":      {lines(201, `{"sku":"tea","quantity":1}`), order.InvalidLines},
-		"quantity 0":          {`{"sku":"tea","quantity":0}`, order.InvalidQuantity},
-		"quantity negative":   {`{"sku":"tea","quantity":-1}`, order.InvalidQuantity},
-		"quantity 10,001":     {`{"sku":"tea","quantity":10001}`, order.InvalidQuantity},
-		"quantity a fraction": {`{"sku":"tea","quantity":1.5}`, order.InvalidQuantity},
-		"quantity a text":     {`{"sku":"tea","quantity":"1"}`, order.InvalidQuantity},
-		"quantity beyond int": {`{"sku":"tea","quantity":9223372036854775808}`, order.InvalidQuantity},
-		"two mistakes":        {`{"sku":"?","quantity":0}`, order.Invalid},
-		"no quantity":         {`{"sku":"tea"}`, order.Invalid},
-		"sku too long":        {`{"sku":"` + strings.Repeat("a", 65) + `","quantity":1}`, order.Invalid},
-		"sku a path":          {`{"sku":"../tea","quantity":1}`, order.Invalid},
-		"unknown sku":         {`{"sku":"coffee","quantity":1}`, order.UnknownSKU},
-		"a sku twice":         {lines(2, `{"sku":"tea","quantity":1}`), order.DuplicateSKU},
-		"two currencies":      {`{"sku":"tea","quantity":1},{"sku":"soap","quantity":1}`, order.MixedCurrencies},
-		"total overflows":     {`{"sku":"gold","quantity":9008}`, order.TotalOverflow},
+		"no line":             {``, order.InvalidLines, []string{"lines"}},
+		"too many lines":      {lines(201, `{"sku":"tea","quantity":1}`), order.InvalidLines, []string{"lines"}},
+		"quantity 0":          {`{"sku":"tea","quantity":0}`, order.InvalidQuantity, []string{"lines[0].quantity"}},
+		"quantity negative":   {`{"sku":"tea","quantity":-1}`, order.InvalidQuantity, []string{"lines[0].quantity"}},
+		"quantity 10,001":     {`{"sku":"tea","quantity":10001}`, order.InvalidQuantity, []string{"lines[0].quantity"}},
+		"quantity a fraction": {`{"sku":"tea","quantity":1.5}`, order.InvalidQuantity, []string{"lines[0].quantity"}},
+		"quantity a text":     {`{"sku":"tea","quantity":"1"}`, order.InvalidQuantity, []string{"lines[0].quantity"}},
+		"quantity beyond int": {`{"sku":"tea","quantity":9223372036854775808}`, order.InvalidQuantity, []string{"lines[0].quantity"}},
+		"two mistakes":        {`{"sku":"?","quantity":0}`, order.Invalid, []string{"lines[0].quantity", "lines[0].sku"}},
+		"no quantity":         {`{"sku":"tea"}`, order.Invalid, []string{"lines[0]"}},
+		"sku too long":        {`{"sku":"` + strings.Repeat("a", 65) + `","quantity":1}`, order.Invalid, []string{"lines[0].sku"}},
+		"sku a path":          {`{"sku":"../tea","quantity":1}`, order.Invalid, []string{"lines[0].sku"}},
+		"unknown skus":        {`{"sku":"tea","quantity":1},{"sku":"coffee","quantity":1},{"sku":"milk","quantity":1}`, order.UnknownSKU, []string{"lines[1].sku", "lines[2].sku"}},
+		"a sku twice":         {lines(2, `{"sku":"tea","quantity":1}`), order.DuplicateSKU, []string{"lines[1].sku"}},
+		"two currencies":      {`{"sku":"tea","quantity":1},{"sku":"soap","quantity":1}`, order.MixedCurrencies, []string{"lines[1].sku"}},
+		"total overflows":     {`{"sku":"gold","quantity":9008}`, order.TotalOverflow, []string{"lines[0]"}},
 	}
 
 	t.Run("refused", func(t *testing.T) {
 		for name, test := range tests {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				wantProblem(t, b.ask(t, "POST", "/orders", `{"user_id":"u-1","lines":[`+test.lines+`]}`, "Idempotency-Key", "refused"), 422, test.code)
+
+				p := wantProblem(t, b.ask(t, "POST", "/orders", `{"user_id":"u-1","lines":[`+test.lines+`]}`, "Idempotency-Key", "refused"), 422, test.code)
+
+				places := make([]string, 0, len(p.Errors))
+				for _, e := range p.Errors {
+					places = append(places, strings.TrimPrefix(e.Location, "body."))
+				}
+
+				slices.Sort(places)
+
+				if !slices.Equal(places, test.places) {
+					t.Errorf("errors = %v, want %v", p.Errors, test.places)
+				}
 			})
 		}
 	})
@@ -114,12 +127,31 @@ func TestOrderWithoutStockIsRejectedAndSaysWhy(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.stock(t, "tea", 1250, 1)
-	o := b.place(t, "u-1", "tea", 2)
+	b.stock(t, "mug", 890, 3)
+	b.stock(t, "pot", 3000, 3)
+
+	o := as[api.Order](t, b.ask(t, "POST", "/orders",
+		`{"user_id":"u-1","lines":[{"sku":"tea","quantity":2},{"sku":"mug","quantity":3},{"sku":"pot","quantity":5}]}`), 201)
+	if o.ReasonCode != "" || len(o.Shortages) != 0 {
+		t.Errorf("placed = %+v", o)
+	}
+
 	b.settle(t, o.ID)
 
-	read := as[api.Order](t, b.ask(t, "GET", "/orders/"+o.ID.String(), ""), 200)
-	if read.Status != order.Rejected || !strings.Contains(read.StatusReason, "out of stock: tea") {
+	r := b.ask(t, "GET", "/orders/"+o.ID.String(), "")
+
+	read := as[api.Order](t, r, 200)
+	if read.Status != order.Rejected || read.StatusReason != "out of stock: pot (wanted 5, left 3) and 1 more product" {
 		t.Errorf("read = %+v", read)
+	}
+
+	for _, member := range []string{
+		`"status_reason_code":"out_of_stock"`,
+		`"shortages":[{"sku":"pot","wanted":5,"available":3},{"sku":"tea","wanted":2,"available":1}]`,
+	} {
+		if !strings.Contains(r.body, member) {
+			t.Errorf("%s is not in %s", member, r.body)
+		}
 	}
 }
 

@@ -219,7 +219,8 @@ func LockOverdue(ctx context.Context, tx pgx.Tx, deadline, grace time.Duration, 
 }
 
 // orderColumns are those of an order without its lines and steps.
-const orderColumns = `id, user_id, status, status_reason, currency, total, hold_until, created_at, updated_at`
+const orderColumns = `id, user_id, status, status_reason, currency, total, hold_until, created_at, updated_at,
+	coalesce(status_reason_code, reason_code(status, status_reason), '') AS status_reason_code`
 
 // lockOrders locks the orders that a condition selects.
 func lockOrders(ctx context.Context, tx pgx.Tx, condition string, args ...any) ([]order.Order, error) {
@@ -240,7 +241,7 @@ func lockOrders(ctx context.Context, tx pgx.Tx, condition string, args ...any) (
 }
 
 const linesOfOrders = `
-	SELECT order_id, sku, quantity, unit_price
+	SELECT order_id, sku, quantity, unit_price, available
 	FROM order_lines
 	WHERE order_id = ANY($1)
 	ORDER BY order_id, sku`
@@ -253,7 +254,7 @@ func collectLines(rows pgx.Rows) (map[uuid.UUID][]order.Line, error) {
 
 	lines := map[uuid.UUID][]order.Line{}
 
-	_, err := pgx.ForEachRow(rows, []any{&id, &line.SKU, &line.Quantity, &line.UnitPrice}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&id, &line.SKU, &line.Quantity, &line.UnitPrice, &line.Available}, func() error {
 		lines[id] = append(lines[id], line)
 
 		return nil
@@ -298,26 +299,27 @@ func idsOf(orders []order.Order) []uuid.UUID {
 type Move struct {
 	OrderID uuid.UUID
 	To      order.Status
-	Reason  string
+	Reason  order.Reason // empty for an order that goes on
 }
 
 // SetStatus moves orders that the transaction has locked.
 func SetStatus(ctx context.Context, tx pgx.Tx, moves []Move) error {
 	ids := make([]uuid.UUID, len(moves))
 	statuses := make([]string, len(moves))
-	reasons := make([]string, len(moves))
+	reasons, codes := make([]string, len(moves)), make([]string, len(moves))
 
 	for i, m := range moves {
-		ids[i], statuses[i], reasons[i] = m.OrderID, string(m.To), m.Reason
+		ids[i], statuses[i], reasons[i], codes[i] = m.OrderID, string(m.To), m.Reason.Text, string(m.Reason.Code)
 	}
 
 	return pipeline.Exec(ctx, tx, "set status", `
 		UPDATE orders
 		SET status = m.status,
 			status_reason = m.reason,
+			status_reason_code = nullif(m.code, ''),
 			updated_at = now()
-		FROM unnest($1::uuid[], $2::text[], $3::text[]) AS m (id, status, reason)
-		WHERE orders.id = m.id`, ids, statuses, reasons)
+		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) AS m (id, status, reason, code)
+		WHERE orders.id = m.id`, ids, statuses, reasons, codes)
 }
 
 // Missing returns the ids for which there is no order.

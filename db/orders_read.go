@@ -81,7 +81,7 @@ func ListOrders(ctx context.Context, q Querier, f OrderFilter) ([]order.Order, e
 // readOrders reads the orders that a condition selects, with lines and steps.
 func readOrders(ctx context.Context, q Querier, condition string, args ...any) ([]order.Order, error) {
 	rows, err := q.Query(ctx, `
-		SELECT id, user_id, status, status_reason, currency, total, hold_until, created_at, updated_at
+		SELECT `+orderColumns+`
 		FROM orders
 		WHERE `+condition, args...)
 	if err != nil {

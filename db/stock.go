@@ -94,6 +94,33 @@ func Release(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
 		WHERE products.sku = given.sku`, ids)
 }
 
+// RecordShortages keeps, with the lines of orders that are rejected, what was left of their
+// products.
+func RecordShortages(ctx context.Context, tx pgx.Tx, short map[uuid.UUID]order.Shortages) error {
+	if len(short) == 0 {
+		return nil
+	}
+
+	var (
+		ids       []uuid.UUID
+		skus      []string
+		available []int64
+	)
+
+	for id, shortages := range short {
+		for _, s := range shortages {
+			ids, skus, available = append(ids, id), append(skus, s.SKU), append(available, s.Available)
+		}
+	}
+
+	return pipeline.Exec(ctx, tx, "record shortages", `
+		UPDATE order_lines
+		SET available = s.available
+		FROM unnest($1::uuid[], $2::text[], $3::bigint[]) AS s (order_id, sku, available)
+		WHERE order_lines.order_id = s.order_id
+			AND order_lines.sku = s.sku`, ids, skus, available)
+}
+
 // columns are the lines of many orders as the arrays that unnest takes.
 type columns struct {
 	orderIDs   []uuid.UUID

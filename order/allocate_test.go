@@ -3,6 +3,7 @@ package order_test
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -28,6 +29,17 @@ func serve(stock map[string]int64, o order.Order) bool {
 	return true
 }
 
+// shortOf are the lines that want more than there is.
+func shortOf(stock map[string]int64, o order.Order) (short order.Shortages) {
+	for _, l := range o.Lines {
+		if stock[l.SKU] < l.Quantity {
+			short = append(short, order.Shortage{SKU: l.SKU, Wanted: l.Quantity, Available: stock[l.SKU]})
+		}
+	}
+
+	return short
+}
+
 func TestAllocateIsOneByOne(t *testing.T) {
 	t.Parallel()
 
@@ -46,12 +58,13 @@ func TestAllocateIsOneByOne(t *testing.T) {
 		model, given := maps.Clone(stock), maps.Clone(stock)
 
 		for i, shortage := range order.Allocate(stock, orders) {
+			before := maps.Clone(model)
 			if served := serve(model, orders[i]); served != (shortage == nil) {
 				t.Fatalf("order %d: model served it: %t, Allocate says %v", i, served, shortage)
 			}
 
-			if shortage != nil && shortage.Wanted <= shortage.Left {
-				t.Fatalf("order %d is short of nothing: %+v", i, shortage)
+			if shortage != nil && !slices.Equal(shortage, shortOf(before, orders[i])) {
+				t.Fatalf("order %d: shortages %+v, want %+v", i, shortage, shortOf(before, orders[i]))
 			}
 		}
 
@@ -70,11 +83,12 @@ func ExampleAllocate() {
 		{Lines: []order.Line{{SKU: "tea", Quantity: 2}, {SKU: "mug", Quantity: 1}}},
 		{Lines: []order.Line{{SKU: "tea", Quantity: 1}, {SKU: "mug", Quantity: 1}}},
 		{Lines: []order.Line{{SKU: "tea", Quantity: 3}}},
+		{Lines: []order.Line{{SKU: "tea", Quantity: 1}, {SKU: "mug", Quantity: 1}}},
 	}) {
 		if shortage == nil {
 			fmt.Println("served")
 		} else {
-			fmt.Println(shortage.Reason())
+			fmt.Println(shortage.Reason().Text)
 		}
 	}
 
@@ -82,4 +96,5 @@ func ExampleAllocate() {
 	// served
 	// out of stock: mug (wanted 1, left 0)
 	// served
+	// out of stock: tea (wanted 1, left 0) and 1 more product
 }

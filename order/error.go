@@ -3,6 +3,7 @@ package order
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -53,6 +54,14 @@ type Field struct{ Name, Expected string }
 // Fieldf makes a Field.
 func Fieldf(name, format string, args ...any) Field {
 	return Field{Name: name, Expected: fmt.Sprintf(format, args...)}
+}
+
+// At adds fields at fault to a copy of e.
+func (e *Error) At(fields ...Field) *Error {
+	at := *e
+	at.Fields = append(slices.Clip(e.Fields), fields...)
+
+	return &at
 }
 
 // Errorf makes an Error. Clients read the message, so it must not have internal text.

@@ -45,6 +45,8 @@ type Order struct {
 	Attention    bool
 	Lines        []Line
 	Steps        []StepProgress
+
+	StatusReasonCode ReasonCode // empty for an order that has not ended
 }
 
 // A Line is one product of an order. Its price is the one when the order was placed.
@@ -52,6 +54,7 @@ type Line struct {
 	SKU       string
 	Quantity  int64
 	UnitPrice int64
+	Available *int64 // what was left, if the order was rejected because that was too little
 }
 
 // Bounds of an order, a product and a receipt.

@@ -24,8 +24,8 @@ type DraftLine struct {
 // errors are [InvalidLines], [InvalidQuantity], [DuplicateSKU], [UnknownSKU],
 // [ProductArchived], [MixedCurrencies] and [TotalOverflow].
 func Price(draft Draft, catalogue map[string]Product, now time.Time) (*Order, error) {
-	if n := len(draft.Lines); n < 1 || n > MaxLines {
-		return nil, Errorf(InvalidLines, "An order has 1 to %d lines; this one has %d.", MaxLines, n)
+	if err := draft.check(catalogue); err != nil {
+		return nil, err
 	}
 
 	o := &Order{UserID: draft.UserID, Status: Pending, Lines: make([]Line, 0, len(draft.Lines))}
@@ -36,28 +36,12 @@ func Price(draft Draft, catalogue map[string]Product, now time.Time) (*Order, er
 	}
 
 	for i, line := range draft.Lines {
-		product, known := catalogue[line.SKU]
-
-		switch {
-		case line.Quantity < 1 || line.Quantity > MaxQuantity:
-			return nil, Errorf(InvalidQuantity, "Order 1 to %d of %q.", MaxQuantity, line.SKU)
-		case !known:
-			return nil, Errorf(UnknownSKU, "There is no product %q; GET /products lists them.", line.SKU)
-		case product.ArchivedAt != nil:
-			refusal := Errorf(ProductArchived, "Product %q is archived and cannot be ordered; order the other products.", line.SKU)
-			refusal.Fields = []Field{Fieldf(fmt.Sprintf("lines[%d].sku", i), "expected a product that is not archived")}
-
-			return nil, refusal
-		case slices.ContainsFunc(o.Lines, func(l Line) bool { return l.SKU == line.SKU }):
-			return nil, Errorf(DuplicateSKU, "Product %q has two lines; put its quantities into one line.", line.SKU)
-		case o.Currency != "" && o.Currency != product.Currency:
-			return nil, Errorf(MixedCurrencies, "All lines of an order share one currency; %q is in %s, the lines before it in %s.",
-				line.SKU, product.Currency, o.Currency)
-		}
+		product := catalogue[line.SKU]
 
 		// Both factors are bounded and not negative, so only their product and the sum can overflow.
 		if product.Price > 0 && line.Quantity > (MaxExact-o.Total)/product.Price {
-			return nil, Errorf(TotalOverflow, "The total is more than %d minor units; split the order.", int64(MaxExact))
+			return nil, Errorf(TotalOverflow, "The total is more than %d minor units; split the order.", int64(MaxExact)).
+				At(Fieldf(fmt.Sprintf("lines[%d]", i), "expected a smaller total of this line and those before it"))
 		}
 
 		o.Currency = product.Currency
@@ -66,4 +50,65 @@ func Price(draft Draft, catalogue map[string]Product, now time.Time) (*Order, er
 	}
 
 	return o, nil
+}
+
+// check refuses a draft that cannot be priced. The error is that of the first line at fault,
+// and its fields are those of all lines with the same fault.
+func (d Draft) check(catalogue map[string]Product) error {
+	if n := len(d.Lines); n < 1 || n > MaxLines {
+		return Errorf(InvalidLines, "An order has 1 to %d lines; this one has %d.", MaxLines, n).
+			At(Fieldf("lines", "expected 1 to %d lines", MaxLines))
+	}
+
+	var refusal *Error
+
+	for i := range d.Lines {
+		e := d.checkLine(i, catalogue)
+
+		switch {
+		case e == nil:
+		case refusal == nil:
+			refusal = e
+		case e.Code == refusal.Code:
+			refusal = refusal.At(e.Fields...)
+		}
+	}
+
+	if refusal != nil {
+		return refusal
+	}
+
+	return nil
+}
+
+// checkLine is what is wrong with a line; nil if nothing is.
+func (d Draft) checkLine(i int, catalogue map[string]Product) *Error {
+	line, before := d.Lines[i], d.Lines[:i]
+	product, known := catalogue[line.SKU]
+	currency := catalogue[d.Lines[0].SKU].Currency
+
+	field := func(name, expected string, args ...any) Field {
+		return Fieldf(fmt.Sprintf("lines[%d].%s", i, name), expected, args...)
+	}
+
+	switch {
+	case line.Quantity < 1 || line.Quantity > MaxQuantity:
+		return Errorf(InvalidQuantity, "Order 1 to %d of %q.", MaxQuantity, line.SKU).
+			At(field("quantity", "expected 1 to %d", MaxQuantity))
+	case !known:
+		return Errorf(UnknownSKU, "There is no product %q; GET /products lists them.", line.SKU).
+			At(field("sku", "expected a product of the catalogue"))
+	case product.ArchivedAt != nil:
+		return Errorf(ProductArchived, "Product %q is archived and cannot be ordered; order the other products.", line.SKU).
+			At(field("sku", "expected a product that is not archived"))
+	case slices.ContainsFunc(before, func(l DraftLine) bool { return l.SKU == line.SKU }):
+		return Errorf(DuplicateSKU, "Product %q has two lines; put its quantities into one line.", line.SKU).
+			At(field("sku", "expected a product that no line before has"))
+	case currency != "" && currency != product.Currency:
+		return Errorf(MixedCurrencies, "All lines of an order share one currency; %q is in %s, the lines before it in %s.",
+			line.SKU, product.Currency, currency).
+			At(field("sku", "expected a product in %s", currency))
+	}
+
+	return nil
 }

@@ -39,6 +39,10 @@ type enum struct {
 // enums are all of the API.
 var enums = []enum{
 	enumOf("OrderStatus", "The status of an order. rejected, expired, cancelled and failed are final.", order.Statuses()...),
+	enumOf("StatusReasonCode", "Why an order ended. out_of_stock: shortages has the lines. payment_overdue: the payment of a held order "+
+		"did not come in time. processing_overdue: the order was pending for too long. cancelled_by_client: POST /orders/{id}/cancel. "+
+		"step_failed: a step could not be done. cancelled_by_operator: an operator cancelled the job of a step. "+
+		"other: the order ended before there were codes, and its reason is not known.", order.ReasonCodes()...),
 	enumOf("StepName", "A step of an order: a piece of its asynchronous work", stepNames()...),
 	enumOf("StepState", "waiting: the job has not run yet, or it runs now. done: the effect exists. "+
 		"skipped: the step was undone, or it must not happen any more. retrying: an attempt failed, and another is due. "+

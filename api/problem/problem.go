@@ -84,7 +84,7 @@ func Of(ctx context.Context, err error) *Problem {
 	p := New(ctx, refusal.Code, refusal.Message)
 	p.Current, p.retryAfter = refusal.Current, refusal.RetryAfter
 
-	for _, f := range refusal.Fields {
+	for _, f := range refusal.Fields[:min(len(refusal.Fields), maxErrors)] {
 		p.Errors = append(p.Errors, FieldError{Location: "body." + f.Name, Message: f.Expected})
 	}
 

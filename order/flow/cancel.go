@@ -43,7 +43,8 @@ func Cancel(ctx context.Context, tx pgx.Tx, items []Cancellation) ([]groupcommit
 			}
 
 			if o.Status != to {
-				endings = append(endings, ending{order: *o, event: order.Cancel, reason: item.Reason, actor: item.Actor})
+				reason := order.Reason{Code: order.CancelledByClient, Text: item.Reason}
+				endings = append(endings, ending{order: *o, event: order.Cancel, reason: reason, actor: item.Actor})
 				o.Status = to // for another cancellation of it in this batch
 			}
 		}

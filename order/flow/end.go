@@ -16,7 +16,7 @@ import (
 type ending struct {
 	order  order.Order // locked by this transaction
 	event  order.Event
-	reason string
+	reason order.Reason
 	actor  string
 }
 
@@ -47,7 +47,7 @@ func end(ctx context.Context, tx pgx.Tx, endings []ending) error {
 		events = append(events, db.OrderEvent{
 			OrderID: e.order.ID,
 			Type:    string(to),
-			Detail:  map[string]any{"from": e.order.Status, "reason": e.reason},
+			Detail:  map[string]any{"from": e.order.Status, "reason": e.reason.Text, "reason_code": e.reason.Code},
 			Actor:   e.actor,
 		})
 	}
@@ -74,9 +74,9 @@ func end(ctx context.Context, tx pgx.Tx, endings []ending) error {
 }
 
 // GiveUp fails those of the orders that are still pending, because a step that they must
-// have is dead. reasons has the ids of the orders, with the reason for the customer. It
+// have is dead. reasons has the ids of the orders, with the reasons. It
 // returns the ids of the orders that failed.
-func GiveUp(ctx context.Context, tx pgx.Tx, reasons map[uuid.UUID]string, actor string) (map[uuid.UUID]bool, error) {
+func GiveUp(ctx context.Context, tx pgx.Tx, reasons map[uuid.UUID]order.Reason, actor string) (map[uuid.UUID]bool, error) {
 	orders, err := db.LockOrders(ctx, tx, slices.Collect(maps.Keys(reasons)))
 	if err != nil {
 		return nil, err

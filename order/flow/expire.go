@@ -13,11 +13,6 @@ import (
 	"orders/order"
 )
 
-const (
-	unpaid    = "not paid in time"
-	unsettled = "not processed in time"
-)
-
 // ExpireGrace is how late a held order's own job may be before the sweep expires the order.
 const ExpireGrace = time.Minute
 
@@ -65,7 +60,7 @@ func expire(ctx context.Context, tx pgx.Tx, queue *Queue, ids []uuid.UUID) ([]gr
 
 	endings := make([]ending, len(due))
 	for i, o := range due {
-		endings[i] = ending{order: o, event: order.Expire, reason: unpaid}
+		endings[i] = ending{order: o, event: order.Expire, reason: order.Unpaid()}
 	}
 
 	results := make([]groupcommit.Result[time.Duration], len(ids))
@@ -126,7 +121,7 @@ func ExpireOverdue(ctx context.Context, tx pgx.Tx, queue *Queue, deadline time.D
 		if o.Status == order.AwaitingPayment {
 			held = append(held, o)
 		} else {
-			endings = append(endings, ending{order: o, event: order.Expire, reason: unsettled})
+			endings = append(endings, ending{order: o, event: order.Expire, reason: order.Unprocessed()})
 		}
 	}
 
@@ -135,7 +130,7 @@ func ExpireOverdue(ctx context.Context, tx pgx.Tx, queue *Queue, deadline time.D
 	}
 
 	for _, o := range held {
-		endings = append(endings, ending{order: o, event: order.Expire, reason: unpaid})
+		endings = append(endings, ending{order: o, event: order.Expire, reason: order.Unpaid()})
 	}
 
 	faults, err := savepoint.IsolateLocked(ctx, tx, endings, func(tx pgx.Tx, endings []ending) error { return end(ctx, tx, endings) })

@@ -45,7 +45,7 @@ func reserve(ctx context.Context, tx pgx.Tx, queue *Queue, ids []uuid.UUID) ([]g
 
 	for i, id := range ids {
 		if shortage := lost[id]; shortage != nil {
-			done[i].Err = order.Errorf(order.Internal, "The order has lost its stock and cannot get it again: %s.", shortage.Reason())
+			done[i].Err = order.Errorf(order.Internal, "The order has lost its stock and cannot get it again: %s.", shortage.Reason().Text)
 		}
 	}
 
@@ -53,10 +53,10 @@ func reserve(ctx context.Context, tx pgx.Tx, queue *Queue, ids []uuid.UUID) ([]g
 }
 
 // allocate shares the stock and moves the pending orders. It returns the shortages of
-// orders that are not pending any more.
+// orders that are not pending any more, by order.
 func allocate(
 	ctx context.Context, tx pgx.Tx, queue *Queue, orders []order.Order, stock map[string]int64,
-) (map[uuid.UUID]*order.Shortage, error) {
+) (map[uuid.UUID]order.Shortages, error) {
 	paid, err := keptPayments(ctx, tx, orders)
 	if err != nil {
 		return nil, err
@@ -67,12 +67,14 @@ func allocate(
 		reserved []order.Order // those of them that move on
 		moves    []db.Move
 		endings  []ending
-		lost     = map[uuid.UUID]*order.Shortage{}
+		lost     = map[uuid.UUID]order.Shortages{}
+		short    = map[uuid.UUID]order.Shortages{}
 	)
 
 	for i, shortage := range order.Allocate(stock, orders) {
 		switch o := orders[i]; {
 		case shortage != nil && o.Status == order.Pending:
+			short[o.ID] = shortage
 			endings = append(endings, ending{order: o, event: order.Reject, reason: shortage.Reason()})
 		case shortage != nil:
 			lost[o.ID] = shortage
@@ -96,6 +98,10 @@ func allocate(
 	}
 
 	if err := db.Deduct(ctx, tx, served); err != nil {
+		return nil, err
+	}
+
+	if err := db.RecordShortages(ctx, tx, short); err != nil {
 		return nil, err
 	}
 

@@ -92,7 +92,7 @@ func TestAKeptPaymentOfAnOrderThatEndsIsToBeReturned(t *testing.T) {
 		}, order.Expired},
 		"failed": {1, func(b *ordertest.Bundle, id uuid.UUID) (err error) {
 			b.InTx(func(tx pgx.Tx) error {
-				_, err = flow.GiveUp(b.T.Context(), tx, map[uuid.UUID]string{id: "no stock system"}, "test")
+				_, err = flow.GiveUp(b.T.Context(), tx, map[uuid.UUID]order.Reason{id: order.Failing(order.Inventory, false)}, "test")
 
 				return err
 			})

@@ -14,6 +14,7 @@ import (
 	"orders/db/deadletter"
 	"orders/db/progress"
 	"orders/db/savepoint"
+	"orders/order"
 	"orders/order/flow"
 )
 
@@ -173,13 +174,10 @@ func giveUpOrders(ctx context.Context, tx pgx.Tx, letters []deadletter.DueLetter
 // giveUp fails pending orders. An order that is not pending any more stays as it is. If its
 // step is still not done, an operator must decide.
 func giveUp(ctx context.Context, tx pgx.Tx, letters []deadletter.DueLetter) error {
-	reasons := make(map[uuid.UUID]string, len(letters))
+	reasons := make(map[uuid.UUID]order.Reason, len(letters))
 
 	for _, l := range letters {
-		reasons[*l.OrderID] = fmt.Sprintf("the %s step could not be done", l.Kind)
-		if l.Reason == deadletter.Cancelled {
-			reasons[*l.OrderID] = fmt.Sprintf("an operator cancelled the job of the %s step", l.Kind)
-		}
+		reasons[*l.OrderID] = order.Failing(order.StepName(l.Kind), l.Reason == deadletter.Cancelled)
 	}
 
 	failed, err := flow.GiveUp(ctx, tx, reasons, actor)
