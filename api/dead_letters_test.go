@@ -193,7 +193,7 @@ func TestDeadLettersAreRedrivenByFilter(t *testing.T) {
 	}
 
 	other := `{"reason":"transient","limit":4,"operation_id":"` + first.OperationID.String() + `"}`
-	wantProblem(t, b.ask(t, "POST", "/dead-letters/redrive", other), 422, order.OperationReused)
+	wantProblem(t, b.ask(t, "POST", "/dead-letters/redrive", other), 422, order.KeyReused)
 
 	var p problem.Problem
 	if p = wantProblem(t, b.ask(t, "POST", "/dead-letters/redrive", `{"dry_run":true}`), 422, order.Invalid); p.Detail == "" {

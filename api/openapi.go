@@ -104,9 +104,10 @@ holds exactly. **Times** are UTC, in RFC 3339. **Ids** of orders are UUIDs of ve
 
 **Authentication.** There is none yet. A proxy in front of the service has to authenticate clients.
 
-**Idempotency.** ` + "`POST /orders`" + ` takes an ` + "`Idempotency-Key`" + `. If the same body is sent again under its key, the
-response is the same order, with ` + "`Idempotent-Replayed: true`" + `. Keys are kept for at least %d hours. After a 503, or if
-no response arrives, send the request again under its key. If the order was placed, no second order is placed.
+**Idempotency.** Every POST takes an ` + "`Idempotency-Key`" + `. If the same request is sent again under its key, it is not done
+again, and the response has ` + "`Idempotent-Replayed: true`" + `. The POSTs of an order return the order as it is now, and all other
+POSTs return the first response. Keys are kept for at least %d hours. After a 503, or if no response arrives, send the request
+again under its key. A request that is refused leaves its key free.
 
 **Lists** come in pages. Send ` + "`next_cursor`" + ` as ` + "`cursor`" + ` to read the next page. On the last page ` + "`next_cursor`" + `
 is empty. A cursor does not expire, and it belongs to one list. An empty parameter counts as not sent.

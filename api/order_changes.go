@@ -2,11 +2,11 @@ package api
 
 import (
 	"context"
-	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"orders/api/operation"
+	"orders/db/idempotency"
 	"orders/order"
 	"orders/order/flow"
 )
@@ -20,9 +20,8 @@ func (s *service) registerChanges() {
 		cancelled.Steps[i].State, cancelled.Steps[i].At = order.Skipped, &cancelled.UpdatedAt
 	}
 
-	operation.Register(s.api, huma.Operation{
+	operation.RegisterPost(s.api, huma.Operation{
 		OperationID:  "cancel-order",
-		Method:       http.MethodPost,
 		Path:         "/orders/{id}/cancel",
 		MaxBodyBytes: operation.SmallBody,
 		Middlewares:  huma.Middlewares{s.inFlight.Limit},
@@ -38,9 +37,8 @@ func (s *service) registerChanges() {
 		Refusals: []order.Code{order.StateConflict, order.NotFound, order.InFlightLimit},
 	}, s.cancelOrder)
 
-	operation.RegisterOutput(s.api, huma.Operation{
+	operation.RegisterPost(s.api, huma.Operation{
 		OperationID:  "pay-order",
-		Method:       http.MethodPost,
 		Path:         "/orders/{id}/payment",
 		MaxBodyBytes: operation.SmallBody,
 		Middlewares:  huma.Middlewares{s.inFlight.Limit},
@@ -68,20 +66,18 @@ type cancellation struct {
 }
 
 type cancelInput struct {
+	operation.IdempotencyKey
 	OrderKey
 
 	Body *cancellation
 }
 
-func (s *service) cancelOrder(ctx context.Context, in *cancelInput) (Order, error) {
-	c := flow.Cancellation{OrderID: in.logged(ctx), Actor: operation.Actor}
-	if in.Body != nil {
-		c.Reason = string(in.Body.Reason)
-	}
+func (s *service) cancelOrder(ctx context.Context, in *cancelInput, r idempotency.Request) (Order, bool, error) {
+	cancelled, err := s.Cancel(ctx, flow.Cancellation{
+		OrderID: in.logged(ctx), Reason: string(in.Body.Reason), Actor: operation.Actor, Request: r,
+	})
 
-	cancelled, err := s.Cancel(ctx, c)
-
-	return OrderOf(cancelled.Order), err
+	return OrderOf(cancelled.Order), cancelled.Replayed, err
 }
 
 type payment struct {
@@ -93,36 +89,19 @@ type payment struct {
 }
 
 type payInput struct {
+	operation.IdempotencyKey
 	OrderKey
 
 	Body payment
 }
 
-func (s *service) payOrder(ctx context.Context, in *payInput) (*replayed[Order], error) {
+func (s *service) payOrder(ctx context.Context, in *payInput, r idempotency.Request) (Order, bool, error) {
 	p := order.Payment{Reference: string(in.Body.Reference), Currency: in.Body.Currency}
 	if in.Body.Amount != nil {
 		p.Amount = *in.Body.Amount
 	}
 
-	paid, err := s.Pay(ctx, flow.Payment{OrderID: in.logged(ctx), Payment: p})
-	if err != nil {
-		return nil, err
-	}
+	paid, err := s.Pay(ctx, flow.Payment{OrderID: in.logged(ctx), Payment: p, Request: r})
 
-	return replayable(OrderOf(paid.Order), paid.Replayed), nil
-}
-
-// replayed is a response that may be that of an earlier request.
-type replayed[T any] struct {
-	Replayed string `header:"Idempotent-Replayed" enum:"true" doc:"Present if an earlier request has made the change"`
-	Body     T
-}
-
-func replayable[T any](body T, is bool) *replayed[T] {
-	out := &replayed[T]{Body: body}
-	if is {
-		out.Replayed = "true"
-	}
-
-	return out
+	return OrderOf(paid.Order), paid.Replayed, err
 }

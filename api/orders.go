@@ -15,14 +15,14 @@ import (
 	"orders/api/operation"
 	"orders/api/problem"
 	"orders/db"
+	"orders/db/idempotency"
 	"orders/order"
 	"orders/order/flow"
 )
 
 func (s *service) registerOrders() {
-	operation.RegisterOutput(s.api, huma.Operation{
+	operation.RegisterPostOutput(s.api, huma.Operation{
 		OperationID:   "place-order",
-		Method:        http.MethodPost,
 		Path:          "/orders",
 		DefaultStatus: http.StatusCreated,
 		MaxBodyBytes:  maxOrderBody,
@@ -40,7 +40,7 @@ func (s *service) registerOrders() {
 		Returns:  "The order. With Idempotent-Replayed, it is the order that was placed under the key before.",
 		Refusals: []order.Code{
 			order.InvalidLines, order.InvalidQuantity, order.DuplicateSKU, order.UnknownSKU, order.ProductArchived,
-			order.MixedCurrencies, order.TotalOverflow, order.KeyReused, order.InFlightLimit, order.Overloaded,
+			order.MixedCurrencies, order.TotalOverflow, order.InFlightLimit, order.Overloaded,
 		},
 	}, s.placeOrder)
 
@@ -104,61 +104,40 @@ func (o newOrder) draft() order.Draft {
 }
 
 type placeInput struct {
-	Key  string `header:"Idempotency-Key" maxLength:"255" pattern:"^[\\x21-\\x7e]+$" patternDescription:"visible ASCII characters" example:"8e03978e-40d5-43dd-bc93-6894a57f9324" doc:"Identifies this request, so that sending it again does not place a second order. 1 to 255 visible ASCII characters; use a new UUID for each order. A key is kept for at least 24 hours. The same key with the same body returns the same order, with Idempotent-Replayed. Concurrent requests with one key wait for the first of them. The same key with another body is refused with 422. If a request is refused, its key stays free."`
+	operation.IdempotencyKey
+
 	Body newOrder
 }
 
-// Resolve refuses a key that is empty, which huma takes for no key, and two keys. The
-// sender of a key relies on it.
-func (*placeInput) Resolve(ctx huma.Context) []error {
-	var keys []string
-
-	ctx.EachHeader(func(name, value string) {
-		if name == "Idempotency-Key" {
-			keys = append(keys, value)
-		}
-	})
-
-	if len(keys) > 1 || len(keys) == 1 && keys[0] == "" {
-		return []error{&huma.ErrorDetail{Location: "header.Idempotency-Key", Message: "expected one key of 1 to 255 characters, or none"}}
-	}
-
-	return nil
-}
-
 type placeOutput struct {
+	operation.Replay
+
 	Location string `header:"Location" doc:"The order's address" example:"/orders/019b8d92-5f40-7bb3-8d6c-2c1fbd0d4a11"`
-	Replayed string `header:"Idempotent-Replayed" enum:"true" doc:"Present if an earlier request with the same Idempotency-Key placed the order"`
 	Body     Order
 }
 
-func (s *service) placeOrder(ctx context.Context, in *placeInput) (*placeOutput, error) {
+func (s *service) placeOrder(ctx context.Context, in *placeInput, r idempotency.Request) (*placeOutput, bool, error) {
 	id, err := s.Clock.NewID()
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 
 	request, err := json.Marshal(in.Body)
 	if err != nil {
-		return nil, fmt.Errorf("hash request: %w", err)
+		return nil, false, fmt.Errorf("hash request: %w", err)
 	}
 
-	hash := sha256.Sum256(request)
+	hash := sha256.Sum256(request) // and not r's: programs of the release before have written it so
 
-	placed, err := s.Place(ctx, flow.Placement{OrderID: id, Draft: in.Body.draft(), Key: in.Key, RequestHash: hash[:]})
+	placed, err := s.Place(ctx, flow.Placement{OrderID: id, Draft: in.Body.draft(), Key: r.Key, RequestHash: hash[:]})
 	if err != nil {
-		return nil, fmt.Errorf("place order: %w", err)
+		return nil, false, fmt.Errorf("place order: %w", err)
 	}
 
 	address := placed.Order.ID.String()
 	problem.RequestInfoOf(ctx).Order = address
 
-	out := &placeOutput{Location: "/orders/" + address, Body: OrderOf(placed.Order)}
-	if placed.Replayed {
-		out.Replayed = "true"
-	}
-
-	return out, nil
+	return &placeOutput{Location: "/orders/" + address, Body: OrderOf(placed.Order)}, placed.Replayed, nil
 }
 
 type listOrdersInput struct {

@@ -13,6 +13,7 @@ import (
 	"orders/api/problem"
 	"orders/db"
 	"orders/db/catalogue"
+	"orders/db/idempotency"
 	"orders/order"
 )
 
@@ -76,9 +77,8 @@ func (s *service) registerProducts() {
 func (s *service) registerArchive() {
 	product := exampleProduct()
 
-	operation.RegisterOutput(s.api, huma.Operation{
+	operation.RegisterPostOutput(s.api, huma.Operation{
 		OperationID: "unarchive-product",
-		Method:      http.MethodPost,
 		Path:        "/products/{sku}/unarchive",
 		Tags:        []string{"products"},
 		Summary:     "Let a product be ordered again",
@@ -92,9 +92,8 @@ func (s *service) registerArchive() {
 	product.ArchivedAt = new(product.UpdatedAt.Add(24 * time.Hour))
 	product.UpdatedAt = *product.ArchivedAt
 
-	operation.RegisterOutput(s.api, huma.Operation{
+	operation.RegisterPostOutput(s.api, huma.Operation{
 		OperationID: "archive-product",
-		Method:      http.MethodPost,
 		Path:        "/products/{sku}/archive",
 		Tags:        []string{"products"},
 		Summary:     "Archive a product",
@@ -258,22 +257,24 @@ func (in *putProductInput) guard(current *order.Product) error {
 }
 
 type archiveOutput struct {
+	operation.Replay
 	ETagHeader
 
 	Body Product
 }
 
+type archiveInput struct {
+	operation.IdempotencyKey
+	ProductKey
+}
+
 // archiving archives a product, or takes that back.
-func (s *service) archiving(archived bool) func(context.Context, *ProductKey) (*archiveOutput, error) {
-	return func(ctx context.Context, in *ProductKey) (*archiveOutput, error) {
-		var product order.Product
-
-		err := db.InTx(ctx, s.Pool, func(tx pgx.Tx) (err error) {
-			product, err = catalogue.Archive(ctx, tx, string(in.SKU), archived)
-
-			return err
+func (s *service) archiving(archived bool) operation.Act[archiveInput, *archiveOutput] {
+	return func(ctx context.Context, in *archiveInput, r idempotency.Request) (*archiveOutput, bool, error) {
+		product, replayed, err := idempotency.InTx(ctx, s.Pool, r, func(tx pgx.Tx) (order.Product, error) {
+			return catalogue.Archive(ctx, tx, string(in.SKU), archived)
 		})
 
-		return &archiveOutput{ETagHeader: etagOf(product).header(), Body: productOf(product)}, err
+		return &archiveOutput{ETagHeader: etagOf(product).header(), Body: productOf(product)}, replayed, err
 	}
 }

@@ -8,17 +8,16 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"orders/api/operation"
-	"orders/db"
 	"orders/db/catalogue"
+	"orders/db/idempotency"
 	"orders/order"
 )
 
 func (s *service) registerStock() {
 	product := exampleProduct()
 
-	operation.Register(s.api, huma.Operation{
+	operation.RegisterPost(s.api, huma.Operation{
 		OperationID:   "book-receipt",
-		Method:        http.MethodPost,
 		Path:          "/products/{sku}/receipts",
 		DefaultStatus: http.StatusCreated,
 		MaxBodyBytes:  operation.SmallBody,
@@ -49,20 +48,19 @@ type receipt struct {
 }
 
 type bookReceiptInput struct {
+	operation.IdempotencyKey
 	ProductKey
 
 	Body newReceipt
 }
 
-func (s *service) bookReceipt(ctx context.Context, in *bookReceiptInput) (receipt, error) {
+func (s *service) bookReceipt(ctx context.Context, in *bookReceiptInput, r idempotency.Request) (receipt, bool, error) {
 	booking := catalogue.Receipt{SKU: string(in.SKU), Reference: string(in.Body.Reference), Quantity: in.Body.Quantity}
 	booked := receipt{SKU: booking.SKU, Reference: booking.Reference, Quantity: booking.Quantity}
 
-	err := db.InTx(ctx, s.Pool, func(tx pgx.Tx) (err error) {
+	return idempotency.InTx(ctx, s.Pool, r, func(tx pgx.Tx) (_ receipt, err error) {
 		booked.Available, err = catalogue.Receive(ctx, tx, booking)
 
-		return err
+		return booked, err
 	})
-
-	return booked, err
 }

@@ -13,7 +13,7 @@ import (
 const KeyRetention = 24 * time.Hour
 
 // A Key is an Idempotency-Key with the hash of its request and the order that its
-// first request placed.
+// first request placed; a zero id if that was a request of another operation.
 type Key struct {
 	Key         string
 	RequestHash []byte
@@ -28,7 +28,7 @@ func FindKeys(ctx context.Context, q Querier, scope string, keys []string) (map[
 	}
 
 	rows, err := q.Query(ctx, `
-		SELECT key, request_hash, order_id
+		SELECT key, request_hash, coalesce(order_id, '00000000-0000-0000-0000-000000000000') AS order_id
 		FROM idempotency_keys
 		WHERE scope = $1
 			AND key = ANY($2)`, scope, keys)

@@ -101,6 +101,12 @@ func TestNoQueryScansATableThatGrows(t *testing.T) {
 			return err
 		},
 		"deduct stock": func(ctx context.Context, tx pgx.Tx) error { return db.Deduct(ctx, tx, orders) },
+		"pay": func(ctx context.Context, tx pgx.Tx) error {
+			paid := order.Payment{Reference: ids[1].String()}
+
+			return dbtest.Err(db.Pay(ctx, tx, []db.Payment{{OrderID: uuid.New(), Payment: paid}, {OrderID: ids[0], Payment: paid}}))
+		},
+		"read payments": func(ctx context.Context, tx pgx.Tx) error { return dbtest.Err(db.Payments(ctx, tx, ids)) },
 		"set status": func(ctx context.Context, tx pgx.Tx) error {
 			return db.SetStatus(ctx, tx, []db.Move{{OrderID: ids[0], To: order.Confirmed}})
 		},

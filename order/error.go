@@ -29,7 +29,6 @@ const (
 	PaymentReused   Code = "payment-reference-reused"
 	PaymentMismatch Code = "payment-mismatch"
 	LetterResolved  Code = "dead-letter-resolved"
-	OperationReused Code = "operation-id-reused"
 	NotFound        Code = "not-found"
 	InFlightLimit   Code = "in-flight-limit"
 	Overloaded      Code = "overloaded"

@@ -65,8 +65,16 @@ func Register[I, T any](api huma.API, op huma.Operation, c Contract, do func(con
 }
 
 // RegisterOutput adds an operation that responds within a deadline, with headers of its
-// own. An operation that streams is registered with huma itself.
+// own. An operation that streams is registered with huma itself, and a POST with [RegisterPost].
 func RegisterOutput[I, O any](api huma.API, op huma.Operation, c Contract, do func(context.Context, *I) (*O, error)) {
+	if op.Method == http.MethodPost {
+		panic("operation: " + op.OperationID + " is a POST: register it with RegisterPost") //nolint:forbidigo // when the program starts
+	}
+
+	register(api, op, c, do)
+}
+
+func register[I, O any](api huma.API, op huma.Operation, c Contract, do func(context.Context, *I) (*O, error)) {
 	if _, isList := reflect.TypeFor[I]().FieldByName("Page"); isList {
 		c.Refusals = append(c.Refusals, problem.BadCursor)
 	}

@@ -3,7 +3,6 @@ package operator
 import (
 	"context"
 	"fmt"
-	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
@@ -12,6 +11,7 @@ import (
 	"orders/api/operation"
 	"orders/db"
 	"orders/db/deadletter"
+	"orders/db/idempotency"
 	"orders/order"
 	"orders/order/repair"
 )
@@ -23,30 +23,27 @@ func (s *service) registerRedrives() {
 	newJob := letter.JobID + 1
 	done := RedriveResult{JobID: letter.JobID, Outcome: repair.Redriven, NewJobID: &newJob}
 
-	operation.Register(s.api, huma.Operation{
+	operation.RegisterPost(s.api, huma.Operation{
 		OperationID:  "redrive-dead-letter",
-		Method:       http.MethodPost,
 		Path:         "/dead-letters/{job_id}/redrive",
 		MaxBodyBytes: operation.SmallBody,
 		Tags:         []string{"dead letters"},
 		Summary:      "Do a dead letter's work again",
 		Description: "Makes a new job with all its attempts, and resolves the letter. If the work must not be done again, `outcome` " +
-			"says why. If the same `operation_id` is sent again, nothing changes and the response is the same. With another " +
-			"request, it is refused. The body is optional.",
+			"says why. `operation_id` is another name for the Idempotency-Key. The body is optional.",
 	}, operation.Contract{
 		Request:  redriveRequest{Note: "the table is back"},
 		Response: redriveResponse{OperationID: exampleOperation(), RedriveResult: done},
 		Returns:  "The outcome",
-		Refusals: []order.Code{order.NotFound, order.OperationReused},
+		Refusals: []order.Code{order.NotFound},
 	}, s.redriveLetter)
 
 	resolved := letter
 	resolved.ResolvedAt, resolved.Resolution = letter.AttentionAt, operation.Optional[deadletter.Resolution](deadletter.Dismissed)
 	resolved.ResolvedBy, resolved.Note = operation.Actor, "the points were given by hand"
 
-	operation.Register(s.api, huma.Operation{
+	operation.RegisterPost(s.api, huma.Operation{
 		OperationID:  "resolve-dead-letter",
-		Method:       http.MethodPost,
 		Path:         "/dead-letters/{job_id}/resolve",
 		MaxBodyBytes: operation.SmallBody,
 		Tags:         []string{"dead letters"},
@@ -60,9 +57,8 @@ func (s *service) registerRedrives() {
 		Refusals: []order.Code{order.NotFound, order.LetterResolved},
 	}, s.resolveLetter)
 
-	operation.Register(s.api, huma.Operation{
+	operation.RegisterPost(s.api, huma.Operation{
 		OperationID:  "reopen-dead-letter",
-		Method:       http.MethodPost,
 		Path:         "/dead-letters/{job_id}/reopen",
 		MaxBodyBytes: operation.SmallBody,
 		Tags:         []string{"dead letters"},
@@ -81,10 +77,11 @@ type redriveRequest struct {
 	_ struct{} `additionalProperties:"false"`
 
 	Note        operation.Text `json:"note,omitempty" maxLength:"500" doc:"Why, in words"`
-	OperationID *operation.ID  `json:"operation_id,omitempty" doc:"Identifies this operation, so that sending it again changes nothing; a new id by default"`
+	OperationID *operation.ID  `json:"operation_id,omitempty" doc:"Identifies this operation, as an Idempotency-Key does. Send one of them, or both with the same value. A new id by default."`
 }
 
 type redriveInput struct {
+	operation.IdempotencyKey
 	LetterKey
 
 	Body *redriveRequest
@@ -105,43 +102,51 @@ type RedriveResult struct {
 
 func redriveResultOf(r repair.RedriveResult) RedriveResult { return RedriveResult(r) }
 
-func (s *service) redriveLetter(ctx context.Context, in *redriveInput) (redriveResponse, error) {
-	var request redriveRequest
-	if in.Body != nil {
-		request = *in.Body
-	}
-
-	act, err := operationID(request.OperationID)
+func (s *service) redriveLetter(
+	ctx context.Context, in *redriveInput, r idempotency.Request,
+) (out redriveResponse, replayed bool, err error) {
+	op, err := operationOf(r, in.Body.OperationID)
 	if err != nil {
-		return redriveResponse{}, err
+		return out, false, err
 	}
 
-	out := redriveResponse{OperationID: act}
+	op.JobIDs = []int64{in.JobID}
 
 	err = db.InTx(ctx, s.pool, func(tx pgx.Tx) error {
-		result, err := repair.RedriveOne(ctx, tx, s.queue, repair.BulkRedrive{
-			Operation: repair.Operation{ID: act, JobIDs: []int64{in.JobID}, Actor: operation.Actor}, Note: string(request.Note),
-		})
-		out.RedriveResult = redriveResultOf(result)
+		run, err := repair.RedriveOne(ctx, tx, s.queue, repair.BulkRedrive{Operation: op, Note: string(in.Body.Note)})
+		if err == nil {
+			out, replayed = redriveResponse{OperationID: run.ID, RedriveResult: redriveResultOf(run.Results[0])}, run.Replayed
+		}
 
 		return err
 	})
 
-	return out, err
+	return out, replayed, err
 }
 
-// operationID is the id of the operation: the client's, or a new one.
-func operationID(given *operation.ID) (uuid.UUID, error) {
+// operationOf is the operation of a request, with the client's id or a new one. The id is
+// another name for the Idempotency-Key, so they must not differ.
+func operationOf(r idempotency.Request, given *operation.ID) (repair.Operation, error) {
+	op := repair.Operation{Key: r.Key, Actor: operation.Actor}
+
 	if given != nil {
-		return uuid.UUID(*given), nil
+		op.ID = uuid.UUID(*given)
+
+		if r.Key != "" && r.Key != op.ID.String() {
+			return op, order.Errorf(order.Invalid, "The operation_id is another name for the Idempotency-Key; send one of them.")
+		}
+
+		return op, nil
 	}
 
 	id, err := uuid.NewV7()
 	if err != nil {
-		return id, fmt.Errorf("make operation id: %w", err)
+		return op, fmt.Errorf("make operation id: %w", err)
 	}
 
-	return id, nil
+	op.ID = id
+
+	return op, nil
 }
 
 type resolveRequest struct {
@@ -151,29 +156,24 @@ type resolveRequest struct {
 }
 
 type resolveInput struct {
+	operation.IdempotencyKey
 	LetterKey
 
 	Body resolveRequest
 }
 
-func (s *service) resolveLetter(ctx context.Context, in *resolveInput) (out DeadLetterDetail, err error) {
-	err = db.InTx(ctx, s.pool, func(tx pgx.Tx) error {
+func (s *service) resolveLetter(ctx context.Context, in *resolveInput, r idempotency.Request) (DeadLetterDetail, bool, error) {
+	return idempotency.InTx(ctx, s.pool, r, func(tx pgx.Tx) (DeadLetterDetail, error) {
 		letter, err := repair.ResolveLetter(ctx, tx, in.JobID, operation.Actor, string(in.Body.Reason))
-		out = DeadLetterDetailOf(letter)
 
-		return err
+		return DeadLetterDetailOf(letter), err
 	})
-
-	return out, err
 }
 
-func (s *service) reopenLetter(ctx context.Context, in *resolveInput) (out DeadLetterDetail, err error) {
-	err = db.InTx(ctx, s.pool, func(tx pgx.Tx) error {
+func (s *service) reopenLetter(ctx context.Context, in *resolveInput, r idempotency.Request) (DeadLetterDetail, bool, error) {
+	return idempotency.InTx(ctx, s.pool, r, func(tx pgx.Tx) (DeadLetterDetail, error) {
 		letter, err := repair.ReopenLetter(ctx, tx, in.JobID, operation.Actor, string(in.Body.Reason))
-		out = DeadLetterDetailOf(letter)
 
-		return err
+		return DeadLetterDetailOf(letter), err
 	})
-
-	return out, err
 }

@@ -2,7 +2,6 @@ package operator
 
 import (
 	"context"
-	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
@@ -11,6 +10,7 @@ import (
 	"orders/api/operation"
 	"orders/db"
 	"orders/db/deadletter"
+	"orders/db/idempotency"
 	"orders/order"
 	"orders/order/repair"
 )
@@ -18,17 +18,16 @@ import (
 func (s *service) registerBulkRedrive() {
 	letter := exampleLetter()
 
-	operation.Register(s.api, huma.Operation{
+	operation.RegisterPost(s.api, huma.Operation{
 		OperationID:  "redrive-dead-letters",
-		Method:       http.MethodPost,
 		Path:         "/dead-letters/redrive",
 		MaxBodyBytes: operation.SmallBody,
 		Tags:         []string{"dead letters"},
 		Summary:      "Do the work of many dead letters again",
 		Description: "Redrives the open dead letters that match each given field of `kind`, `signature`, `order_id` and `reason`. " +
 			"The oldest letters come first. With `dry_run` it writes nothing and returns the outcome that each letter would have. " +
-			"If the same `operation_id` is sent again, nothing changes and the response is the same. To redrive more letters, " +
-			"use a new `operation_id`. The same id with another request is refused.",
+			"`operation_id` is another name for the Idempotency-Key. If it is sent again, nothing changes and the response is the " +
+			"same. To redrive more letters, use a new one. A dry run ignores it.",
 	}, operation.Contract{
 		Request: bulkRedriveRequest{
 			LetterSelection: LetterSelection{
@@ -38,8 +37,7 @@ func (s *service) registerBulkRedrive() {
 		Response: BulkRedriveResultOf(exampleOperation(), true, []repair.RedriveResult{
 			{JobID: letter.JobID, Outcome: repair.Eligible},
 		}),
-		Returns:  "The outcomes; with dry_run, the outcomes that the letters would have",
-		Refusals: []order.Code{order.OperationReused},
+		Returns: "The outcomes; with dry_run, the outcomes that the letters would have",
 	}, s.redriveLetters)
 }
 
@@ -52,7 +50,7 @@ type LetterSelection struct {
 	Reason      deadletter.Reason `json:"reason,omitempty" doc:"Only dead letters with this reason"`
 	DryRun      bool              `json:"dry_run,omitempty" doc:"Write nothing, and return the outcome that each dead letter would have"`
 	Limit       int               `json:"limit,omitempty" minimum:"1" maximum:"1000" default:"100" doc:"The largest number of dead letters, the oldest first"`
-	OperationID *operation.ID     `json:"operation_id,omitempty" doc:"Identifies this operation, so that sending it again changes nothing; a new id by default"`
+	OperationID *operation.ID     `json:"operation_id,omitempty" doc:"Identifies this operation, as an Idempotency-Key does. Send one of them, or both with the same value. A new id by default."`
 }
 
 type bulkRedriveRequest struct {
@@ -67,8 +65,8 @@ type bulkRedriveRequest struct {
 // operation is the operation on the letters of the selection. A selection without any
 // condition is refused, so that nobody changes all letters by mistake. A kind that neither
 // the program nor a letter has is refused, too.
-func (r LetterSelection) operation(ctx context.Context, q db.Querier) (repair.Operation, error) {
-	filter, err := r.filter()
+func (l LetterSelection) operation(ctx context.Context, q db.Querier, r idempotency.Request) (repair.Operation, error) {
+	filter, err := l.filter()
 	if err != nil {
 		return repair.Operation{}, err
 	}
@@ -77,15 +75,16 @@ func (r LetterSelection) operation(ctx context.Context, q db.Querier) (repair.Op
 		return repair.Operation{}, err
 	}
 
-	id, err := operationID(r.OperationID)
+	op, err := operationOf(r, l.OperationID)
+	op.Filter, op.Limit = filter, l.Limit
 
-	return repair.Operation{ID: id, Filter: filter, Limit: r.Limit, Actor: operation.Actor}, err
+	return op, err
 }
 
-func (r LetterSelection) filter() (deadletter.Filter, error) {
-	filter := deadletter.Filter{Kind: string(r.Kind), Signature: string(r.Signature), Reason: r.Reason}
-	if r.OrderID != nil {
-		filter.OrderID = uuid.UUID(*r.OrderID)
+func (l LetterSelection) filter() (deadletter.Filter, error) {
+	filter := deadletter.Filter{Kind: string(l.Kind), Signature: string(l.Signature), Reason: l.Reason}
+	if l.OrderID != nil {
+		filter.OrderID = uuid.UUID(*l.OrderID)
 	}
 
 	if filter == (deadletter.Filter{}) {
@@ -115,20 +114,28 @@ func BulkRedriveResultOf(operationID uuid.UUID, dryRun bool, results []repair.Re
 	return BulkRedriveResult{OperationID: operationID, DryRun: dryRun, Outcomes: outcomes, Letters: letters}
 }
 
-func (s *service) redriveLetters(ctx context.Context, in *struct{ Body bulkRedriveRequest }) (out BulkRedriveResult, err error) {
-	op, err := in.Body.operation(ctx, s.pool)
+type bulkRedriveInput struct {
+	operation.IdempotencyKey
+
+	Body bulkRedriveRequest
+}
+
+func (s *service) redriveLetters(
+	ctx context.Context, in *bulkRedriveInput, r idempotency.Request,
+) (out BulkRedriveResult, replayed bool, err error) {
+	op, err := in.Body.operation(ctx, s.pool, r)
 	if err != nil {
-		return out, err
+		return out, false, err
 	}
 
 	bulk := repair.BulkRedrive{Operation: op, Note: string(in.Body.Note), Rate: in.Body.Rate}
 
 	err = db.InTx(ctx, s.pool, func(tx pgx.Tx) error {
-		results, err := repair.RedriveMany(ctx, tx, s.queue, bulk, in.Body.DryRun)
-		out = BulkRedriveResultOf(op.ID, in.Body.DryRun, results)
+		run, err := repair.RedriveMany(ctx, tx, s.queue, bulk, in.Body.DryRun)
+		out, replayed = BulkRedriveResultOf(run.ID, in.Body.DryRun, run.Results), run.Replayed
 
 		return err
 	})
 
-	return out, err
+	return out, replayed, err
 }

@@ -2,7 +2,6 @@ package operator
 
 import (
 	"context"
-	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
@@ -10,24 +9,22 @@ import (
 
 	"orders/api/operation"
 	"orders/db"
-	"orders/order"
+	"orders/db/idempotency"
 	"orders/order/repair"
 )
 
 func (s *service) registerBulkResolve() {
 	letter := exampleLetter()
 
-	operation.Register(s.api, huma.Operation{
+	operation.RegisterPost(s.api, huma.Operation{
 		OperationID:  "resolve-dead-letters",
-		Method:       http.MethodPost,
 		Path:         "/dead-letters/resolve",
 		MaxBodyBytes: operation.SmallBody,
 		Tags:         []string{"dead letters"},
 		Summary:      "Resolve many dead letters",
 		Description: "Dismisses the open dead letters that match each given field of `kind`, `signature`, `order_id` and `reason`: " +
 			"nothing is to be done, and `note` says why. The oldest letters come first. With `dry_run` it writes nothing. " +
-			"If the same `operation_id` is sent again, nothing changes and the response is the same. The same id with another " +
-			"request is refused.",
+			"`operation_id` is another name for the Idempotency-Key. A dry run ignores it.",
 	}, operation.Contract{
 		Request: bulkResolveRequest{
 			LetterSelection: LetterSelection{
@@ -38,8 +35,7 @@ func (s *service) registerBulkResolve() {
 		Response: BulkResolveResultOf(exampleOperation(), true, []repair.ResolveResult{
 			{JobID: letter.JobID, Outcome: repair.ResolveEligible},
 		}),
-		Returns:  "The outcomes; with dry_run, the outcomes that the letters would have",
-		Refusals: []order.Code{order.OperationReused},
+		Returns: "The outcomes; with dry_run, the outcomes that the letters would have",
 	}, s.resolveLetters)
 }
 
@@ -79,18 +75,26 @@ func BulkResolveResultOf(operationID uuid.UUID, dryRun bool, results []repair.Re
 	}
 }
 
-func (s *service) resolveLetters(ctx context.Context, in *struct{ Body bulkResolveRequest }) (out BulkResolveResult, err error) {
-	op, err := in.Body.operation(ctx, s.pool)
+type bulkResolveInput struct {
+	operation.IdempotencyKey
+
+	Body bulkResolveRequest
+}
+
+func (s *service) resolveLetters(
+	ctx context.Context, in *bulkResolveInput, r idempotency.Request,
+) (out BulkResolveResult, replayed bool, err error) {
+	op, err := in.Body.operation(ctx, s.pool, r)
 	if err != nil {
-		return out, err
+		return out, false, err
 	}
 
 	err = db.InTx(ctx, s.pool, func(tx pgx.Tx) error {
-		results, err := repair.ResolveMany(ctx, tx, repair.BulkResolve{Operation: op, Reason: string(in.Body.Note)}, in.Body.DryRun)
-		out = BulkResolveResultOf(op.ID, in.Body.DryRun, results)
+		run, err := repair.ResolveMany(ctx, tx, repair.BulkResolve{Operation: op, Reason: string(in.Body.Note)}, in.Body.DryRun)
+		out, replayed = BulkResolveResultOf(run.ID, in.Body.DryRun, run.Results), run.Replayed
 
 		return err
 	})
 
-	return out, err
+	return out, replayed, err
 }

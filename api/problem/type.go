@@ -81,9 +81,9 @@ var types = map[order.Code]Type{
 	},
 	order.KeyReused: {
 		http.StatusUnprocessableEntity, "The Idempotency-Key belongs to another request",
-		"This Idempotency-Key was sent with another request; use a new key for a new order.",
-		"The Idempotency-Key was sent before, with another body. Use a new key for each order. " +
-			"To repeat a request, send exactly the same body.",
+		"This Idempotency-Key was sent with another request; use a new key for each request.",
+		"The Idempotency-Key or the operation_id was sent before, with another body or to another address. Use a new one for each " +
+			"request. To repeat a request, send exactly the same.",
 	},
 	order.ReceiptReused: {
 		http.StatusConflict, "The reference belongs to another receipt",
@@ -114,12 +114,6 @@ var types = map[order.Code]Type{
 		"The dead letter is resolved already: redriven by api.",
 		"Someone has already resolved the dead letter, in another way. Read the letter to see how.",
 	},
-	order.OperationReused: {
-		http.StatusUnprocessableEntity, "The operation id belongs to another request",
-		"This operation id was sent with another request; use a new id for a new operation.",
-		"The operation id was sent before, with another request. Use a new id for each operation. " +
-			"To repeat an operation, send exactly the same request.",
-	},
 	order.NotFound: {
 		http.StatusNotFound, "Not found",
 		"Nothing has this address; /docs lists the operations.",
@@ -134,13 +128,13 @@ var types = map[order.Code]Type{
 		http.StatusServiceUnavailable, "The service is overloaded",
 		"The points queue is overloaded: the work of a new order would wait there for about 42 s; try again after Retry-After.",
 		"The service does not take the request, so that it can serve those that it has taken. Nothing was written. " +
-			"Send the request again after Retry-After, an order under the same Idempotency-Key.",
+			"Send the request again after Retry-After, under the same Idempotency-Key.",
 	},
 	order.Unavailable: {
 		http.StatusServiceUnavailable, "The service is temporarily unavailable",
 		"The service cannot reach its database at the moment; try again.",
 		"The database cannot be reached, or it did not finish in time. It may be that a change was made nevertheless. " +
-			"Send the request again after Retry-After; send an order under the same Idempotency-Key.",
+			"Send the request again after Retry-After; send it under the same Idempotency-Key.",
 	},
 	order.Internal: {
 		http.StatusInternalServerError, "An internal error occurred",

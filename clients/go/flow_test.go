@@ -40,7 +40,7 @@ func TestFlow(t *testing.T) {
 		}
 	}
 
-	receipt, err := c.BookReceiptWithResponse(ctx, sku, client.NewReceipt{Quantity: 10, Reference: "first"})
+	receipt, err := c.BookReceiptWithResponse(ctx, sku, nil, client.NewReceipt{Quantity: 10, Reference: "first"})
 	if err != nil || receipt.JSON201 == nil || receipt.JSON201.Available != 10 {
 		t.Fatalf("receipt: %v %s", err, receipt.Body)
 	}
@@ -78,9 +78,18 @@ func TestFlow(t *testing.T) {
 		t.Errorf("inbox: %v %s", err, inbox.Body)
 	}
 
-	cancelled, err := c.CancelOrderWithBodyWithResponse(ctx, confirmed.Id, "application/json", http.NoBody)
-	if err != nil || cancelled.JSON200 == nil || cancelled.JSON200.Status != client.OrderStatusCancelled {
-		t.Errorf("cancel: %v %s", err, cancelled.Body)
+	payHeld(ctx, t, c, body)
+
+	cancelKey := "cancel-" + user
+
+	for _, replayed := range []string{"", "true"} {
+		params := &client.CancelOrderParams{IdempotencyKey: &cancelKey}
+
+		cancelled, err := c.CancelOrderWithBodyWithResponse(ctx, confirmed.Id, params, "application/json", http.NoBody)
+		if err != nil || cancelled.JSON200 == nil || cancelled.JSON200.Status != client.OrderStatusCancelled ||
+			cancelled.HTTPResponse.Header.Get("Idempotent-Replayed") != replayed {
+			t.Errorf("cancel: %v %s", err, cancelled.Body)
+		}
 	}
 
 	letters, err := c.ListDeadLettersWithResponse(ctx, nil)
@@ -91,6 +100,30 @@ func TestFlow(t *testing.T) {
 	refused, err := c.PlaceOrderWithResponse(ctx, nil, client.NewOrder{UserId: user, Lines: []client.NewOrderLine{{Sku: "no-such", Quantity: 1}}})
 	if err != nil || refused.ApplicationproblemJSON422 == nil || refused.ApplicationproblemJSON422.Type != client.ProblemTypeProblemsunknownSku {
 		t.Errorf("refusal: %v %s", err, refused.Body)
+	}
+}
+
+// payHeld holds an order and pays it at once, while its stock may not be reserved yet.
+func payHeld(ctx context.Context, t *testing.T, c *client.ClientWithResponses, body client.NewOrder) {
+	t.Helper()
+
+	hold := int64(600)
+	body.HoldSeconds = &hold
+
+	held, err := c.PlaceOrderWithResponse(ctx, nil, body)
+	if err != nil || held.JSON201 == nil {
+		t.Fatalf("held order: %v %s", err, held.Body)
+	}
+
+	o := held.JSON201
+
+	paid, err := c.PayOrderWithResponse(ctx, o.Id, nil, client.Payment{Reference: "pay-" + body.UserId, Amount: &o.Total, Currency: &o.Currency})
+	if err != nil || paid.JSON200 == nil {
+		t.Fatalf("payment: %v %s", err, paid.Body)
+	}
+
+	if confirmed := settled(ctx, t, c, o.Id); confirmed.Status != client.OrderStatusConfirmed {
+		t.Errorf("paid order: %+v", confirmed)
 	}
 }
 

@@ -30,8 +30,8 @@ const product = await api.PUT("/products/{sku}", { ...sku, body: { name: "Tea", 
 check(product.response.status === 201 && product.data?.price === 1250, "product");
 
 const stale = { params: { ...sku.params, header: { "If-Match": '"stale"' } } };
-const refused = await api.PUT("/products/{sku}", { ...stale, body: { name: "Tea", price: 1, currency: "EUR" } });
-check(refused.error?.type === "/problems/precondition-failed", "product with If-Match");
+const outdated = await api.PUT("/products/{sku}", { ...stale, body: { name: "Tea", price: 1, currency: "EUR" } });
+check(outdated.error?.type === "/problems/precondition-failed", "product with If-Match");
 
 const receipt = await api.POST("/products/{sku}/receipts", { ...sku, body: { quantity: 10, reference: "first" } });
 check(receipt.data?.available === 10, "receipt");
@@ -59,8 +59,21 @@ check(points.data?.balance === 10 && points.data.entries[0]?.kind === "earn", "p
 const inbox = await api.GET("/users/{id}/notifications", { params: { path: { id: name } } });
 check(inbox.data?.notifications[0]?.template === "created", "inbox");
 
-const cancelled = await api.POST("/orders/{id}/cancel", path);
-check(cancelled.data?.status === "cancelled", "cancel");
+const held = await api.POST("/orders", { body: { ...request.body, hold_seconds: 600 } });
+check(held.data !== undefined, "held order");
+
+const { id, total, currency } = held.data;
+const payment = { reference: `pay-${name}`, amount: total, currency };
+const paid = await api.POST("/orders/{id}/payment", { params: { path: { id } }, body: payment });
+check(paid.data !== undefined && (await settled(id)).status === "confirmed", "payment");
+
+const cancellation = { params: { ...path.params, header: { "Idempotency-Key": `cancel-${name}` } } };
+
+for (const replayed of [null, "true"]) {
+  const cancelled = await api.POST("/orders/{id}/cancel", cancellation);
+  check(cancelled.data?.status === "cancelled", "cancel");
+  check(cancelled.response.headers.get("Idempotent-Replayed") === replayed, "cancel once");
+}
 
 const letters = await api.GET("/dead-letters", { params: { query: { state: "all" } } });
 check(letters.data !== undefined, "dead letters");

@@ -58,10 +58,10 @@ func (c resolveLetterCmd) Run(p *program) error {
 	}
 
 	return withKind(p, filter.Kind, func(pool *pgxpool.Pool) error {
-		var results []repair.ResolveResult
+		var run repair.Run[repair.ResolveResult]
 
 		err := db.InTx(p.ctx, pool, func(tx pgx.Tx) (err error) {
-			results, err = repair.ResolveMany(p.ctx, tx, repair.BulkResolve{Operation: op, Reason: c.Reason}, c.DryRun)
+			run, err = repair.ResolveMany(p.ctx, tx, repair.BulkResolve{Operation: op, Reason: c.Reason}, c.DryRun)
 
 			return err
 		})
@@ -69,7 +69,7 @@ func (c resolveLetterCmd) Run(p *program) error {
 			return messageOnly(err)
 		}
 
-		return c.print(p, op, results)
+		return c.print(p, op, run.Results)
 	})
 }
 

@@ -103,10 +103,10 @@ func (c redriveCmd) Run(p *program) error {
 			return err
 		}
 
-		var results []repair.RedriveResult
+		var run repair.Run[repair.RedriveResult]
 
 		err = db.InTx(p.ctx, pool, func(tx pgx.Tx) (err error) {
-			results, err = repair.RedriveMany(p.ctx, tx, queue, repair.BulkRedrive{Operation: op, Note: c.Note, Rate: c.Rate}, c.DryRun)
+			run, err = repair.RedriveMany(p.ctx, tx, queue, repair.BulkRedrive{Operation: op, Note: c.Note, Rate: c.Rate}, c.DryRun)
 
 			return err
 		})
@@ -114,11 +114,11 @@ func (c redriveCmd) Run(p *program) error {
 			return messageOnly(err)
 		}
 
-		if err := c.print(p, op.ID, results); err != nil {
+		if err := c.print(p, run.ID, run.Results); err != nil {
 			return err
 		}
 
-		return c.refused(op, results)
+		return c.refused(op, run.Results)
 	})
 }
 

@@ -1,4 +1,4 @@
--- sentence: Each Idempotency-Key has its order, and no order has two keys.
+-- sentence: Each Idempotency-Key under which an order was placed has its order, and no order has two of them.
 -- scope:    window
 -- columns:
 --   subject  the key, behind its scope
@@ -11,10 +11,12 @@ WITH audited AS (
     FROM idempotency_keys
     WHERE created_at > $1::timestamptz
         AND created_at <= $2::timestamptz
+        AND operation = 'place-order'
     UNION
     SELECT scope, key, order_id, created_at
     FROM unnest($3::text[]) AS again (subject)
-    JOIN idempotency_keys ON scope = split_part(subject, '/', 1)
+    JOIN idempotency_keys ON operation = 'place-order'
+        AND scope = split_part(subject, '/', 1)
         AND key = substr(subject, length(split_part(subject, '/', 1)) + 2)
 ), counted AS (
     SELECT scope, key, order_id, created_at, count(*) OVER (PARTITION BY order_id) AS keys

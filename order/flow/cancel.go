@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"orders/db/groupcommit"
+	"orders/db/idempotency"
 	"orders/order"
 )
 
@@ -15,12 +16,22 @@ type Cancellation struct {
 	OrderID uuid.UUID
 	Reason  string
 	Actor   string
+	Request idempotency.Request
 }
 
 // Cancel ends the orders that may be cancelled. An order that was cancelled before stays
 // as it is, with its first reason. An order with another final status is refused with
 // [order.StateConflict].
+//
+// A cancellation with a key happens once; again, its result is the order as it is then.
 func Cancel(ctx context.Context, tx pgx.Tx, items []Cancellation) ([]groupcommit.Result[Changed], error) {
+	return idempotency.Batch(
+		func(c Cancellation) idempotency.Request { return c.Request }, cancel,
+		unchanged(func(c Cancellation) uuid.UUID { return c.OrderID }),
+	)(ctx, tx, items)
+}
+
+func cancel(ctx context.Context, tx pgx.Tx, items []Cancellation) ([]groupcommit.Result[Changed], error) {
 	ids := make([]uuid.UUID, len(items))
 	for i, item := range items {
 		ids[i] = item.OrderID

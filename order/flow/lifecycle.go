@@ -46,13 +46,31 @@ func lifecycle(
 		return nil, err
 	}
 
-	after, err := db.Orders(ctx, tx, ids)
+	return results, readChanged(ctx, tx, ids, results)
+}
+
+// unchanged returns the orders of requests that were done before, as they are now.
+func unchanged[In any](of func(In) uuid.UUID) groupcommit.Batch[In, Changed] {
+	return func(ctx context.Context, tx pgx.Tx, items []In) ([]groupcommit.Result[Changed], error) {
+		ids, results := make([]uuid.UUID, len(items)), make([]groupcommit.Result[Changed], len(items))
+
+		for i, item := range items {
+			ids[i], results[i].Value.Replayed = of(item), true
+		}
+
+		return results, readChanged(ctx, tx, ids, results)
+	}
+}
+
+// readChanged puts the orders into those of the results that are no refusals.
+func readChanged(ctx context.Context, tx pgx.Tx, ids []uuid.UUID, results []groupcommit.Result[Changed]) error {
+	orders, err := db.Orders(ctx, tx, ids)
 	if err != nil {
-		return nil, err
+		return err
 	}
 
-	byID := make(map[uuid.UUID]order.Order, len(after))
-	for _, o := range after {
+	byID := make(map[uuid.UUID]order.Order, len(orders))
+	for _, o := range orders {
 		byID[o.ID] = o
 	}
 
@@ -62,5 +80,5 @@ func lifecycle(
 		}
 	}
 
-	return results, nil
+	return nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"orders/db"
 	"orders/db/groupcommit"
+	"orders/db/idempotency"
 	"orders/order"
 )
 
@@ -17,6 +18,8 @@ import (
 type Payment struct {
 	OrderID uuid.UUID
 	order.Payment
+
+	Request idempotency.Request
 }
 
 // Pay confirms the held orders that are paid, and enqueues the steps that become due by it. If
@@ -24,7 +27,16 @@ type Payment struct {
 // reserved. The same payment again is a replay and changes nothing. [order.Order.Accept] and
 // [order.Order.AcceptAgain] say what is refused. The money of a refused payment must be
 // returned, which is recorded.
+//
+// A payment with a key happens once; again, its result is the order as it is then.
 func Pay(queue *Queue) groupcommit.Batch[Payment, Changed] {
+	return idempotency.Batch(
+		func(p Payment) idempotency.Request { return p.Request }, pay(queue),
+		unchanged(func(p Payment) uuid.UUID { return p.OrderID }),
+	)
+}
+
+func pay(queue *Queue) groupcommit.Batch[Payment, Changed] {
 	return func(ctx context.Context, tx pgx.Tx, items []Payment) ([]groupcommit.Result[Changed], error) {
 		ids := make([]uuid.UUID, len(items))
 		for i, item := range items {

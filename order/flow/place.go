@@ -10,12 +10,10 @@ import (
 
 	"orders/db"
 	"orders/db/groupcommit"
+	"orders/db/idempotency"
 	"orders/jobs"
 	"orders/order"
 )
-
-// keyScope is the scope of the Idempotency-Keys of placing.
-const keyScope = "orders"
 
 // A Placement requests one order.
 type Placement struct {
@@ -131,7 +129,7 @@ func (p *placing) write(ctx context.Context, tx pgx.Tx, queue *Queue, ordersPerJ
 
 	chunks := chunksOf(p.orders, ordersPerJob)
 
-	created, err := db.InsertOrders(ctx, tx, keyScope, p.orders)
+	created, err := db.InsertOrders(ctx, tx, idempotency.Scope, p.orders)
 	if err != nil {
 		return err
 	}
@@ -168,7 +166,7 @@ func (p *placing) replayUsed(ctx context.Context, tx pgx.Tx) error {
 		keys[n] = p.items[i].Key
 	}
 
-	found, err := db.FindKeys(ctx, tx, keyScope, keys)
+	found, err := db.FindKeys(ctx, tx, idempotency.Scope, keys)
 	if err != nil {
 		return err
 	}
@@ -194,7 +192,7 @@ func (p *placing) replay(i int, prior db.Key) {
 
 	if !bytes.Equal(prior.RequestHash, item.RequestHash) {
 		p.results[i].Err = order.Errorf(order.KeyReused,
-			"This Idempotency-Key was sent with another request; use a new key for a new order.")
+			"This Idempotency-Key was sent with another request; use a new key for each request.")
 
 		return
 	}

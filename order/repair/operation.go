@@ -1,10 +1,8 @@
 package repair
 
 import (
+	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/json"
-	"fmt"
 	"strings"
 
 	"github.com/google/uuid"
@@ -12,7 +10,7 @@ import (
 
 	"orders/db"
 	"orders/db/deadletter"
-	"orders/db/operation"
+	"orders/db/idempotency"
 	"orders/jobs"
 	"orders/order"
 )
@@ -20,7 +18,8 @@ import (
 // An Operation is what an act of an operator on dead letters has in common: which letters,
 // who, and an id that makes repeating the act harmless.
 type Operation struct {
-	ID     uuid.UUID // a repetition returns the result of the first run; another request under it is refused
+	ID     uuid.UUID // a repetition returns the results of the first run; another request under it is refused
+	Key    string    // an Idempotency-Key, which then stands for the operation in place of its id
 	JobIDs []int64   // the letters; if there are none, the filter selects the open ones, the oldest first
 	Filter deadletter.Filter
 	Limit  int // of the letters that the filter selects
@@ -36,39 +35,36 @@ func (o Operation) letters(ctx context.Context, tx pgx.Tx) ([]int64, error) {
 	return deadletter.Oldest(ctx, tx, o.Filter, o.Limit)
 }
 
-// once does the act if no operation with its id has run, and keeps the results. request is
-// all that the act depends on beside its letters.
+// A Run is what came of an operation.
+type Run[Result any] struct {
+	ID       uuid.UUID `json:"operation_id"`
+	Results  []Result  `json:"results"` // one for each letter
+	Replayed bool      `json:"-"`       // they are those of an earlier request
+}
+
+// once does the act if no operation with its key or id has run. request is all that the act
+// depends on beside its letters.
 func once[Result any](
 	ctx context.Context, tx pgx.Tx, o Operation, name string, request any, do func() ([]Result, error),
-) ([]Result, error) {
-	encoded, err := json.Marshal([]any{o.JobIDs, o.Filter, o.Limit, request})
+) (Run[Result], error) {
+	hash, err := idempotency.HashOf(o.JobIDs, o.Filter, o.Limit, request)
 	if err != nil {
-		return nil, fmt.Errorf("encode request: %w", err)
+		return Run[Result]{}, err
 	}
 
-	hash := sha256.Sum256(encoded)
-	act := operation.Operation{ID: o.ID, Act: name, RequestHash: hash[:], Actor: o.Actor}
+	r := idempotency.Request{Key: cmp.Or(o.Key, o.ID.String()), Operation: name, Hash: hash}
 
-	earlier, err := operation.Earlier(ctx, tx, act)
-	if err != nil {
-		return nil, err
-	}
+	done, replayed, err := idempotency.Do(ctx, tx, r, func() (Run[Result], error) { return run(o, do) })
+	done.Replayed = replayed
 
-	if earlier != nil {
-		var results []Result
-		if err := json.Unmarshal(earlier, &results); err != nil {
-			return nil, fmt.Errorf("decode result: %w", err)
-		}
+	return done, err
+}
 
-		return results, nil
-	}
-
+// run does the act.
+func run[Result any](o Operation, do func() ([]Result, error)) (Run[Result], error) {
 	results, err := do()
-	if err != nil {
-		return nil, err
-	}
 
-	return results, operation.Record(ctx, tx, act, results)
+	return Run[Result]{ID: o.ID, Results: results}, err
 }
 
 // CheckKind refuses a kind of job that this program does not know and that no dead letter

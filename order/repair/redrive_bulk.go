@@ -20,8 +20,8 @@ type BulkRedrive struct {
 }
 
 // RedriveMany redrives the letters of an operation. If the operation has run before,
-// RedriveMany does nothing and returns the results of that run. A dry run writes nothing.
-func RedriveMany(ctx context.Context, tx pgx.Tx, queue *flow.Queue, bulk BulkRedrive, dryRun bool) ([]RedriveResult, error) {
+// RedriveMany does nothing and returns that run. A dry run writes nothing, so it needs no key.
+func RedriveMany(ctx context.Context, tx pgx.Tx, queue *flow.Queue, bulk BulkRedrive, dryRun bool) (Run[RedriveResult], error) {
 	redrive := func() ([]RedriveResult, error) {
 		requests, err := bulk.requests(ctx, tx)
 		if err != nil {
@@ -32,7 +32,7 @@ func RedriveMany(ctx context.Context, tx pgx.Tx, queue *flow.Queue, bulk BulkRed
 	}
 
 	if dryRun {
-		return redrive()
+		return run(bulk.Operation, redrive)
 	}
 
 	return once(ctx, tx, bulk.Operation, "redrive", []any{bulk.Note, bulk.Rate}, redrive)
@@ -63,15 +63,11 @@ func (b BulkRedrive) requests(ctx context.Context, tx pgx.Tx) ([]RedriveRequest,
 }
 
 // RedriveOne redrives the one letter of an operation; [order.NotFound] if there is none.
-func RedriveOne(ctx context.Context, tx pgx.Tx, queue *flow.Queue, bulk BulkRedrive) (RedriveResult, error) {
+func RedriveOne(ctx context.Context, tx pgx.Tx, queue *flow.Queue, bulk BulkRedrive) (Run[RedriveResult], error) {
 	done, err := RedriveMany(ctx, tx, queue, bulk, false)
-	if err != nil {
-		return RedriveResult{}, err
+	if err == nil && done.Results[0].Outcome == NotFound {
+		err = order.Errorf(order.NotFound, "There is no dead letter of job %d.", done.Results[0].JobID)
 	}
 
-	if done[0].Outcome == NotFound {
-		return RedriveResult{}, order.Errorf(order.NotFound, "There is no dead letter of job %d.", done[0].JobID)
-	}
-
-	return done[0], nil
+	return done, err
 }

@@ -41,10 +41,10 @@ type BulkResolve struct {
 }
 
 // ResolveMany dismisses the letters of an operation. If the operation has run before,
-// ResolveMany does nothing and returns the results of that run. A dry run writes nothing.
-func ResolveMany(ctx context.Context, tx pgx.Tx, bulk BulkResolve, dryRun bool) ([]ResolveResult, error) {
+// ResolveMany does nothing and returns that run. A dry run writes nothing, so it needs no key.
+func ResolveMany(ctx context.Context, tx pgx.Tx, bulk BulkResolve, dryRun bool) (Run[ResolveResult], error) {
 	if err := needReason(bulk.Reason); err != nil {
-		return nil, err
+		return Run[ResolveResult]{}, err
 	}
 
 	resolve := func() ([]ResolveResult, error) {
@@ -57,7 +57,7 @@ func ResolveMany(ctx context.Context, tx pgx.Tx, bulk BulkResolve, dryRun bool) 
 	}
 
 	if dryRun {
-		return resolve()
+		return run(bulk.Operation, resolve)
 	}
 
 	return once(ctx, tx, bulk.Operation, "resolve", bulk.Reason, resolve)
