@@ -41,7 +41,7 @@ func TestAnArchivedProductIsNotOrdered(t *testing.T) {
 	}
 
 	// Its entry and its stock go on, too.
-	as[receipt](t, b.ask(t, "POST", "/products/tea/receipts", `{"quantity":1,"reference":"late"}`), 201)
+	as[booked](t, b.ask(t, "POST", "/products/tea/receipts", `{"quantity":1,"reference":"late"}`), 201)
 
 	changed := as[api.Product](t, b.ask(t, "PUT", "/products/tea", newTea), 200)
 	if changed.ArchivedAt == nil || !changed.ArchivedAt.Equal(*archived.ArchivedAt) || changed.Available != 5 {

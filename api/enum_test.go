@@ -35,6 +35,7 @@ func TestEnumsAreTheListsOfGo(t *testing.T) {
 		"TimelineType":         strs(timeline.Types()),
 		"AuditMode":            {audit.Incremental, audit.Full},
 		"ProductState":         {"active", "archived", "all"},
+		"AdjustmentReason":     strs(order.AdjustmentReasons()),
 		"PointsEntryKind":      {"earn", "reverse"},
 	}
 	for _, code := range problem.Codes() {

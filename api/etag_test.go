@@ -91,7 +91,7 @@ func TestAPutIsRefusedIfTheProductHasChanged(t *testing.T) {
 
 	// Stock is not part of what a PUT replaces.
 	before := b.tag(t, "/products/tea")
-	as[receipt](t, b.ask(t, "POST", "/products/tea/receipts", `{"quantity":5,"reference":"po-1"}`), 201)
+	as[booked](t, b.ask(t, "POST", "/products/tea/receipts", `{"quantity":5,"reference":"po-1"}`), 201)
 	put(oldTea, 200, "If-Match", before)
 }
 
@@ -127,7 +127,7 @@ func TestAProductIsNotSentAgain(t *testing.T) {
 	wantProblem(t, b.ask(t, "GET", "/products/tea", "", "If-Match", `"x"`), 412, problem.PreconditionFailed)
 
 	// Other stock is another representation: 304 would hide it.
-	as[receipt](t, b.ask(t, "POST", "/products/tea/receipts", `{"quantity":5,"reference":"po-2"}`), 201)
+	as[booked](t, b.ask(t, "POST", "/products/tea/receipts", `{"quantity":5,"reference":"po-2"}`), 201)
 
 	if got := as[api.Product](t, b.ask(t, "GET", "/products/tea", "", "If-None-Match", tag), 200); got.Available != 10 {
 		t.Errorf("available %d", got.Available)

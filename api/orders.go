@@ -32,8 +32,8 @@ func (s *service) registerOrders() {
 		Description: "Prices the lines from the catalogue and accepts the order. Its steps run asynchronously. The order goes " +
 			"from `pending` to `confirmed`, or to `awaiting_payment` if it is held, or to `rejected` if a product is out of stock. " +
 			"An order is refused, and nothing is written, if it has an unknown or archived product, a product in two lines, several " +
-			"currencies, or too large a total. While work arrives faster than it is done, or too many requests are in flight, orders are refused " +
-			"with 503. Send them again after Retry-After, under the same Idempotency-Key.",
+			"currencies, or too large a total. While work arrives faster than it is done, or too many requests are in flight, orders " +
+			"are refused with 503. Send them again after Retry-After, under the same Idempotency-Key.",
 	}, operation.Contract{
 		Request:  newOrder{UserID: "u-1", Lines: []newOrderLine{{SKU: "tea", Quantity: 2}}},
 		Response: exampleOrder(),

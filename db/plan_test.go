@@ -67,10 +67,20 @@ func TestNoQueryScansATableThatGrows(t *testing.T) {
 			return catalogue.Add(ctx, tx, order.Product{SKU: "sku-2", Currency: "EUR"}, "new")
 		},
 		"book a receipt": func(ctx context.Context, tx pgx.Tx) error {
-			return dbtest.Err(catalogue.Receive(ctx, tx, catalogue.Receipt{SKU: "sku-2", Reference: "new", Quantity: 1}))
+			_, _, err := catalogue.Book(ctx, tx, catalogue.Receipt{SKU: "sku-2", Reference: "new", Quantity: 1})
+
+			return err
 		},
 		"book a receipt again": func(ctx context.Context, tx pgx.Tx) error {
-			return dbtest.Err(catalogue.Receive(ctx, tx, catalogue.Receipt{SKU: "sku-2", Reference: "r-1", Quantity: 1}))
+			_, _, err := catalogue.Book(ctx, tx, catalogue.Receipt{SKU: "sku-2", Reference: "r-1", Quantity: 1})
+
+			return err
+		},
+		"list receipts": func(ctx context.Context, tx pgx.Tx) error {
+			return dbtest.Err(catalogue.Receipts(ctx, tx, "sku-2", nil, 50))
+		},
+		"list receipts, next page": func(ctx context.Context, tx pgx.Tx) error {
+			return dbtest.Err(catalogue.Receipts(ctx, tx, "sku-2", &catalogue.Position{At: before.At, Reference: "r-1"}, 50))
 		},
 		"read a balance": func(ctx context.Context, tx pgx.Tx) error { return dbtest.Err(db.Balance(ctx, tx, "u-7")) },
 		"list points": func(ctx context.Context, tx pgx.Tx) error {

@@ -14,26 +14,27 @@ type Code string
 // The codes. Package api maps each code to an HTTP status. Package workers maps it to
 // what happens to the job.
 const (
-	Invalid         Code = "invalid-request"
-	InvalidLines    Code = "invalid-lines"
-	InvalidQuantity Code = "invalid-quantity"
-	DuplicateSKU    Code = "duplicate-sku"
-	UnknownSKU      Code = "unknown-sku"
-	ProductArchived Code = "product-archived"
-	MixedCurrencies Code = "mixed-currencies"
-	TotalOverflow   Code = "total-overflow"
-	StockOverflow   Code = "stock-overflow"
-	KeyReused       Code = "idempotency-key-reused"
-	ReceiptReused   Code = "receipt-reference-reused"
-	StateConflict   Code = "state-conflict"
-	PaymentReused   Code = "payment-reference-reused"
-	PaymentMismatch Code = "payment-mismatch"
-	LetterResolved  Code = "dead-letter-resolved"
-	NotFound        Code = "not-found"
-	InFlightLimit   Code = "in-flight-limit"
-	Overloaded      Code = "overloaded"
-	Unavailable     Code = "unavailable"
-	Internal        Code = "internal"
+	Invalid           Code = "invalid-request"
+	InvalidLines      Code = "invalid-lines"
+	InvalidQuantity   Code = "invalid-quantity"
+	DuplicateSKU      Code = "duplicate-sku"
+	UnknownSKU        Code = "unknown-sku"
+	ProductArchived   Code = "product-archived"
+	MixedCurrencies   Code = "mixed-currencies"
+	TotalOverflow     Code = "total-overflow"
+	StockOverflow     Code = "stock-overflow"
+	KeyReused         Code = "idempotency-key-reused"
+	InsufficientStock Code = "insufficient-stock"
+	ReceiptReused     Code = "receipt-reference-reused"
+	StateConflict     Code = "state-conflict"
+	PaymentReused     Code = "payment-reference-reused"
+	PaymentMismatch   Code = "payment-mismatch"
+	LetterResolved    Code = "dead-letter-resolved"
+	NotFound          Code = "not-found"
+	InFlightLimit     Code = "in-flight-limit"
+	Overloaded        Code = "overloaded"
+	Unavailable       Code = "unavailable"
+	Internal          Code = "internal"
 )
 
 // An Error is a refusal that may be shown to the client.
@@ -42,6 +43,7 @@ type Error struct {
 	Message    string        // a sentence that says what to do
 	Fields     []Field       // of the request's body that are at fault; nil for none in particular
 	Current    Status        // of the order, if that forbids the request; else empty
+	Available  *int64        // stock of the product, if that forbids the request; else nil
 	RetryAfter time.Duration // when to try again; 0 if that is not known
 	cause      error
 }

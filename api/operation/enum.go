@@ -61,6 +61,8 @@ var enums = []enum{
 		"already_resolved: the letter was resolved before. not_found: there is no such letter.", repair.ResolveOutcomes()...),
 	enumOf("ProductState", "Whether products can be ordered. archived: they cannot.",
 		catalogue.Active, catalogue.Archived, catalogue.All),
+	enumOf("AdjustmentReason", "Why stock was adjusted. stock_take: it was counted. damaged, lost: there is less. "+
+		"returned: there is more. correction: an earlier receipt or adjustment was wrong.", order.AdjustmentReasons()...),
 	enumOf("NotificationTemplate", "The name of a message to a customer", order.Templates()...),
 	enumOf("ProblemType", "The stable name of a refusal", Each(problem.Codes(), problem.AddressOf)...),
 	enumOf("WhyCode", "Why an order has not settled, or that it has. Codes that need an operator come first.", explain.Codes()...),

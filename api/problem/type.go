@@ -79,6 +79,12 @@ var types = map[order.Code]Type{
 		fmt.Sprintf("The stock of a product is at most %d.", int64(order.MaxExact)),
 		"The stock of the product would be larger than the integers that JavaScript holds exactly. Check the quantity of the receipt.",
 	},
+	order.InsufficientStock: {
+		http.StatusConflict, "There is not as much stock",
+		`1 of "tea" are available; take away no more.`,
+		"The adjustment would take away more than is available, and nothing was booked. available has the stock. " +
+			"Stock that orders have taken is not available: cancel orders first, or book a smaller quantity.",
+	},
 	order.KeyReused: {
 		http.StatusUnprocessableEntity, "The Idempotency-Key belongs to another request",
 		"This Idempotency-Key was sent with another request; use a new key for each request.",
@@ -87,9 +93,9 @@ var types = map[order.Code]Type{
 	},
 	order.ReceiptReused: {
 		http.StatusConflict, "The reference belongs to another receipt",
-		`Reference "po-7" was booked for "tea" with quantity 100; use another reference.`,
-		"The reference was booked for the product before, with another quantity. " +
-			"Check whether the receipt is booked already; use another reference for another receipt.",
+		`Reference "po-7" was booked for "tea" as a receipt with quantity 100; use another reference.`,
+		"The reference was booked for the product before, with another quantity, count or reason. Receipts and adjustments " +
+			"share references. Check whether it is booked already; use another reference for another receipt or adjustment.",
 	},
 	order.StateConflict: {
 		http.StatusConflict, "The order's status does not allow it",

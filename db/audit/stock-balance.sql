@@ -4,6 +4,7 @@
 --   subject  the sku
 --   detail   what is available, and what the ledgers say
 
+-- received counts the adjustments, too: they are rows of stock_receipts with a reason.
 -- One statement reads one snapshot. A movement and the stock that it changes are of one transaction, so the system may go
 -- on working meanwhile. $1 is the time up to which audit_stock_sums has the sums; with -infinity, everything is added up.
 WITH booked AS (

@@ -94,7 +94,7 @@ func Add(ctx context.Context, tx pgx.Tx, p order.Product, reference string) erro
 		return err
 	}
 
-	_, err = Receive(ctx, tx, Receipt{SKU: p.SKU, Reference: reference, Quantity: p.Available})
+	_, _, err = Book(ctx, tx, Receipt{SKU: p.SKU, Reference: reference, Quantity: p.Available})
 
 	return err
 }

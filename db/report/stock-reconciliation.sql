@@ -1,17 +1,18 @@
 -- title:    Stock reconciliation
--- question: Is each product's available stock what its ledgers say it must be?
+-- question: Which products' available stock is not what their ledgers say?
 -- columns:
---   sku         the product; those with a difference come first, at most 1,000 rows
+--   sku         the product; only those with a difference, at most 1,000
 --   received    sum of its receipts
+--   adjusted    sum of its adjustments; negative if they took stock away
 --   deducted    sum of what orders took
 --   released    sum of what orders gave back
---   expected    received - deducted + released
+--   expected    received + adjusted - deducted + released
 --   available   what the product's row says; 0 without a row
---   difference  available - expected; anything but 0 is a bug or a manual change
+--   difference  available - expected: a bug or a manual change
 
 -- One statement reads one snapshot, so that orders being worked meanwhile make no difference.
 WITH booked AS (
-    SELECT sku, 'receive' AS kind, quantity
+    SELECT sku, CASE WHEN reason IS NULL THEN 'receive' ELSE 'adjust' END AS kind, quantity
     FROM stock_receipts
     UNION ALL
     SELECT sku, kind, quantity
@@ -23,20 +24,33 @@ WITH booked AS (
     SELECT
         sku,
         coalesce(sum(quantity) FILTER (WHERE kind = 'receive'), 0)::bigint AS received,
+        coalesce(sum(quantity) FILTER (WHERE kind = 'adjust'), 0)::bigint AS adjusted,
         coalesce(sum(quantity) FILTER (WHERE kind = 'deduct'), 0)::bigint AS deducted,
         coalesce(sum(quantity) FILTER (WHERE kind = 'release'), 0)::bigint AS released,
         coalesce(sum(quantity) FILTER (WHERE kind = 'available'), 0)::bigint AS available
     FROM booked
     GROUP BY sku
+), compared AS (
+    SELECT
+        sku,
+        received,
+        adjusted,
+        deducted,
+        released,
+        received + adjusted - deducted + released AS expected,
+        available
+    FROM summed
 )
 SELECT
     sku,
     received,
+    adjusted,
     deducted,
     released,
-    received - deducted + released AS expected,
+    expected,
     available,
-    available - (received - deducted + released) AS difference
-FROM summed
-ORDER BY available = received - deducted + released, sku -- false sorts before true
+    available - expected AS difference
+FROM compared
+WHERE available <> expected
+ORDER BY sku
 LIMIT 1000;

@@ -66,7 +66,7 @@ func TestAuditWaitsForOpenTransactions(t *testing.T) {
 	}
 	defer tx.Rollback(context.WithoutCancel(t.Context()))
 
-	if _, err := catalogue.Receive(t.Context(), tx, catalogue.Receipt{SKU: "pot", Reference: "by hand", Quantity: 5}); err != nil {
+	if _, _, err := catalogue.Book(t.Context(), tx, catalogue.Receipt{SKU: "pot", Reference: "by hand", Quantity: 5}); err != nil {
 		t.Fatal(err)
 	}
 

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"orders/db"
+	"orders/db/catalogue"
 	"orders/db/deadletter"
 	"orders/order"
 	"orders/order/flow"
@@ -56,6 +57,9 @@ func acts(b *ordertest.Bundle) map[string]func(ctx context.Context, tx pgx.Tx, i
 
 			return err
 		},
+		"receipt":    stock(catalogue.Receipt{Quantity: 3}),
+		"lost":       stock(catalogue.Receipt{Quantity: -2, Reason: order.Lost}),
+		"stock_take": stock(catalogue.Receipt{Counted: new(int64(150)), Reason: order.StockTake}),
 		"compensate": func(ctx context.Context, tx pgx.Tx, _ []uuid.UUID) error {
 			if _, _, err := flow.ExpireOverdue(ctx, tx, b.Queue, 15*time.Minute, 100); err != nil {
 				return err
@@ -75,6 +79,72 @@ func acts(b *ordertest.Bundle) map[string]func(ctx context.Context, tx pgx.Tx, i
 
 			return err
 		},
+	}
+}
+
+// stock is an act that changes the stock of tea.
+func stock(r catalogue.Receipt) func(ctx context.Context, tx pgx.Tx, _ []uuid.UUID) error {
+	return func(ctx context.Context, tx pgx.Tx, _ []uuid.UUID) error {
+		r.SKU, r.Reference = "tea", uuid.NewString()
+		_, _, err := catalogue.Book(ctx, tx, r)
+
+		return err
+	}
+}
+
+// Stock is changed while orders take it and give it back, in both orders of commit.
+func TestStockIsAdjustedWhileOrdersMove(t *testing.T) {
+	t.Parallel()
+
+	changes := []string{"receipt", "lost", "stock_take"}
+
+	for _, change := range changes {
+		t.Run(change, func(t *testing.T) {
+			t.Parallel()
+
+			b := ordertest.Setup(t, map[string]int64{"tea": 200})
+
+			for _, other := range append(changes, "inventory", "cancel") {
+				for _, pair := range [][2]string{{change, other}, {other, change}} {
+					ids := cast(b)
+					meet(b, acts(b)[pair[0]], acts(b)[pair[1]], ids)
+					b.Settle(ids...)
+					b.Invariants()
+
+					if t.Failed() {
+						t.Fatalf("%s, then %s", pair[0], pair[1])
+					}
+				}
+			}
+		})
+	}
+}
+
+// A stock-take counts what is there when it is booked: it waits for what changes the stock.
+func TestAStockTakeCountsWhatIsThere(t *testing.T) {
+	t.Parallel()
+
+	for pair, want := range map[[2]string]int{
+		{"receipt", "stock_take"}:   150,
+		{"stock_take", "receipt"}:   153,
+		{"lost", "stock_take"}:      150,
+		{"stock_take", "lost"}:      148,
+		{"inventory", "stock_take"}: 150,
+		{"stock_take", "inventory"}: 143,
+	} {
+		t.Run(pair[0]+", then "+pair[1], func(t *testing.T) {
+			t.Parallel()
+
+			b := ordertest.Setup(t, map[string]int64{"tea": 200})
+			id := b.Order(ordertest.Line("tea", 7))
+			meet(b, acts(b)[pair[0]], acts(b)[pair[1]], []uuid.UUID{id})
+
+			if got := b.Count(`SELECT available FROM products`); got != want {
+				t.Errorf("%d available, want %d", got, want)
+			}
+
+			b.Invariants()
+		})
 	}
 }
 

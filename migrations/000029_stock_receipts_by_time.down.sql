@@ -1,0 +1,1 @@
+DROP INDEX IF EXISTS stock_receipts_list_idx;
