@@ -33,10 +33,11 @@ import (
 	"orders/order/flow"
 )
 
-// Bounds of bodies, in bytes. The server bounds headers and idle connections.
+// Bounds of bodies. The server bounds headers and idle connections.
 const (
-	maxOrderBody   = 64 << 10 // four times 200 lines with the longest skus
-	maxConsoleBody = 1 << 20  // of River UI's own API
+	maxOrderBody    = 64 << 10         // bytes: four times 200 lines with the longest skus
+	maxConsoleBody  = 1 << 20          // bytes, of River UI's own API
+	consolePatience = 10 * time.Second // for a body of River UI's own API to arrive
 )
 
 // Options are what the API works with.
@@ -75,7 +76,9 @@ func New(o Options) http.Handler {
 
 	handler := middleware.SameOrigin(o.Origins, middleware.SecureHeaders(middleware.Route(mux)))
 
-	return middleware.Observe(o.Log, middleware.RecoverPanics(middleware.CORS(o.Origins, handler)))
+	handler = middleware.Observe(o.Log, middleware.RecoverPanics(middleware.CORS(o.Origins, handler)))
+
+	return middleware.ReadWithin(middleware.AtOnce, handler)
 }
 
 func newService(o Options, mux *http.ServeMux) *service {

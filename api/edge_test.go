@@ -161,6 +161,38 @@ func TestSlowBodyTimesOut(t *testing.T) {
 	wantProblem(t, r, 408, "body-timeout")
 }
 
+// net/http waits for the rest of a body before it sends a response. The server of this test
+// would wait for ever.
+func TestResponsesDoNotWaitForBodiesThatNobodyReads(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.stock(t, "tea", 1, 1)
+
+	for head, status := range map[string]int{
+		"POST /nowhere":  404,
+		"DELETE /orders": 405,
+		"POST /orders HTTP/1.1\r\nContent-Type: a/b":               415,
+		"POST /orders HTTP/1.1\r\nAccept: a/b":                     406,
+		"POST /orders?a=1&a=2":                                     422,
+		"PUT /products/tea HTTP/1.1\r\nSec-Fetch-Site: cross-site": 403,
+		"POST /products/tea/archive":                               200,
+		"GET /products/tea":                                        200,
+		"GET /openapi.json":                                        200,
+	} {
+		first, header, _ := strings.Cut(head, " HTTP/1.1\r\n")
+		if header != "" {
+			header += "\r\n"
+		}
+
+		for _, length := range []string{"Content-Length: 100", "Transfer-Encoding: chunked"} {
+			r := b.send(t, first+" HTTP/1.1\r\nHost: x\r\n"+header+length+"\r\n\r\n")
+			if r.status != status {
+				t.Errorf("%s with %s: %d %s", first, length, r.status, r.body)
+			}
+		}
+	}
+}
+
 func TestBodyThatBreaksOffIsNotOurFault(t *testing.T) {
 	t.Parallel()
 	b := serve(t)
@@ -273,6 +305,11 @@ func TestMediaTypes(t *testing.T) {
 	}
 
 	wantProblem(t, b.ask(t, "POST", "/orders", body, "Content-Encoding", "gzip"), 415, "unsupported-media-type")
+
+	for _, second := range []string{"Content-Encoding: identity\r\nContent-Encoding: gzip", "Content-Type: application/json\r\nContent-Type: text/plain"} {
+		r := b.send(t, fmt.Sprintf("POST /orders HTTP/1.1\r\nHost: x\r\n%s\r\nContent-Length: %d\r\n\r\n%s", second, len(body), body))
+		wantProblem(t, r, 415, "unsupported-media-type")
+	}
 
 	if r := b.ask(t, "POST", "/orders", body, "Content-Encoding", "identity"); r.status != 201 {
 		t.Errorf("Content-Encoding identity: %d %s", r.status, r.body)

@@ -45,7 +45,7 @@ type health struct {
 	Status  string `json:"status" enum:"ok"`
 	Version string `json:"version" doc:"The program's version"`
 
-	Warnings []string `json:"warnings,omitempty" doc:"What an operator should mend although requests can be served, in sentences"`
+	Warnings []string `json:"warnings,omitempty" nullable:"false" doc:"What an operator should mend although requests can be served, in sentences"`
 }
 
 func (s *service) healthz(context.Context, *struct{}) (health, error) {

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -163,6 +164,7 @@ func (b *bundle) send(t *testing.T, request string) reply {
 	}
 	defer conn.Close()
 
+	conn.SetDeadline(time.Now().Add(time.Minute)) // so that a response that never comes is told as a fault
 	fmt.Fprint(conn, request)
 
 	response, err := http.ReadResponse(bufio.NewReader(conn), nil)

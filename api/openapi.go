@@ -114,14 +114,15 @@ is empty. A cursor does not expire, and it belongs to one list. An empty paramet
 
 **Bodies** are JSON objects in UTF-8. Unknown fields, duplicate keys and keys in another letter case are refused. So are
 null, unknown and repeated query parameters, and bodies with a Content-Encoding. As in JSON Schema, 1.0 and 1e3 are
-integers.
+integers. A body that an operation does not describe is ignored.
 
 **Responses** may gain fields, and enums may gain values. Clients must ignore fields and accept values that they do not
 know.
 
 **Problems** follow RFC 9457, as ` + "`application/problem+json`" + `. Their ` + "`type`" + ` is stable, and it is the address of a page
-that explains it. Only a request that is not HTTP gets another refusal, as plain text: 400 for malformed headers, 431 for
-headers of more than 32 KiB, and 501 or 505 for what HTTP/1.1 does not have. Paths are exact: there are no redirects.
+that explains it. Only a request that is not proper HTTP gets another refusal, empty or as plain text: 400 for a malformed
+address or header, 417 for an unknown Expect, 431 for headers of more than 32 KiB, and 501 or 505 for what HTTP/1.1 does
+not have. Paths of operations are exact: there are no redirects. ` + "`HEAD`" + ` is allowed where ` + "`GET`" + ` is.
 
 | type | status | title |
 |---|---|---|

@@ -138,7 +138,19 @@ func checkResponses(t *testing.T, doc node, name string, op node) {
 
 	want := []string{"406", "422", "500"}
 	if op["requestBody"] != nil {
-		want = append(want, "400", "403", "408", "413", "415")
+		want = append(want, "400", "408", "413", "415")
+
+		if at(op, "responses", "503", "content", "application/problem+json", "examples", "in-flight-limit") == nil {
+			t.Errorf("%s does not tell of too many slow bodies", name)
+		}
+	}
+
+	if !strings.HasPrefix(name, "GET ") {
+		want = append(want, "403")
+	}
+
+	if name != "POST /orders" && at(op, "responses", "503", "content", "application/problem+json", "examples", "overloaded") != nil {
+		t.Errorf("%s tells of overload, for which only new orders are refused", name)
 	}
 
 	if !strings.HasSuffix(name, "/healthz") {

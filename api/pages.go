@@ -43,7 +43,8 @@ func (s *service) servePages(mux *http.ServeMux) {
 	mux.Handle("GET /{$}", http.RedirectHandler("/docs", http.StatusFound))
 
 	if s.RiverUI != nil {
-		mux.Handle("/riverui/", page(http.MaxBytesHandler(s.RiverUI, maxConsoleBody)))
+		console := http.MaxBytesHandler(s.RiverUI, maxConsoleBody)
+		mux.Handle("/riverui/", page(middleware.ReadWithin(consolePatience, console)))
 	}
 }
 

@@ -19,8 +19,9 @@ import (
 const MaxInFlight = 512
 
 // An InFlight limits the requests in flight to [MaxInFlight]. A request counts once its
-// body is there: a client that sends slowly takes no place from others. A refusal costs a twentieth of placing an order, so the
-// machine has time for the accepted requests even if many are refused.
+// body is there: a client that sends slowly takes no place from others. A refusal costs a
+// twentieth of placing an order, so the machine has time for the accepted requests even if
+// many are refused.
 type InFlight struct {
 	now     atomic.Int64
 	refused refusals

@@ -17,6 +17,23 @@ import (
 	"orders/order"
 )
 
+// AtOnce is how long a body may take that is sent with its headers.
+const AtOnce = 100 * time.Millisecond
+
+// ReadWithin bounds the time in which the body of a request has to arrive, until an
+// operation gives it another time. net/http waits for a body that nobody reads before it
+// responds: a refusal would come when the body does, or when the server's own time ends.
+func ReadWithin(patience time.Duration, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Body != http.NoBody {
+			//nolint:errcheck // on a connection that is gone, reading fails
+			http.NewResponseController(w).SetReadDeadline(time.Now().Add(patience))
+		}
+
+		next.ServeHTTP(w, r)
+	})
+}
+
 // Bodies reads the bodies of requests before anything else is done for them, so that a
 // slow sender costs a connection and nothing more. It gives each body a time that
 // depends on its length.
@@ -35,7 +52,7 @@ type Bodies struct {
 
 // NewBodies makes a reader of bodies. All operations share it.
 func NewBodies() *Bodies {
-	return &Bodies{patience: 2 * time.Second, leastRate: 32 << 10, maxSending: 1_000, hurry: 100 * time.Millisecond}
+	return &Bodies{patience: 2 * time.Second, leastRate: 32 << 10, maxSending: 1_000, hurry: AtOnce}
 }
 
 // Read is the middleware.
@@ -90,7 +107,7 @@ func (b *Bodies) read(ctx huma.Context, r *http.Request, body *memory) *problem.
 	case n >= limit:
 		return problem.New(r.Context(), problem.BodyTooLarge, "")
 	case ok && failure.Timeout() && hurry:
-		return problem.New(r.Context(), order.Overloaded, "Too many bodies are being sent; send the body together with its headers.")
+		return problem.New(r.Context(), order.InFlightLimit, "Too many bodies are being sent; send the body together with its headers.")
 	case ok && failure.Timeout():
 		return problem.New(r.Context(), problem.BodyTimeout, "")
 	case err != nil:

@@ -55,6 +55,14 @@ func slow(t *testing.T, address string) net.Conn {
 func status(t *testing.T, conn net.Conn) int {
 	t.Helper()
 
+	code, _ := answer(t, conn)
+
+	return code
+}
+
+func answer(t *testing.T, conn net.Conn) (status int, body string) {
+	t.Helper()
+
 	reader := bufio.NewReader(conn)
 	if head, err := reader.Peek(2); err == nil && string(head) == "\r\n" {
 		reader.Discard(2) // the end of the interim response
@@ -66,7 +74,12 @@ func status(t *testing.T, conn net.Conn) int {
 	}
 	defer response.Body.Close()
 
-	return response.StatusCode
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return response.StatusCode, string(text)
 }
 
 // While others send slowly, who sends at once is served, and who does not has little time.
@@ -100,8 +113,8 @@ func TestSlowSendersDoNotLockOthersOut(t *testing.T) {
 		}
 	}
 
-	if got := status(t, slow(t, address)); got != http.StatusServiceUnavailable {
-		t.Errorf("status %d for one slow sender too many", got)
+	if code, body := answer(t, slow(t, address)); code != http.StatusServiceUnavailable || !strings.Contains(body, `"/problems/in-flight-limit"`) {
+		t.Errorf("%d %s for one slow sender too many", code, body)
 	}
 
 	for _, conn := range patient {

@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"net/http"
+	"regexp"
 	"time"
 
 	"github.com/rs/cors"
@@ -28,11 +29,16 @@ func CORS(origins []string, next http.Handler) http.Handler {
 	}).Handler(next)
 }
 
-// CheckOrigin tells whether the text is an origin: a scheme, a host, and a port unless
-// it is the scheme's own.
-func CheckOrigin(origin string) error {
-	return http.NewCrossOriginProtection().AddTrustedOrigin(origin) //nolint:wrapcheck // its caller names the setting
-}
+// An origin as browsers send it. They make it ASCII and lower case, and leave out a port
+// that is the scheme's own. In another form it would match no request. With a *, package
+// cors would allow all sites that match, and net/http none of them.
+var (
+	originForm = regexp.MustCompile(`^[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:]+\])(?::[0-9]+)?$`)
+	ownPort    = regexp.MustCompile(`^(?:http://.*:80|https://.*:443)$`)
+)
+
+// IsOrigin tells whether the text is an origin as browsers send it.
+func IsOrigin(text string) bool { return originForm.MatchString(text) && !ownPort.MatchString(text) }
 
 // SameOrigin refuses a request that changes something if a page of another site made
 // the browser send it. Pages of the trusted origins may.

@@ -65,13 +65,16 @@ func check(r *http.Request, op *huma.Operation) *problem.Problem {
 
 // checkBody checks what the headers tell about the body.
 func checkBody(r *http.Request) *problem.Problem {
-	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if r.Header.Get("Content-Type") != "" && (err != nil || media != MediaJSON) {
-		return problem.New(r.Context(), problem.MediaType, "")
+	for _, sent := range r.Header.Values("Content-Type") {
+		if media, _, err := mime.ParseMediaType(sent); sent != "" && (err != nil || media != MediaJSON) {
+			return problem.New(r.Context(), problem.MediaType, "")
+		}
 	}
 
-	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
-		return problem.New(r.Context(), problem.MediaType, "Send the body as it is, without Content-Encoding.")
+	for _, coding := range r.Header.Values("Content-Encoding") {
+		if coding != "" && !strings.EqualFold(coding, "identity") {
+			return problem.New(r.Context(), problem.MediaType, "Send the body as it is, without Content-Encoding.")
+		}
 	}
 
 	r.Header.Set("Content-Type", MediaJSON)

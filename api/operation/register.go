@@ -42,11 +42,12 @@ type Contract struct {
 	Offline  bool           // the operation does not use the database
 }
 
-// Refusals of every operation, and of operations with a body.
+// Refusals of every operation, and of operations with a body. A change is refused, too, if
+// a page of another site made the browser send it.
 var (
 	commonRefusals = []order.Code{order.Invalid, order.Internal, problem.NotAcceptable}
 	bodyRefusals   = []order.Code{
-		problem.MalformedBody, problem.BodyTimeout, problem.BodyTooLarge, problem.MediaType, problem.CrossOrigin, order.Overloaded,
+		problem.MalformedBody, problem.BodyTimeout, problem.BodyTooLarge, problem.MediaType, order.InFlightLimit,
 	}
 )
 
@@ -126,6 +127,10 @@ func Describe(op *huma.Operation, c Contract, schemas huma.Registry) {
 
 	if !c.Offline {
 		refusals = append(refusals, order.Unavailable)
+	}
+
+	if op.Method != http.MethodGet {
+		refusals = append(refusals, problem.CrossOrigin)
 	}
 
 	if c.Request != nil {

@@ -47,7 +47,7 @@ var types = map[order.Code]Type{
 	},
 	order.InvalidQuantity: {
 		http.StatusUnprocessableEntity, "A line's quantity is 1 to 10,000", seeErrors,
-		"A quantity is missing, is no integer or is out of bounds. Send an integer from 1 to 10,000.",
+		"A quantity is no integer, or it is out of bounds. Send an integer from 1 to 10,000.",
 	},
 	order.DuplicateSKU: {
 		http.StatusUnprocessableEntity, "Two lines have the same product",
@@ -128,13 +128,14 @@ var types = map[order.Code]Type{
 	order.InFlightLimit: {
 		http.StatusServiceUnavailable, "Too many requests are in flight",
 		"This process handles at most 512 requests that change orders at once; try again after Retry-After.",
-		"The process has as many such requests as it can serve well. Nothing was written. Send the request again after Retry-After.",
+		"The process handles as many requests that change orders as it can serve well, or receives as many slow bodies. " +
+			"Nothing was written. Send the request again after Retry-After, with the body together with its headers.",
 	},
 	order.Overloaded: {
 		http.StatusServiceUnavailable, "The service is overloaded",
 		"The points queue is overloaded: the work of a new order would wait there for about 42 s; try again after Retry-After.",
-		"The service does not take the request, so that it can serve those that it has taken. Nothing was written. " +
-			"Send the request again after Retry-After, under the same Idempotency-Key.",
+		"Orders arrive faster than their work is done, so the service refuses some of them. Nothing was written. " +
+			"Send the order again after Retry-After, under the same Idempotency-Key.",
 	},
 	order.Unavailable: {
 		http.StatusServiceUnavailable, "The service is temporarily unavailable",

@@ -65,8 +65,9 @@ func (c *config) Validate() error {
 	}
 
 	for _, origin := range c.Origins {
-		if err := middleware.CheckOrigin(origin); err != nil {
-			mistake("ORDERS_ORIGINS: %q is not an origin; write a scheme and a host, for example https://shop.example", origin)
+		if !middleware.IsOrigin(origin) {
+			mistake("ORDERS_ORIGINS: %q is not an origin; write it as browsers send it, for example https://shop.example: "+
+				"a scheme and a host in lower case, and the port if it is not the scheme's own", origin)
 		}
 	}
 

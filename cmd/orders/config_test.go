@@ -163,10 +163,13 @@ func TestOriginsAreChecked(t *testing.T) {
 
 	for setting, valid := range map[string]bool{
 		"https://shop.example": true, "http://localhost:3000,https://shop.example": true,
-		"*": false, "shop.example": false, "https://shop.example/": false, "https://shop.example/page": false,
+		"http://127.0.0.1:8080": true, "http://[::1]:3000": true, "https://xn--mller-kva.example": true, "capacitor://localhost": true,
+		"*": false, "shop.example": false, "https://shop.example/": false, "https://shop.example/page": false, "null": false,
+		"https://*.shop.example": false, "HTTPS://Shop.example": false, "https://müller.example": false, "https://me@shop.example": false,
+		"https://shop.example:443": false, "http://shop.example:80": false, "https://shop.example:80": true,
 	} {
 		_, err := parse(t, "--origins="+setting)
-		if (err == nil) != valid || !valid && !strings.Contains(err.Error(), "write a scheme and a host") {
+		if (err == nil) != valid || !valid && !strings.Contains(err.Error(), "write it as browsers send it") {
 			t.Errorf("%s: %v", setting, err)
 		}
 	}
