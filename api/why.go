@@ -36,7 +36,7 @@ func (s *service) registerWhy() {
 			"order that is confirmed with all its work done, and `final` for an order that has ended.",
 	}, operation.Contract{
 		Response: explanation{
-			OrderID: exampleOrder().ID, Status: order.Confirmed, Reason: retry, Reasons: []Reason{retry},
+			OrderID: exampleOrder().ID, Status: order.Confirmed, Reason: retry, Reasons: []Reason{retry}, Warnings: []string{},
 		},
 		Returns:  "The most important reason, and all reasons",
 		Refusals: []order.Code{order.NotFound},
@@ -63,6 +63,8 @@ type explanation struct {
 	Reason
 
 	Reasons []Reason `json:"reasons" nullable:"false" doc:"All reasons, the most important first; empty for an order that has settled"`
+
+	Warnings []string `json:"warnings" nullable:"false" doc:"What does not delay the order, but an operator should mend, in sentences: for example a machine's clock"`
 }
 
 func (s *service) explainOrder(ctx context.Context, in *OrderKey) (explanation, error) {
@@ -71,9 +73,13 @@ func (s *service) explainOrder(ctx context.Context, in *OrderKey) (explanation, 
 	err := db.Snapshot(ctx, s.Pool, func(tx pgx.Tx) error {
 		status, why, err := explain.Why(ctx, tx, out.OrderID, s.RedriveAfter)
 		out.Status, out.Reason, out.Reasons = status, reasonOf(why.Reason), operation.Each(why.Reasons, reasonOf)
+		out.Warnings = why.Warnings
 
 		return err
 	})
+	if err == nil && s.Warns != nil {
+		out.Warnings = append(out.Warnings, s.Warns()...)
+	}
 
 	return out, err
 }

@@ -18,7 +18,8 @@ type whyBody struct {
 
 	api.Reason
 
-	Reasons []api.Reason `json:"reasons"`
+	Reasons  []api.Reason `json:"reasons"`
+	Warnings []string     `json:"warnings"`
 }
 
 func (b *bundle) why(t *testing.T, id uuid.UUID) whyBody {

@@ -208,7 +208,8 @@ func saysSkew(t *testing.T, api, work *process, skew time.Duration) {
 				Skew float64 `json:"clock_skew_seconds"`
 			}
 		}
-		ready struct{ Warnings []string }
+		ready, why struct{ Warnings []string }
+		list       struct{ Orders []struct{ ID string } }
 	)
 
 	api.send("GET", "/workers", "", &workers)
@@ -218,9 +219,11 @@ func saysSkew(t *testing.T, api, work *process, skew time.Duration) {
 	}
 
 	api.send("GET", "/readyz", "", &ready)
+	api.send("GET", "/orders?user_id=u-1", "", &list)
+	api.send("GET", "/orders/"+list.Orders[0].ID+"/why", "", &why)
 
 	want := map[bool]int{true: 1}[skew.Abs() > time.Second]
-	if len(ready.Warnings) != want || strings.Count(work.output.String(), "the clock of this machine differs") != want {
-		t.Errorf("warnings %q, want %d, and as many of the worker", ready.Warnings, want)
+	if len(ready.Warnings) != want || len(why.Warnings) != 2*want || strings.Count(work.output.String(), "the clock of this machine differs") != want {
+		t.Errorf("warnings %q, want %d, and as many of the worker: %q", ready.Warnings, want, why.Warnings)
 	}
 }

@@ -31,9 +31,10 @@ func (c showLetterCmd) Run(p *program) error {
 }
 
 type resolveLetterCmd struct {
-	Kind      string `help:"Only jobs of this kind."`
-	Signature string `help:"Only dead letters with this signature, as groups prints it."`
-	Order     string `placeholder:"ID" help:"Only dead letters of this order."`
+	Kind      string            `help:"Only jobs of this kind."`
+	Class     deadletter.Reason `enum:",${letter_reasons}" default:"" help:"Only dead letters with this reason, which list calls --reason: ${letter_reasons}."`
+	Signature string            `help:"Only dead letters with this signature, as groups prints it."`
+	Order     string            `placeholder:"ID" help:"Only dead letters of this order."`
 	selectFlags
 
 	Reason string `required:"" help:"Why nothing is to be done."`
@@ -41,7 +42,7 @@ type resolveLetterCmd struct {
 
 // Run resolves one letter and prints it, or resolves several and prints the outcomes.
 func (c resolveLetterCmd) Run(p *program) error {
-	filter, err := letterFlags{kindFlags: kindFlags{Kind: c.Kind}, Signature: c.Signature, Order: c.Order}.filter()
+	filter, err := letterFlags{kindFlags: kindFlags{Kind: c.Kind, Reason: c.Class}, Signature: c.Signature, Order: c.Order}.filter()
 	if err != nil {
 		return err
 	}

@@ -73,21 +73,21 @@ func (c *Clock) skew() time.Duration {
 }
 
 // Warning says in a sentence that the clocks differ; empty if they do not.
-func (c *Clock) Warning() string {
-	if skew := c.Skew(); skew.Abs() > maxSkew {
-		return fmt.Sprintf("The clock of this machine is %s the database's.", Describe(skew))
+func (c *Clock) Warning() string { return Warning("this machine", c.Skew()) }
+
+// Warning says in a sentence that the clock of a machine differs from the database's; empty if
+// it does not.
+func Warning(machine string, skew time.Duration) string {
+	if skew.Abs() <= maxSkew {
+		return ""
 	}
 
-	return ""
-}
-
-// Describe words a skew: "120 s ahead of" or "120 s behind".
-func Describe(skew time.Duration) string {
+	where := "ahead of"
 	if skew < 0 {
-		return fmt.Sprintf("%.3g s behind", -skew.Seconds())
+		where = "behind"
 	}
 
-	return fmt.Sprintf("%.3g s ahead of", skew.Seconds())
+	return fmt.Sprintf("The clock of %s is %.3g s %s the database's.", machine, skew.Abs().Seconds(), where)
 }
 
 // NewID makes the id of a new order: a UUIDv7 of the database's time.

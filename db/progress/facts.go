@@ -27,12 +27,19 @@ type Facts struct {
 	Locks  []Lock
 	Sweeps map[string]Sweep
 	Upkeep Queue // the queue of the sweeps
+	Clocks []Clock
 
 	Payment *order.Payment // of the order; nil for none
 }
 
 // Expire is the kind of the job that ends a held order, as a key of [Facts.Work].
 const Expire order.StepName = jobs.KindExpire
+
+// A Clock is that of a living worker's machine.
+type Clock struct {
+	Host string
+	Skew time.Duration // how far it is ahead of the database's
+}
 
 // A Queue is what is known of a queue.
 type Queue struct {
@@ -44,6 +51,7 @@ type Queue struct {
 type Step struct {
 	Job     *Job    // the newest; nil when there is none
 	Letter  *Letter // the newest that is open; nil for none
+	Before  *Letter // of the job whose work Job does again; nil for none
 	Paused  *time.Time
 	Workers int // living workers that fetch from the queue
 	Ahead   int // orders whose jobs are before it in the queue; a count above MaxAhead may be too low
@@ -88,6 +96,7 @@ func ReadFacts(ctx context.Context, tx pgx.Tx, id uuid.UUID) (Facts, error) {
 	}
 
 	f.Upkeep.Workers = working(jobs.QueueMaintenance, workers)
+	f.Clocks = clocks(workers)
 
 	err = tx.QueryRow(ctx, `
 		SELECT
@@ -201,6 +210,17 @@ func alive(id string, workers []liveness.Worker) bool {
 	return slices.ContainsFunc(workers, func(w liveness.Worker) bool { return w.ID == id && w.Alive })
 }
 
+// clocks are those of the machines that living workers run on.
+func clocks(workers []liveness.Worker) (list []Clock) {
+	for _, w := range workers {
+		if w.Alive && !slices.ContainsFunc(list, func(c Clock) bool { return c.Host == w.Host }) {
+			list = append(list, Clock{Host: w.Host, Skew: w.ClockSkew})
+		}
+	}
+
+	return list
+}
+
 // working counts the living workers of a queue.
 func working(queue string, workers []liveness.Worker) (n int) {
 	for _, w := range workers {
@@ -218,30 +238,33 @@ func working(queue string, workers []liveness.Worker) (n int) {
 func readLetters(ctx context.Context, tx pgx.Tx, f *Facts) error {
 	rows, err := tx.Query(ctx, `
 		SELECT DISTINCT ON (l.kind) l.kind, l.job_id, l.dead_at, l.code, l.reason, l.redrives,
-			l.attention_at IS NOT NULL, l.sweep_failures, l.resolved_at IS NULL
+			l.attention_at IS NOT NULL, l.sweep_failures, coalesce(l.resolution, '')
 		FROM dead_letters AS l
 		JOIN order_jobs AS o ON o.order_id = l.order_id AND o.kind = l.kind AND o.template = coalesce(l.args ->> 'template', '')
 		WHERE l.order_id = $1
-			AND (l.resolved_at IS NULL OR l.resolution = 'dismissed')
-		ORDER BY l.kind, l.resolved_at NULLS FIRST, l.job_id DESC`, f.Order.ID)
+			AND (l.resolved_at IS NULL OR l.resolution IN ('dismissed', 'redriven'))
+		ORDER BY l.kind, l.resolved_at IS NOT NULL, l.job_id DESC`, f.Order.ID)
 	if err != nil {
 		return fmt.Errorf("read dead letters: %w", err)
 	}
 
 	var (
-		step   order.StepName
-		letter Letter
-		open   bool
+		step       order.StepName
+		letter     Letter
+		resolution string
 	)
 
 	_, err = pgx.ForEachRow(rows, []any{
-		&step, &letter.JobID, &letter.DeadAt, &letter.Code, &letter.Reason, &letter.Redrives, &letter.Attention, &letter.Sweeps, &open,
+		&step, &letter.JobID, &letter.DeadAt, &letter.Code, &letter.Reason, &letter.Redrives, &letter.Attention, &letter.Sweeps,
+		&resolution,
 	}, func() error {
 		l, work := letter, f.Work[step]
 
 		switch {
-		case open:
+		case resolution == "":
 			work.Letter = &l
+		case resolution == "redriven":
+			work.Before = &l
 		case work.Job == nil:
 			work.Job = &Job{State: "discarded", Code: l.Code}
 		}

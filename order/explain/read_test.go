@@ -1,6 +1,7 @@
 package explain_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"orders/order"
 	"orders/order/explain"
 	"orders/order/ordertest"
+	"orders/order/repair"
 )
 
 // why reads why an order has not settled.
@@ -45,6 +47,17 @@ func TestWhy(t *testing.T) {
 	a, err := why(b, id)
 	if err != nil || a.Code != explain.DeadLetter || a.Step != order.Points || a.Until == nil || !strings.Contains(a.Text, "the database could not be reached") {
 		t.Errorf("with a dead letter of job %d: %+v, %v", dead, a, err)
+	}
+
+	b.InTx(func(tx pgx.Tx) error {
+		_, err := repair.Redrive(t.Context(), tx, b.Queue, []repair.RedriveRequest{{JobID: dead, OperationID: uuid.New(), Actor: "eva"}}, false)
+
+		return err
+	})
+	b.Exec(`INSERT INTO workers (id, host, pid, version, queues, sessions) VALUES ('w', 'shop-1', 1, '1', '{"points": 1, "notification": 1}', '')`)
+
+	if a, err := why(b, id); err != nil || a.Code != explain.AwaitingRetry || !strings.Contains(a.Text, fmt.Sprintf("a redrive of job %d", dead)) {
+		t.Errorf("redriven: %+v, %v", a, err)
 	}
 
 	b.Settle(id)
@@ -149,6 +162,100 @@ func TestWhyNamesTheSessionThatHoldsAProduct(t *testing.T) {
 
 	if a, err := why(b, id); err != nil || a.Code == explain.Locked {
 		t.Errorf("after the transaction: %+v, %v", a, err)
+	}
+}
+
+// A worker may wait for a lock that is not one of a single row: only those who wait for it lead
+// to the session that holds it. Workers that wait are not named as the cause.
+func TestWhyNamesTheSessionThatAWorkerWaitsFor(t *testing.T) {
+	t.Parallel()
+
+	b := ordertest.Setup(t, map[string]int64{"tea": 10})
+	id := b.Order(ordertest.Line("tea", 1))
+	holder, worker := connect(b), connect(b)
+
+	for _, do := range []struct {
+		conn *pgx.Conn
+		sql  string
+	}{
+		{worker, `INSERT INTO workers (id, host, pid, version, queues, sessions) VALUES ('w', 'shop-1', 1, '1', '{"points": 1}', 'orders w')`},
+		{worker, `SET application_name = 'orders w'`},
+		{holder, `SET application_name = 'psql of eva'`},
+		{holder, `BEGIN`},
+		{holder, `LOCK TABLE stock_movements IN SHARE MODE`},
+		{worker, `BEGIN`},
+		{worker, `SELECT FROM orders FOR UPDATE`},
+		{holder, `SELECT pg_sleep(5.1)`}, // a transaction is named once it is five seconds old
+	} {
+		if _, err := do.conn.Exec(t.Context(), do.sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	done := make(chan error, 1)
+
+	go func() {
+		_, err := worker.Exec(t.Context(), `LOCK TABLE stock_movements IN ROW EXCLUSIVE MODE`)
+		done <- err
+	}()
+
+	for b.Count(`SELECT count(*) FROM pg_stat_activity WHERE application_name = 'orders w' AND wait_event_type = 'Lock'`) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+
+	a, err := why(b, id)
+	if err != nil || a.Code != explain.Locked || !strings.Contains(a.Text, fmt.Sprintf(`pid %d, application "psql of eva"`, holder.PgConn().PID())) {
+		t.Errorf("%+v, %v", a, err)
+	}
+
+	for _, r := range a.Reasons {
+		if strings.Contains(r.Text, `"orders w"`) || strings.Contains(r.Text, "Nothing is wrong") {
+			t.Errorf("a reason is %q", r.Text)
+		}
+	}
+
+	if _, err := holder.Exec(t.Context(), `ROLLBACK`); err != nil {
+		t.Fatal(err)
+	}
+
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// connect opens a session of the bundle's database.
+func connect(b *ordertest.Bundle) *pgx.Conn {
+	b.T.Helper()
+
+	conn, err := pgx.ConnectConfig(b.T.Context(), b.Pool.Config().ConnConfig)
+	if err != nil {
+		b.T.Fatal(err)
+	}
+
+	b.T.Cleanup(func() { _ = conn.Close(context.Background()) })
+
+	return conn
+}
+
+func TestWhyWarnsOfClocks(t *testing.T) {
+	t.Parallel()
+
+	b := ordertest.Setup(t, map[string]int64{"tea": 10})
+	id := b.Order(ordertest.Line("tea", 1))
+
+	b.Exec(`
+		INSERT INTO workers (id, host, pid, version, queues, sessions, clock_skew, ended_at)
+		VALUES ('a', 'shop-1', 1, '1', '{}', '', '2 min', NULL), ('b', 'shop-2', 1, '1', '{}', '', '-90 s', NULL),
+			('c', 'shop-3', 1, '1', '{}', '', '0.9 s', NULL), ('d', 'shop-4', 1, '1', '{}', '', '1 h', now())`)
+
+	a, err := why(b, id)
+	slices.Sort(a.Warnings)
+
+	if want := []string{
+		"The clock of the worker's machine shop-1 is 120 s ahead of the database's.",
+		"The clock of the worker's machine shop-2 is 90 s behind the database's.",
+	}; err != nil || !slices.Equal(a.Warnings, want) {
+		t.Errorf("warnings %q, %v, want %q", a.Warnings, err, want)
 	}
 }
 

@@ -51,7 +51,8 @@ func locks(f progress.Facts) []Reason {
 
 	for i, l := range f.Locks {
 		reasons[i] = reasonf(Locked, "A session has held a lock on %s since %s: pid %d, application %q. "+
-			"The order's steps wait until its transaction ends.", l.Row, moment(l.Since), l.PID, l.Application)
+			"The order's steps wait until its transaction ends.",
+			cmp.Or(l.Row, "what a worker needs"), moment(l.Since), l.PID, l.Application)
 	}
 
 	return reasons
@@ -100,6 +101,11 @@ func (e explanation) reason() Reason {
 // failures is a sentence about the job's failed attempts, which no reason leaves out; empty
 // if there are none.
 func (e explanation) failures() string {
+	if before := e.work.Before; e.work.Job.Failures == 0 && before != nil {
+		return fmt.Sprintf(" It is a redrive of job %d, which was dead at %s (%s).",
+			before.JobID, moment(before.DeadAt), causeOfDeath(deadletter.Reason(before.Reason), order.PublicError(before.Code)))
+	}
+
 	if e.work.Job.Failures == 0 {
 		return ""
 	}
@@ -121,17 +127,28 @@ func (e explanation) queued() Reason {
 	switch at := e.work.Job.ScheduledAt; {
 	case e.work.Ahead == 0 && e.isLate(at):
 		return reasonf(Overdue, "The %s job is the next to run, but no worker has taken it since %s.%s", e.step, moment(at), e.failures())
-	case e.work.Job.Failures > 0:
-		return reasonf(AwaitingRetry, "The %s job has failed %s (%s), and waits for its next attempt: %s", e.step,
-			count(e.work.Job.Failures, "time", "times"), order.PublicError(e.work.Job.Code), place)
+	case e.isLate(at):
+		return reasonf(Overdue, "The %s job has waited since %s: %s%s", e.step, moment(at), place, e.failures())
+	case e.failures() != "":
+		return reasonf(AwaitingRetry, "The %s job waits for its next attempt: %s%s", e.step, place, e.failures())
 	default:
-		return reasonf(Queued, "Nothing is wrong: %s", place)
+		return e.normally(Queued, place)
 	}
 }
 
 // isLate tells whether a moment is longer ago than the system needs to act. A fact without a
 // moment is not late.
 func (e explanation) isLate(at time.Time) bool { return !at.IsZero() && e.Now.After(at.Add(late)) }
+
+// normally is the reason of a job that has no fault of its own. While a session holds a lock,
+// something is wrong all the same.
+func (e explanation) normally(code Code, text string) Reason {
+	if len(e.Locks) > 0 {
+		return Reason{Code: code, Text: strings.ToUpper(text[:1]) + text[1:]}
+	}
+
+	return Reason{Code: code, Text: "Nothing is wrong: " + text}
+}
 
 // due is the reason of a job that waits for its time.
 func (e explanation) due() Reason {
@@ -147,7 +164,7 @@ func (e explanation) due() Reason {
 		return reasonf(Overdue, "The %s job was due at %s, but the leader has not made it available.%s", e.step, moment(at), e.failures())
 	}
 
-	r := reasonf(Scheduled, "The %s job is scheduled for %s.", e.step, moment(at))
+	r := reasonf(Scheduled, "The %s job is scheduled for %s.%s", e.step, moment(at), e.failures())
 	if job.Failures > 0 {
 		r = reasonf(AwaitingRetry, "The %s job has failed %s (%s); its next attempt is at %s.",
 			e.step, count(job.Failures, "time", "times"), order.PublicError(job.Code), moment(at))
@@ -176,11 +193,11 @@ func (e explanation) running() Reason {
 	case e.isLate(since):
 		return reasonf(Overdue, "The %s job has been running on worker %s since %s, longer than an attempt may take.%s",
 			e.step, job.Worker, moment(since), e.failures())
-	case job.Failures > 0:
+	case e.failures() != "":
 		return reasonf(Retrying, "The %s job has been running again on worker %s since %s.%s",
 			e.step, job.Worker, moment(since), e.failures())
 	default:
-		return reasonf(Running, "Nothing is wrong: the %s job has been running on worker %s since %s.", e.step, job.Worker, moment(since))
+		return e.normally(Running, fmt.Sprintf("the %s job has been running on worker %s since %s.", e.step, job.Worker, moment(since)))
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"orders/db/clock"
 	"orders/db/progress"
 	"orders/order"
 )
@@ -23,8 +24,8 @@ type Code string
 const (
 	DeadLetter      Code = "dead_letter"      // the step's job is dead and waits for a redrive
 	GivenUp         Code = "given_up"         // the step's job was cancelled, or its letter dismissed
-	Overdue         Code = "overdue"          // what the system does by itself is late
 	Locked          Code = "locked"           // another session holds a row that the order's steps need
+	Overdue         Code = "overdue"          // what the system does by itself is late
 	QueuePaused     Code = "queue_paused"     // an operator has paused the step's queue
 	NoWorker        Code = "no_worker"        // no worker fetches from the step's queue
 	NoLeader        Code = "no_leader"        // no worker is leader, so due jobs do not become available
@@ -45,7 +46,7 @@ const (
 // Codes lists the codes, the most important first.
 func Codes() []Code {
 	return []Code{
-		DeadLetter, GivenUp, Overdue, Locked, QueuePaused, NoWorker, NoLeader, JobMissing, WorkerDead, AwaitingRetry, Retrying,
+		DeadLetter, GivenUp, Locked, Overdue, QueuePaused, NoWorker, NoLeader, JobMissing, WorkerDead, AwaitingRetry, Retrying,
 		AwaitingPayment,
 		Scheduled, Queued, Running, Paid, Unknown, Settled, Final,
 	}
@@ -64,7 +65,8 @@ type Reason struct {
 type Answer struct {
 	Reason
 
-	Reasons []Reason // of the steps and of the order itself, the most important first; none if the order has settled
+	Reasons  []Reason // of the steps and of the order itself, the most important first; none if the order has settled
+	Warnings []string // what does not delay the order, but an operator should mend
 }
 
 // Why reads and explains why an order has not settled, or that it has; [order.NotFound] if
@@ -80,6 +82,19 @@ func Why(ctx context.Context, tx pgx.Tx, id uuid.UUID, redriveAfter []time.Durat
 
 // Explain explains the facts of an order: why it has not settled, or that it has.
 func Explain(f progress.Facts, redriveAfter []time.Duration) Answer {
+	a := answer(f, redriveAfter)
+	a.Warnings = []string{}
+
+	for _, c := range f.Clocks {
+		if warning := clock.Warning("the worker's machine "+c.Host, c.Skew); warning != "" {
+			a.Warnings = append(a.Warnings, warning)
+		}
+	}
+
+	return a
+}
+
+func answer(f progress.Facts, redriveAfter []time.Duration) Answer {
 	reasons := []Reason{}
 
 	if f.Order.Status.Final() {

@@ -337,6 +337,38 @@ func TestALockedProductKeepsNoOtherOrderFromExpiring(t *testing.T) {
 	}
 }
 
+// A cancellation may come too late: the step's transaction has committed, but River has not seen it yet.
+func TestALetterOfACancelledJobWhoseWorkIsDoneIsResolved(t *testing.T) {
+	t.Parallel()
+
+	b := ordertest.Setup(t, map[string]int64{"tea": 100})
+	id := b.Order(ordertest.Line("tea", 1))
+	held := b.Held(time.Hour, ordertest.Line("tea", 1))
+	b.Settle(id)
+	b.Exec(`UPDATE river_job SET state = 'running', finalized_at = NULL WHERE kind = 'expire' OR args ->> 'order_id' = $1`, id.String())
+
+	if _, err := b.Cancel(held, ""); err != nil {
+		t.Fatal(err)
+	}
+
+	b.Exec(`UPDATE river_job SET state = 'cancelled', finalized_at = now() WHERE kind = 'expire' OR args ->> 'order_id' = $1`, id.String())
+
+	want := len(order.Steps()) + 1
+	if n := b.Count(`SELECT count(*) FROM dead_letters WHERE resolved_at IS NULL AND reason = 'cancelled'`); n != want {
+		t.Fatalf("%d letters, want %d", n, want)
+	}
+
+	compensate(b, repair.DefaultRules())
+
+	if n := b.Count(`SELECT count(*) FROM dead_letters WHERE resolved_by = 'compensate'`); n != want {
+		t.Errorf("%d letters are resolved, want %d", n, want)
+	}
+
+	if o := b.Read(id); o.Status != order.Confirmed || !o.Settled() {
+		t.Errorf("the order: %+v", o)
+	}
+}
+
 // The customer and operators read that an operator cancelled the job, and not that stock was missing.
 func TestAnOrderWhoseInventoryJobWasCancelledSaysSo(t *testing.T) {
 	t.Parallel()
