@@ -110,7 +110,8 @@ POSTs return the first response. Keys are kept for at least %d hours. After a 50
 again under its key. A request that is refused leaves its key free.
 
 **Lists** come in pages. Send ` + "`next_cursor`" + ` as ` + "`cursor`" + ` to read the next page. On the last page ` + "`next_cursor`" + `
-is empty. A cursor does not expire, and it belongs to one list. An empty parameter counts as not sent.
+is empty. A cursor does not expire, and it belongs to one list with its filters. A parameter that is empty is refused, except
+` + "`cursor`" + `.
 
 **Bodies** are JSON objects in UTF-8. Unknown fields, duplicate keys and keys in another letter case are refused. So are
 null, unknown and repeated query parameters, and bodies with a Content-Encoding. As in JSON Schema, 1.0 and 1e3 are

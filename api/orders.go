@@ -44,17 +44,7 @@ func (s *service) registerOrders() {
 		},
 	}, s.placeOrder)
 
-	operation.Register(s.api, huma.Operation{
-		OperationID: "list-orders",
-		Method:      http.MethodGet,
-		Path:        "/orders",
-		Tags:        []string{"orders"},
-		Summary:     "List orders",
-		Description: "Lists orders with their lines and steps, the newest first.",
-	}, operation.Contract{
-		Response: orderPage{Orders: []Order{exampleOrder()}},
-		Returns:  "A page of orders",
-	}, s.listOrders)
+	s.registerOrderList()
 
 	operation.Register(s.api, huma.Operation{
 		OperationID: "get-order",
@@ -138,44 +128,6 @@ func (s *service) placeOrder(ctx context.Context, in *placeInput, r idempotency.
 	problem.RequestInfoOf(ctx).Order = address
 
 	return &placeOutput{Location: "/orders/" + address, Body: OrderOf(placed.Order)}, placed.Replayed, nil
-}
-
-type listOrdersInput struct {
-	operation.Page
-
-	UserID operation.Text `query:"user_id" maxLength:"128" doc:"Only orders of this customer"`
-	Status order.Status   `query:"status" doc:"Only orders with this status"`
-}
-
-type orderPage struct {
-	Orders []Order `json:"orders" nullable:"false"`
-
-	operation.NextPage
-}
-
-// orderList has the newest order first.
-var orderList = operation.List[order.Order, uuid.UUID]{
-	Name:     "orders.1",
-	Position: func(o order.Order) uuid.UUID { return o.ID },
-}
-
-func (s *service) listOrders(ctx context.Context, in *listOrdersInput) (orderPage, error) {
-	orders, next, err := orderList.Page(in.Page, func(after *uuid.UUID, limit int) (orders []order.Order, err error) {
-		filter := db.OrderFilter{UserID: string(in.UserID), Status: in.Status, Limit: limit}
-		if after != nil {
-			filter.Before = *after
-		}
-
-		err = db.Snapshot(ctx, s.Pool, func(tx pgx.Tx) (err error) {
-			orders, err = db.ListOrders(ctx, tx, filter)
-
-			return err
-		})
-
-		return orders, err
-	})
-
-	return orderPage{Orders: operation.Each(orders, OrderOf), NextPage: next}, err
 }
 
 // An OrderKey is the address of an order. Exported, as huma skips embedded structs that

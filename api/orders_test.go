@@ -245,7 +245,7 @@ func TestListOrdersFilters(t *testing.T) {
 
 	for query, want := range map[string][]uuid.UUID{
 		"":                             {pending.ID, rejected.ID, confirmed.ID},
-		"?user_id=&status=&cursor=":    {pending.ID, rejected.ID, confirmed.ID},
+		"?cursor=":                     {pending.ID, rejected.ID, confirmed.ID},
 		"?user_id=u-1":                 {pending.ID, confirmed.ID},
 		"?user_id=nobody":              {},
 		"?status=confirmed":            {confirmed.ID},

@@ -1,12 +1,8 @@
 package db
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -18,7 +14,7 @@ import (
 // Orders reads orders with lines and steps, the newest first; ids that no order has
 // are skipped.
 func Orders(ctx context.Context, q Querier, ids []uuid.UUID) ([]order.Order, error) {
-	return readOrders(ctx, q, `id = ANY($1)`, ids)
+	return readOrders(ctx, q, `id = ANY($1) ORDER BY id DESC`, ids)
 }
 
 // Order reads one order with lines and steps; [order.NotFound] when there is none.
@@ -35,50 +31,7 @@ func Order(ctx context.Context, q Querier, id uuid.UUID) (order.Order, error) {
 	return found[0], nil
 }
 
-// An OrderFilter narrows a list; a zero field does not.
-type OrderFilter struct {
-	UserID string
-	Status order.Status
-	Before uuid.UUID // ids below it: where the page before ended
-	Limit  int
-}
-
-// ListOrders lists orders with lines and steps, the newest first.
-func ListOrders(ctx context.Context, q Querier, f OrderFilter) ([]order.Order, error) {
-	var (
-		conditions []string
-		args       []any
-	)
-
-	where := func(condition string, arg any) {
-		args = append(args, arg)
-		conditions = append(conditions, condition+" $"+strconv.Itoa(len(args)))
-	}
-
-	if f.UserID != "" {
-		where("user_id =", f.UserID)
-	}
-
-	if f.Status != "" {
-		where("status =", string(f.Status))
-	}
-
-	if f.Status != "" && f.Status != order.Confirmed {
-		conditions = append(conditions, "status <> 'confirmed'") // lets a generic plan use the partial index
-	}
-
-	if f.Before != uuid.Nil {
-		where("id <", f.Before)
-	}
-
-	condition := cmp.Or(strings.Join(conditions, " AND "), "true")
-
-	args = append(args, f.Limit)
-
-	return readOrders(ctx, q, condition+" ORDER BY id DESC LIMIT $"+strconv.Itoa(len(args)), args...)
-}
-
-// readOrders reads the orders that a condition selects, with lines and steps.
+// readOrders reads the orders that a condition selects, in its order, with lines and steps.
 func readOrders(ctx context.Context, q Querier, condition string, args ...any) ([]order.Order, error) {
 	rows, err := q.Query(ctx, `
 		SELECT `+orderColumns+`
@@ -92,8 +45,6 @@ func readOrders(ctx context.Context, q Querier, condition string, args ...any) (
 	if err != nil {
 		return nil, fmt.Errorf("read orders: %w", err)
 	}
-
-	slices.SortFunc(orders, func(a, b order.Order) int { return slices.Compare(b.ID[:], a.ID[:]) })
 
 	if err := readLines(ctx, q, orders); err != nil {
 		return nil, err

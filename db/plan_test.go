@@ -2,6 +2,8 @@ package db_test
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -30,25 +32,37 @@ func TestNoQueryScansATableThatGrows(t *testing.T) {
 
 	orders := []order.Order{{ID: uuid.Must(uuid.NewV7()), UserID: "u-1", Status: order.Pending, Currency: "EUR", Lines: []order.Line{{SKU: "sku-1", Quantity: 1}}}}
 
+	t.Run("list orders by each combination of filters", func(t *testing.T) {
+		t.Parallel()
+
+		for name, filter := range filterCombinations(ids[9]) {
+			for _, plan := range dbtest.Explain(t, pool, func(ctx context.Context, tx pgx.Tx) error { return dbtest.Err(db.ListOrders(ctx, tx, filter)) }) {
+				if dbtest.ScansGrowingTable(plan) {
+					t.Errorf("%s: %s", name, plan)
+				}
+			}
+		}
+	})
+
 	for name, do := range map[string]func(ctx context.Context, tx pgx.Tx) error{
 		"read an order": func(ctx context.Context, tx pgx.Tx) error { return dbtest.Err(db.Order(ctx, tx, ids[0])) },
 		"list orders": func(ctx context.Context, tx pgx.Tx) error {
 			return dbtest.Err(db.ListOrders(ctx, tx, db.OrderFilter{Limit: 50}))
 		},
 		"list orders, next page": func(ctx context.Context, tx pgx.Tx) error {
-			return dbtest.Err(db.ListOrders(ctx, tx, db.OrderFilter{Before: ids[9], Limit: 50}))
+			return dbtest.Err(db.ListOrders(ctx, tx, db.OrderFilter{After: &db.OrderPosition{ID: ids[9]}, Limit: 50}))
 		},
 		"list a user's orders": func(ctx context.Context, tx pgx.Tx) error {
 			return dbtest.Err(db.ListOrders(ctx, tx, db.OrderFilter{UserID: "u-7", Limit: 50}))
 		},
 		"list rejected orders": func(ctx context.Context, tx pgx.Tx) error {
-			return dbtest.Err(db.ListOrders(ctx, tx, db.OrderFilter{Status: order.Rejected, Limit: 50}))
+			return dbtest.Err(db.ListOrders(ctx, tx, db.OrderFilter{Statuses: []order.Status{order.Rejected}, Limit: 50}))
 		},
 		"list pending orders, of which there are none": func(ctx context.Context, tx pgx.Tx) error {
-			return dbtest.Err(db.ListOrders(ctx, tx, db.OrderFilter{Status: order.Pending, Limit: 50}))
+			return dbtest.Err(db.ListOrders(ctx, tx, db.OrderFilter{Statuses: []order.Status{order.Pending}, Limit: 50}))
 		},
 		"list confirmed orders": func(ctx context.Context, tx pgx.Tx) error {
-			return dbtest.Err(db.ListOrders(ctx, tx, db.OrderFilter{Status: order.Confirmed, Limit: 50}))
+			return dbtest.Err(db.ListOrders(ctx, tx, db.OrderFilter{Statuses: []order.Status{order.Confirmed}, Limit: 50}))
 		},
 		"list products": func(ctx context.Context, tx pgx.Tx) error {
 			return dbtest.Err(catalogue.List(ctx, tx, catalogue.Active, "sku-2", 50))
@@ -156,6 +170,34 @@ func TestNoQueryScansATableThatGrows(t *testing.T) {
 			}
 		})
 	}
+}
+
+// filterCombinations are all combinations of the filters of a list of orders, by name.
+func filterCombinations(after uuid.UUID) map[string]db.OrderFilter {
+	hour := db.Period{From: time.Now().Add(-time.Hour), To: time.Now()}
+	combinations := map[string]db.OrderFilter{"": {Limit: 50}}
+
+	for name, set := range map[string]func(*db.OrderFilter){
+		"user":    func(f *db.OrderFilter) { f.UserID = "u-7" },
+		"sku":     func(f *db.OrderFilter) { f.SKU = "sku-1" },
+		"created": func(f *db.OrderFilter) { f.Created = hour },
+		"updated": func(f *db.OrderFilter) { f.Updated = hour },
+		"after":   func(f *db.OrderFilter) { f.After = &db.OrderPosition{UpdatedAt: hour.From, ID: after} },
+	} {
+		for before, f := range maps.Clone(combinations) {
+			set(&f)
+			combinations[before+" "+name] = f
+		}
+	}
+
+	for before, f := range maps.Clone(combinations) {
+		for _, statuses := range [][]order.Status{{order.Rejected}, {order.Confirmed}, {order.Pending, order.Confirmed, order.Failed}} {
+			f.Statuses = statuses
+			combinations[fmt.Sprint(before, " ", statuses)] = f
+		}
+	}
+
+	return combinations
 }
 
 // scanForOpenSteps looks at the next orders of a scan.

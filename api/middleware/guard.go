@@ -14,6 +14,9 @@ import (
 	"orders/order"
 )
 
+// emptyAllowed is the parameter that may be empty: next_cursor is, and clients send it as cursor.
+const emptyAllowed = "cursor"
+
 // MediaJSON is the media type of bodies and of most responses.
 const MediaJSON = "application/json"
 
@@ -55,6 +58,16 @@ func check(r *http.Request, op *huma.Operation) *problem.Problem {
 	for _, values := range query {
 		if len(values) > 1 {
 			return problem.New(r.Context(), order.Invalid, "A query parameter is there more than once.")
+		}
+	}
+
+	// huma takes an empty value for none: an empty filter would list everything.
+	for _, p := range op.Parameters {
+		if p.In == "query" && p.Name != emptyAllowed && query.Has(p.Name) && query.Get(p.Name) == "" {
+			refusal := problem.New(r.Context(), order.Invalid, "A query parameter is empty. Give it a value, or leave it out.")
+			refusal.Errors = []problem.FieldError{{Location: "query." + p.Name, Message: "expected a value"}}
+
+			return refusal
 		}
 	}
 

@@ -1,9 +1,11 @@
 package operation
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 
+	"github.com/danielgtaylor/huma/v2"
 	strict "github.com/go-json-experiment/json"
 
 	"orders/api/problem"
@@ -14,8 +16,26 @@ import (
 // that are not.
 type Page struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"The largest number of items to return"`
-	Cursor string `query:"cursor" maxLength:"512" doc:"next_cursor of the previous page; empty for the first page"`
+	Cursor string `query:"cursor" maxLength:"512" doc:"next_cursor of the previous page, with the same filters; empty for the first page"`
+
+	filters string // a digest of what the list is of: a cursor is good for that only
 }
+
+// Resolve notes what the list is of: the path and all parameters but those of the page.
+func (p *Page) Resolve(ctx huma.Context) []error {
+	u := ctx.URL()
+	query := u.Query()
+	query.Del("limit")
+	query.Del("cursor")
+
+	digest := sha256.Sum256([]byte(u.EscapedPath() + "?" + query.Encode()))
+	p.filters = base64.RawURLEncoding.EncodeToString(digest[:digestLength])
+
+	return nil
+}
+
+// digestLength is how much of a digest is kept: cursors protect clients from mistakes only.
+const digestLength = 9
 
 // A NextPage ends the response of every list: embed it.
 type NextPage struct {
@@ -32,14 +52,15 @@ type List[Row, Position any] struct {
 // A cursor is the position behind the last row of a page. It is opaque to clients. It
 // stays good as long as the list exists, whatever is added meanwhile.
 type cursor[Position any] struct {
-	List  string   `json:"list"`
-	After Position `json:"after"`
+	List    string   `json:"list"`
+	Filters string   `json:"filters,omitempty"`
+	After   Position `json:"after"`
 }
 
 // Page reads a page. read gets the position to begin behind, nil for the first page, and
 // how many rows to return at most.
 func (l List[Row, Position]) Page(in Page, read func(after *Position, limit int) ([]Row, error)) ([]Row, NextPage, error) {
-	after, err := l.decode(in.Cursor)
+	after, err := l.decode(in)
 	if err != nil {
 		return nil, NextPage{}, err
 	}
@@ -51,7 +72,7 @@ func (l List[Row, Position]) Page(in Page, read func(after *Position, limit int)
 
 	rows = rows[:in.Limit]
 
-	next, err := json.Marshal(cursor[Position]{List: l.Name, After: l.Position(rows[in.Limit-1])})
+	next, err := json.Marshal(cursor[Position]{List: l.Name, Filters: in.filters, After: l.Position(rows[in.Limit-1])})
 	if err != nil {
 		return nil, NextPage{}, err
 	}
@@ -59,20 +80,20 @@ func (l List[Row, Position]) Page(in Page, read func(after *Position, limit int)
 	return rows, NextPage{NextCursor: base64.RawURLEncoding.EncodeToString(next)}, nil
 }
 
-// decode reads a cursor of the list; nil for none.
-func (l List[Row, Position]) decode(text string) (*Position, error) {
-	if text == "" {
+// decode reads a cursor of the list with its filters; nil for none.
+func (l List[Row, Position]) decode(in Page) (*Position, error) {
+	if in.Cursor == "" {
 		return nil, nil //nolint:nilnil // no position is a position
 	}
 
 	var c cursor[Position]
 
-	data, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	data, err := base64.RawURLEncoding.Strict().DecodeString(in.Cursor)
 	if err == nil {
 		err = strict.Unmarshal(data, &c, strict.RejectUnknownMembers(true))
 	}
 
-	if err != nil || c.List != l.Name {
+	if err != nil || c.List != l.Name || c.Filters != in.filters {
 		return nil, order.Errorf(problem.BadCursor, "%s", problem.TypeOf(problem.BadCursor).Detail)
 	}
 

@@ -97,6 +97,10 @@ func plain(message string) string {
 		return kind
 	}
 
+	if strings.HasPrefix(message, "invalid date/time ") {
+		return "expected string to be RFC 3339 date-time" // without the layout of Go's library
+	}
+
 	if kind, ok := strings.CutPrefix(message, "invalid "); ok {
 		return "expected " + kind
 	}

@@ -151,8 +151,9 @@ var types = map[order.Code]Type{
 	},
 	BadCursor: {
 		http.StatusUnprocessableEntity, "The cursor does not belong to this list",
-		"Send next_cursor of the previous page unchanged, or no cursor for the first page.",
-		"The cursor was changed, or it belongs to another list. Send next_cursor as it is, or begin with the first page.",
+		"Send next_cursor of the previous page unchanged and with the same filters, or no cursor for the first page.",
+		"The cursor was changed, or it belongs to another list or to other filters. Send next_cursor as it is and with the same filters, " +
+			"or begin with the first page.",
 	},
 	MalformedBody: {
 		http.StatusBadRequest, "The body cannot be read",

@@ -1,0 +1,111 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/jackc/pgx/v5"
+
+	"orders/api/operation"
+	"orders/db"
+	"orders/order"
+)
+
+func (s *service) registerOrderList() {
+	operation.Register(s.api, huma.Operation{
+		OperationID: "list-orders",
+		Method:      http.MethodGet,
+		Path:        "/orders",
+		Tags:        []string{"orders"},
+		Summary:     "List orders",
+		Description: "Lists orders with their lines and steps. An order must match all filters that are sent. The newest order is first, " +
+			"unless `updated_from` or `updated_to` is sent: then the earliest update is first.\n\n" +
+			"To follow all changes, send `updated_from` and read all pages. Then begin again with the largest `updated_at` that you " +
+			"have seen, minus one minute: a transaction that began earlier may have been committed since. Skip an order that you have " +
+			"with the same `updated_at`. An order that changes while you read moves to a later page, so none is missed.",
+	}, operation.Contract{
+		Response: orderPage{Orders: []Order{exampleOrder()}},
+		Returns:  "A page of orders",
+	}, s.listOrders)
+}
+
+type listOrdersInput struct {
+	operation.Page
+
+	UserID      operation.Text `query:"user_id" minLength:"1" maxLength:"128" doc:"Only orders of this customer"`
+	Status      []order.Status `query:"status" nullable:"false" minItems:"1" maxItems:"10" doc:"Only orders with one of these statuses, separated by commas"`
+	SKU         sku            `query:"sku" doc:"Only orders with a line of this product"`
+	CreatedFrom time.Time      `query:"created_from" doc:"Only orders that were placed at this time or later"`
+	CreatedTo   time.Time      `query:"created_to" doc:"Only orders that were placed before this time"`
+	UpdatedFrom time.Time      `query:"updated_from" doc:"Only orders whose status last changed at this time or later"`
+	UpdatedTo   time.Time      `query:"updated_to" doc:"Only orders whose status last changed before this time"`
+}
+
+// Resolve refuses times before there were orders, and periods that have no moment. The zero
+// time, which stands for no bound, is among those times.
+func (in *listOrdersInput) Resolve(ctx huma.Context) []error {
+	var errs []error
+
+	expect := func(ok bool, name, expected string) {
+		if !ok {
+			errs = append(errs, &huma.ErrorDetail{Location: "query." + name, Message: "expected a time " + expected})
+		}
+	}
+
+	f := in.filter()
+
+	for name, p := range map[string]db.Period{"created": f.Created, "updated": f.Updated} {
+		from, to := name+"_from", name+"_to"
+		expect(!before1970(ctx.Query(from)), from, "since 1970")
+		expect(!before1970(ctx.Query(to)), to, "since 1970")
+		expect(p.From.IsZero() || p.To.IsZero() || p.From.Before(p.To), to, "after "+from)
+	}
+
+	return append(errs, in.Page.Resolve(ctx)...)
+}
+
+func before1970(text string) bool {
+	at, err := time.Parse(time.RFC3339, text)
+
+	return err == nil && at.Unix() < 0
+}
+
+func (in *listOrdersInput) filter() db.OrderFilter {
+	return db.OrderFilter{
+		UserID:   string(in.UserID),
+		Statuses: in.Status,
+		SKU:      string(in.SKU),
+		Created:  db.Period{From: in.CreatedFrom, To: in.CreatedTo},
+		Updated:  db.Period{From: in.UpdatedFrom, To: in.UpdatedTo},
+	}
+}
+
+type orderPage struct {
+	Orders []Order `json:"orders" nullable:"false"`
+
+	operation.NextPage
+}
+
+var orderList = operation.List[order.Order, db.OrderPosition]{
+	Name:     "orders.2",
+	Position: func(o order.Order) db.OrderPosition { return db.OrderPosition{UpdatedAt: o.UpdatedAt, ID: o.ID} },
+}
+
+func (s *service) listOrders(ctx context.Context, in *listOrdersInput) (orderPage, error) {
+	orders, next, err := orderList.Page(in.Page, func(after *db.OrderPosition, limit int) (orders []order.Order, err error) {
+		filter := in.filter()
+		filter.After, filter.Limit = after, limit
+
+		err = db.Snapshot(ctx, s.Pool, func(tx pgx.Tx) (err error) {
+			orders, err = db.ListOrders(ctx, tx, filter)
+
+			return err
+		})
+
+		return orders, err
+	})
+
+	return orderPage{Orders: operation.Each(orders, OrderOf), NextPage: next}, err
+}
