@@ -14,7 +14,7 @@ import (
 
 	"orders/api"
 	"orders/api/operator"
-	"orders/db"
+	"orders/db/idempotency"
 	"orders/order"
 )
 
@@ -117,7 +117,7 @@ func TestEveryPOSTTakesAnIdempotencyKey(t *testing.T) {
 		op := at(doc, "paths", strings.TrimPrefix(p.name, "POST "), "post")
 
 		if i := slices.IndexFunc(list(at(op, "parameters")), func(p any) bool { return at(p, "name") == "Idempotency-Key" }); i < 0 ||
-			!strings.Contains(fmt.Sprint(list(at(op, "parameters"))[i]), strconv.Itoa(int(db.KeyRetention.Hours()))+" hours") {
+			!strings.Contains(fmt.Sprint(list(at(op, "parameters"))[i]), strconv.Itoa(int(idempotency.Retention.Hours()))+" hours") {
 			t.Errorf("%s: the document does not describe the Idempotency-Key", p.name)
 		}
 

@@ -11,7 +11,7 @@ import (
 	"orders/api/middleware"
 	"orders/api/operation"
 	"orders/api/problem"
-	"orders/db"
+	"orders/db/idempotency"
 	"orders/order"
 )
 
@@ -92,7 +92,7 @@ func description() string {
 		fmt.Fprintf(&problems, "| `/problems/%s` | %d | %s |\n", code, t.Status, t.Title)
 	}
 
-	return fmt.Sprintf(preface, steps.String(), int(db.KeyRetention.Hours()), problems.String())
+	return fmt.Sprintf(preface, steps.String(), int(idempotency.Retention.Hours()), problems.String())
 }
 
 const preface = `An order service. An order and the jobs of its asynchronous steps are written in one transaction, so that an

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"orders/api"
-	"orders/db"
+	"orders/db/idempotency"
 	"orders/order"
 )
 
@@ -230,7 +230,7 @@ func TestPlacingIsDocumentedWhole(t *testing.T) {
 	}
 
 	i := slices.IndexFunc(list(at(op, "parameters")), func(p any) bool { return at(p, "name") == "Idempotency-Key" })
-	if i < 0 || !strings.Contains(fmt.Sprint(list(at(op, "parameters"))[i]), strconv.Itoa(int(db.KeyRetention.Hours()))+" hours") {
+	if i < 0 || !strings.Contains(fmt.Sprint(list(at(op, "parameters"))[i]), strconv.Itoa(int(idempotency.Retention.Hours()))+" hours") {
 		t.Error("the retention of keys is not told")
 	}
 

@@ -26,8 +26,8 @@ type NewOrder struct {
 // each order was created, by id.
 //
 // An order is not written, and is not in the result, if it exists already, from a
-// transaction whose commit outcome was unknown, or if its key is not free. Then
-// [FindKeys] finds the order that has the key. It waits for a transaction that is writing
+// transaction whose commit outcome was unknown, or if its key is not free. Then package
+// idempotency finds the order that has the key. It waits for a transaction that is writing
 // one of the keys.
 func InsertOrders(ctx context.Context, tx pgx.Tx, scope string, orders []NewOrder) (map[uuid.UUID]time.Time, error) {
 	n := len(orders)

@@ -107,10 +107,6 @@ func TestNoQueryScansATableThatGrows(t *testing.T) {
 		"read an inbox, next page": func(ctx context.Context, tx pgx.Tx) error {
 			return dbtest.Err(db.Inbox(ctx, tx, "u-7", &before, 50))
 		},
-		"find keys": func(ctx context.Context, tx pgx.Tx) error {
-			return dbtest.Err(db.FindKeys(ctx, tx, "orders", []string{"k-1", "k-2"}))
-		},
-		"prune keys": func(ctx context.Context, tx pgx.Tx) error { return dbtest.Err(db.PruneKeys(ctx, tx, 50)) },
 		"read prices": func(ctx context.Context, tx pgx.Tx) error {
 			_, _, err := db.Catalogue(ctx, tx, []string{"sku-1", "sku-2"})
 

@@ -9,6 +9,7 @@ import (
 	"github.com/riverqueue/river"
 
 	"orders/db"
+	"orders/db/idempotency"
 	"orders/db/jobqueue"
 	"orders/jobs"
 )
@@ -30,7 +31,7 @@ type prune struct {
 
 // Work deletes expired idempotency keys and old failed attempts.
 func (p *prune) Work(ctx context.Context, _ *river.Job[jobs.Prune]) error {
-	keys, err := p.delete(ctx, db.PruneKeys)
+	keys, err := p.delete(ctx, idempotency.Prune)
 	if err != nil {
 		return err
 	}

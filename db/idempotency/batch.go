@@ -77,9 +77,9 @@ func (b *batch[In, Out]) run(ctx context.Context, tx pgx.Tx, items []int, do, ag
 	var fresh, used []int
 
 	for _, i := range items {
-		if record, isUsed := earlier[b.requests[i].Key]; !isUsed {
+		if first, isUsed := earlier[b.requests[i].Key]; !isUsed {
 			fresh = append(fresh, i)
-		} else if b.results[i].Err = b.requests[i].check(record); b.results[i].Err == nil {
+		} else if b.results[i].Err = b.requests[i].Check(first); b.results[i].Err == nil {
 			used = append(used, i)
 		}
 	}

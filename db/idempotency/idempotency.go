@@ -3,7 +3,8 @@
 // with the key waits, and it is there exactly if the request was done.
 //
 // [Do] and [InTx] are for one request, whose result they keep. [Batch] is for many requests of
-// a group commit. Orders are placed by package flow, which writes the keys with the orders.
+// a group commit. Placing writes the keys with the orders, in one statement, and then uses
+// [Find] and [Request.Check].
 package idempotency
 
 import (
@@ -15,6 +16,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -26,6 +28,10 @@ import (
 // Scope is whose keys these are. All keys are of one scope until clients have names; each key
 // then belongs to its client.
 const Scope = "orders"
+
+// PlaceOrder is the operation of the keys of orders. Programs of the release before write keys
+// of no other.
+const PlaceOrder = "place-order"
 
 // A Request is a request that is to be done once.
 type Request struct {
@@ -84,8 +90,8 @@ func Do[T any](ctx context.Context, tx pgx.Tx, r Request, do func() (T, error)) 
 }
 
 // replay returns the result of an earlier request.
-func replay[T any](ctx context.Context, tx pgx.Tx, r Request, first record) (result T, replayed bool, err error) {
-	if err := r.check(first); err != nil {
+func replay[T any](ctx context.Context, tx pgx.Tx, r Request, first Record) (result T, replayed bool, err error) {
+	if err := r.Check(first); err != nil {
 		return result, false, err
 	}
 
@@ -96,17 +102,18 @@ func replay[T any](ctx context.Context, tx pgx.Tx, r Request, first record) (res
 	return result, true, db.AwaitStandby(ctx, tx)
 }
 
-// A record is the row of a key.
-type record struct {
+// A Record is the row of a key.
+type Record struct {
 	Key       string
 	Operation string
 	Hash      []byte
-	Result    []byte
+	Result    []byte    // of the request; nil if it is to be read anew
+	OrderID   uuid.UUID // that was placed; zero for none
 }
 
-// check refuses a request whose key belongs to another request. A key from before hashes were
+// Check refuses a request whose key belongs to another request. A key from before hashes were
 // kept has none.
-func (r Request) check(first record) error {
+func (r Request) Check(first Record) error {
 	if first.Operation != r.Operation || len(first.Hash) > 0 && !bytes.Equal(first.Hash, r.Hash) {
 		return order.Errorf(order.KeyReused, "This Idempotency-Key was sent with another request; use a new key for each request.")
 	}
@@ -116,7 +123,7 @@ func (r Request) check(first record) error {
 
 // claim writes the keys of requests, each once, and returns the rows of those that were not free. It
 // waits for a transaction that is writing one of the keys.
-func claim(ctx context.Context, tx pgx.Tx, requests []Request) (map[string]record, error) {
+func claim(ctx context.Context, tx pgx.Tx, requests []Request) (map[string]Record, error) {
 	if len(requests) == 0 {
 		return nil, nil //nolint:nilnil // none has a row
 	}
@@ -145,19 +152,29 @@ func claim(ctx context.Context, tx pgx.Tx, requests []Request) (map[string]recor
 		return nil, fmt.Errorf("claim idempotency keys: %w", err)
 	}
 
-	return find(ctx, tx, slices.DeleteFunc(keys, func(key string) bool { return slices.Contains(claimed, key) }))
+	earlier, err := Find(ctx, tx, slices.DeleteFunc(keys, func(key string) bool { return slices.Contains(claimed, key) }))
+	if err == nil && len(earlier)+len(claimed) != len(requests) {
+		err = ErrPruned
+	}
+
+	return earlier, err
 }
 
-// find reads the rows of keys that were not free. It is a statement of its own: the claim
-// waited for the transaction that wrote a key, but its snapshot is older.
-func find(ctx context.Context, tx pgx.Tx, keys []string) (map[string]record, error) {
-	found := make(map[string]record, len(keys))
+// ErrPruned says that a key was pruned at the moment of its last use. The request can be sent
+// again.
+var ErrPruned = errors.New("idempotency key was not free, and then not found: it was pruned in between")
+
+// Find reads the rows of those of the keys that are used. After a claim it must be a statement
+// of its own: the claim waited for the transaction that wrote a key, but its snapshot is older.
+func Find(ctx context.Context, q db.Querier, keys []string) (map[string]Record, error) {
+	found := make(map[string]Record, len(keys))
 	if len(keys) == 0 {
 		return found, nil
 	}
 
-	rows, err := tx.Query(ctx, `
-		SELECT key, operation, request_hash AS hash, result
+	rows, err := q.Query(ctx, `
+		SELECT
+			key, operation, request_hash AS hash, result, coalesce(order_id, '00000000-0000-0000-0000-000000000000') AS order_id
 		FROM idempotency_keys
 		WHERE scope = $1
 			AND key = ANY($2)`, Scope, keys)
@@ -165,13 +182,9 @@ func find(ctx context.Context, tx pgx.Tx, keys []string) (map[string]record, err
 		return nil, fmt.Errorf("find idempotency keys: %w", err)
 	}
 
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[record])
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Record])
 	if err != nil {
 		return nil, fmt.Errorf("find idempotency keys: %w", err)
-	}
-
-	if len(list) != len(keys) {
-		return nil, errors.New("idempotency key was not free, and then not found: it was pruned in between")
 	}
 
 	for _, r := range list {

@@ -1,9 +1,7 @@
 package flow
 
 import (
-	"bytes"
 	"context"
-	"errors"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -166,7 +164,7 @@ func (p *placing) replayUsed(ctx context.Context, tx pgx.Tx) error {
 		keys[n] = p.items[i].Key
 	}
 
-	found, err := db.FindKeys(ctx, tx, idempotency.Scope, keys)
+	found, err := idempotency.Find(ctx, tx, keys)
 	if err != nil {
 		return err
 	}
@@ -178,7 +176,7 @@ func (p *placing) replayUsed(ctx context.Context, tx pgx.Tx) error {
 		case taken:
 			p.replay(i, prior)
 		case p.results[i].Err == nil:
-			return errors.New("idempotency key was not free, and then not found: it was pruned in between")
+			return idempotency.ErrPruned
 		}
 	}
 
@@ -186,14 +184,11 @@ func (p *placing) replayUsed(ctx context.Context, tx pgx.Tx) error {
 }
 
 // replay gives an item the order that its key has.
-func (p *placing) replay(i int, prior db.Key) {
+func (p *placing) replay(i int, prior idempotency.Record) {
 	item := &p.items[i]
-	p.results[i].Err = nil
 
-	if !bytes.Equal(prior.RequestHash, item.RequestHash) {
-		p.results[i].Err = order.Errorf(order.KeyReused,
-			"This Idempotency-Key was sent with another request; use a new key for each request.")
-
+	request := idempotency.Request{Key: item.Key, Operation: idempotency.PlaceOrder, Hash: item.RequestHash}
+	if p.results[i].Err = request.Check(prior); p.results[i].Err != nil {
 		return
 	}
 

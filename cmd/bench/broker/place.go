@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"bytes"
 	"context"
 	"time"
 
@@ -9,11 +8,10 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"orders/db"
+	"orders/db/idempotency"
 	"orders/order"
 	"orders/order/flow"
 )
-
-const keyScope = "orders" // as in the service
 
 // place places one order in a transaction of its own.
 func place(pool *pgxpool.Pool) func(context.Context, flow.Placement) (flow.Placed, error) {
@@ -50,7 +48,7 @@ func placeInTx(ctx context.Context, tx pgx.Tx, p flow.Placement) (placed flow.Pl
 
 	o.ID = p.OrderID
 
-	created, err := db.InsertOrders(ctx, tx, keyScope, []db.NewOrder{{Order: *o, Key: p.Key, RequestHash: p.RequestHash}})
+	created, err := db.InsertOrders(ctx, tx, idempotency.Scope, []db.NewOrder{{Order: *o, Key: p.Key, RequestHash: p.RequestHash}})
 	if err != nil {
 		return placed, err
 	}
@@ -73,17 +71,18 @@ func placeInTx(ctx context.Context, tx pgx.Tx, p flow.Placement) (placed flow.Pl
 
 // replay finds the order of an Idempotency-Key that was used before.
 func replay(ctx context.Context, tx pgx.Tx, p flow.Placement) (placed flow.Placed, err error) {
-	found, err := db.FindKeys(ctx, tx, keyScope, []string{p.Key})
+	found, err := idempotency.Find(ctx, tx, []string{p.Key})
 	if err != nil {
 		return placed, err
 	}
 
-	if prior := found[p.Key]; bytes.Equal(prior.RequestHash, p.RequestHash) {
-		placed.Replayed = true
-		placed.Order, err = db.Order(ctx, tx, prior.OrderID)
-
+	request := idempotency.Request{Key: p.Key, Operation: idempotency.PlaceOrder, Hash: p.RequestHash}
+	if err := request.Check(found[p.Key]); err != nil {
 		return placed, err
 	}
 
-	return placed, order.Errorf(order.KeyReused, "This Idempotency-Key was sent with another request; use a new key for a new order.")
+	placed.Replayed = true
+	placed.Order, err = db.Order(ctx, tx, found[p.Key].OrderID)
+
+	return placed, err
 }
