@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"orders/db"
+	"orders/db/horizon"
 	"orders/db/jobqueue"
 	"orders/db/local"
 )
@@ -86,6 +87,7 @@ func runAll(p *program, listener net.Listener) error {
 	}
 
 	go jobqueue.Watch(p.ctx, p.log, pool)
+	go horizon.Watch(p.ctx, p.log, pool)
 
 	if err := welcome(p, listener.Addr()); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -208,5 +209,27 @@ func TestMaxWaitIsASecondOrMoreOrZero(t *testing.T) {
 		if code := p.ended(); code == 0 || !strings.Contains(p.output.String(), "ORDERS_MAX_WAIT: "+wait) {
 			t.Errorf("%s: exit code %d: %s", wait, code, p.output)
 		}
+	}
+}
+
+// serve and work log who keeps dead rows from being removed, and when that ends.
+func TestAnOldSnapshotIsLogged(t *testing.T) {
+	t.Parallel()
+
+	url, pool := seeded(t)
+	pid, end := dbtest.OldSnapshot(t, pool, "backup")
+	processes := []*process{
+		start(t, map[string]string{"DATABASE_URL": url, "ORDERS_LISTEN": address(t)}, "serve"),
+		start(t, map[string]string{"DATABASE_URL": url}, "work"),
+	}
+
+	for _, p := range processes {
+		p.logs("level=WARN", "an old snapshot", "kind=session", "application=backup", `state="idle in transaction"`, fmt.Sprintf("pid=%d", pid), "since=")
+	}
+
+	end()
+
+	for _, p := range processes {
+		p.logs("level=INFO", "the old snapshot has ended", "application=backup", fmt.Sprintf("pid=%d", pid))
 	}
 }

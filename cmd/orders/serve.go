@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"orders/db"
+	"orders/db/horizon"
 	"orders/db/jobqueue"
 	"orders/db/schema"
 	"orders/workers"
@@ -37,6 +38,7 @@ func (serveCmd) Run(p *program) error {
 	defer commits.Close()
 
 	go jobqueue.Watch(p.ctx, p.log, pool)
+	go horizon.Watch(p.ctx, p.log, pool)
 
 	p.log.Info("serving", "address", listener.Addr().String(), "version", version)
 
@@ -67,6 +69,7 @@ func (workCmd) Run(p *program) error {
 	}
 
 	go jobqueue.Watch(p.ctx, p.log, pool)
+	go horizon.Watch(p.ctx, p.log, pool)
 
 	if health == nil {
 		<-p.ctx.Done()

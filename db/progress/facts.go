@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"orders/db"
+	"orders/db/horizon"
 	"orders/db/liveness"
 	"orders/jobs"
 	"orders/order"
@@ -25,6 +26,7 @@ type Facts struct {
 	Leader bool                    // a worker is the elected leader, which schedules due jobs and enqueues sweeps
 	Work   map[order.StepName]Step // of the order's jobs: those of its steps, and Expire's
 	Locks  []Lock
+	Old    []horizon.Holder // of old snapshots, which slow the queues down
 	Sweeps map[string]Sweep
 	Upkeep Queue // the queue of the sweeps
 	Clocks []Clock
@@ -121,6 +123,10 @@ func ReadFacts(ctx context.Context, tx pgx.Tx, id uuid.UUID) (Facts, error) {
 	}
 
 	if f.Locks, err = readLocks(ctx, tx, id); err != nil {
+		return f, err
+	}
+
+	if f.Old, err = horizon.Old(ctx, tx); err != nil {
 		return f, err
 	}
 

@@ -19,7 +19,7 @@ import (
 )
 
 var reportNames = []string{
-	"dead-letters", "failures", "orders-by-hour", "points-reconciliation", "queue-depth", "refunds-due", "settle-times", "stock-reconciliation", "undone-steps",
+	"dead-letters", "failures", "orders-by-hour", "points-reconciliation", "queue-depth", "refunds-due", "sessions", "settle-times", "stock-reconciliation", "undone-steps",
 }
 
 // reportBundle is a transaction of the test's own: in it now() stands still, so
@@ -424,4 +424,58 @@ func TestReportRefundsDue(t *testing.T) {
 		{"late", "00000000-0000-7000-8000-000000000001", "anna", 1200, "EUR", "refused", "expired", b.now.Add(-time.Hour)},
 		{"less", "00000000-0000-7000-8000-000000000001", "anna", 7, "USD", "refused", "expired", b.now},
 	})
+}
+
+// A session that holds a snapshot, one that holds a lock, and the one that waits for it.
+func TestReportSessions(t *testing.T) {
+	t.Parallel()
+
+	pool := dbtest.Pool(t)
+	pid, _ := dbtest.OldSnapshot(t, pool, "backup")
+
+	locker, err := pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	t.Cleanup(func() { locker.Rollback(context.WithoutCancel(t.Context())) })
+
+	if _, err := locker.Exec(t.Context(), `SET LOCAL application_name = 'psql of eva'; LOCK TABLE products IN SHARE MODE`); err != nil {
+		t.Fatal(err)
+	}
+
+	waits, stop := context.WithCancel(t.Context())
+	t.Cleanup(stop)
+
+	go pool.Exec(waits, `SET lock_timeout = 0; LOCK TABLE products IN EXCLUSIVE MODE`)
+
+	row := func(pid uint32) []any {
+		t.Helper()
+
+		table, err := report.Run(t.Context(), pool, "sessions")
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		i := slices.IndexFunc(table.Rows, func(row []any) bool { return row[2] == int64(pid) })
+		if i < 0 {
+			t.Fatalf("process %d is not in %v", pid, table.Rows)
+		}
+
+		return table.Rows[i]
+	}
+
+	lock := row(locker.Conn().PgConn().PID())
+	for lock[9] == int64(0) { // until the other session waits
+		lock = row(locker.Conn().PgConn().PID())
+	}
+
+	if lock[3] != "psql of eva" || lock[5] != "idle in transaction" || lock[7] != nil || lock[8] != "products" || lock[9] != int64(1) {
+		t.Errorf("the holder of the lock: %v", lock)
+	}
+
+	backup := row(pid)
+	if transactions, _ := backup[7].(int64); backup[0] != "session" || backup[3] != "backup" || transactions < 1000 || backup[8] != nil || backup[9] != int64(0) {
+		t.Errorf("the holder of the snapshot: %v", backup)
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"orders/db/dbtest"
 	"orders/db/deadletter"
 	"orders/order"
 	"orders/order/explain"
@@ -273,5 +274,49 @@ func TestWhyOfAnOrderThatDidNotExpire(t *testing.T) {
 	if err != nil || a.Code != explain.Overdue || a.Step != "" || !strings.Contains(a.Text, "The expire job has been dead since") ||
 		!strings.Contains(a.Text, "No worker is alive that works the maintenance queue") {
 		t.Errorf("%+v, %v", a, err)
+	}
+}
+
+// An order that waits is told of the transaction that slows its queue down.
+func TestWhyNamesTheHolderOfAnOldSnapshot(t *testing.T) {
+	t.Parallel()
+
+	b := ordertest.Setup(t, map[string]int64{"tea": 10})
+	id := b.Order(ordertest.Line("tea", 1))
+	pid, end := dbtest.OldSnapshot(t, b.Pool, "report of eva")
+
+	named := func() string {
+		a, err := why(b, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		i := slices.IndexFunc(a.Reasons, func(r explain.Reason) bool { return r.Code == explain.OldSnapshot })
+		if i < 0 {
+			return ""
+		}
+
+		return a.Reasons[i].Text
+	}
+
+	// Nobody works the queues, which is the reason. An old snapshot is none then.
+	if text := named(); text != "" {
+		t.Errorf("no worker lives, and why says %q", text)
+	}
+
+	b.Exec(`INSERT INTO workers (id, host, pid, version, queues, sessions)
+		VALUES ('w-1', '', 1, '', '{"inventory": 5, "points": 5, "notification": 5}', '')`)
+
+	text := named()
+	for _, part := range []string{"A session has kept dead rows", "since 20", "report of eva", fmt.Sprintf("pid %d", pid)} {
+		if !strings.Contains(text, part) {
+			t.Errorf("%q is missing in %q", part, text)
+		}
+	}
+
+	end()
+
+	if text := named(); text != "" {
+		t.Errorf("it has ended, and why says %q", text)
 	}
 }

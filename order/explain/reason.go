@@ -58,6 +58,31 @@ func locks(f progress.Facts) []Reason {
 	return reasons
 }
 
+// oldSnapshots are the reasons of what slows the queues down, if a step waits for its turn or for
+// its attempt.
+func oldSnapshots(f progress.Facts, reasons []Reason) (list []Reason) {
+	if !slices.ContainsFunc(reasons, func(r Reason) bool { return slices.Contains([]Code{Queued, Running, Overdue}, r.Code) }) {
+		return nil
+	}
+
+	for _, h := range f.Old {
+		since := fmt.Sprintf("for %d transactions", h.Transactions)
+		if h.Since != nil {
+			since = "since " + moment(*h.Since)
+		}
+
+		who := fmt.Sprintf("pid %d, application %q, role %s", h.PID, h.Application, h.Role)
+		if h.Name != "" {
+			who = fmt.Sprintf("name %q", h.Name)
+		}
+
+		list = append(list, reasonf(OldSnapshot, "A %s has kept dead rows from being removed %s: %s. "+
+			"The queues become slower until its transaction ends.", h.Kind, since, who))
+	}
+
+	return list
+}
+
 // An explanation is made of the facts of a step that is not done.
 type explanation struct {
 	progress.Facts

@@ -35,6 +35,7 @@ const (
 	Retrying        Code = "retrying"         // an attempt has failed, another is running
 	AwaitingPayment Code = "awaiting_payment" // the order is held
 	Scheduled       Code = "scheduled"        // the step's job is due later
+	OldSnapshot     Code = "old_snapshot"     // a transaction elsewhere keeps dead rows, which slow the queue down
 	Queued          Code = "queued"           // nothing is wrong: the step's job waits for its turn
 	Running         Code = "running"          // nothing is wrong: the step's job is running
 	Paid            Code = "paid"             // nothing is wrong: the payment is kept until the stock is reserved
@@ -48,7 +49,7 @@ func Codes() []Code {
 	return []Code{
 		DeadLetter, GivenUp, Locked, Overdue, QueuePaused, NoWorker, NoLeader, JobMissing, WorkerDead, AwaitingRetry, Retrying,
 		AwaitingPayment,
-		Scheduled, Queued, Running, Paid, Unknown, Settled, Final,
+		Scheduled, OldSnapshot, Queued, Running, Paid, Unknown, Settled, Final,
 	}
 }
 
@@ -122,6 +123,7 @@ func answer(f progress.Facts, redriveAfter []time.Duration) Answer {
 
 	if len(reasons) > 0 {
 		reasons = append(reasons, locks(f)...)
+		reasons = append(reasons, oldSnapshots(f, reasons)...)
 	}
 
 	slices.SortStableFunc(reasons, func(a, b Reason) int {
