@@ -18,6 +18,8 @@ import (
 // time, past the clock that River's client was given: the rescuer and the two cleaners. A
 // leader whose clock is two minutes ahead would rescue every job that runs.
 //
+// It bounds what a fetch costs while an old snapshot keeps dead rows: see [heads].
+//
 // River does not promise to keep the methods of drivers. If the signature of one changes,
 // the driver does not compile.
 type attentive struct {
@@ -25,11 +27,12 @@ type attentive struct {
 
 	clock *clock.Clock
 	hands *hands
+	heads *heads
 }
 
 // GetExecutor makes the executor that River's services use to reach Postgres.
 func (d attentive) GetExecutor() riverdriver.Executor {
-	return attentiveExecutor{Executor: d.Driver.GetExecutor(), clock: d.clock, hands: d.hands}
+	return attentiveExecutor{Executor: d.Driver.GetExecutor(), clock: d.clock, hands: d.hands, heads: d.heads}
 }
 
 type attentiveExecutor struct {
@@ -37,13 +40,14 @@ type attentiveExecutor struct {
 
 	clock *clock.Clock
 	hands *hands
+	heads *heads
 }
 
 // JobGetAvailable fetches jobs.
 func (e attentiveExecutor) JobGetAvailable(
 	ctx context.Context, params *riverdriver.JobGetAvailableParams,
 ) (*riverdriver.JobGetAvailableResult, error) {
-	fetched, err := e.Executor.JobGetAvailable(ctx, params)
+	fetched, err := e.heads.fetch(ctx, e.Executor, params, e.clock.Now())
 	e.hands.failed(err)
 
 	return fetched, err //nolint:wrapcheck // River's own

@@ -83,7 +83,9 @@ func New(o Options) (*Workers, error) {
 		queues[name] = river.QueueConfig{MaxWorkers: n}
 	}
 
-	w.client, err = river.NewClient(attentive{Driver: riverpgxv5.New(o.Pool), clock: w.clock, hands: w.heartbeat.hands}, &river.Config{
+	driver := attentive{Driver: riverpgxv5.New(o.Pool), clock: w.clock, hands: w.heartbeat.hands, heads: newHeads(o.Pool)}
+
+	w.client, err = river.NewClient(driver, &river.Config{
 		CancelledJobRetentionPeriod: deadKept,
 		DiscardedJobRetentionPeriod: deadKept,
 		CompletedJobRetentionPeriod: o.Jobs.KeepCompleted,

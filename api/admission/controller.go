@@ -61,6 +61,7 @@ type Controller struct {
 	Options
 
 	verdict    atomic.Pointer[verdict]
+	reader     jobqueue.Reader
 	refused    refusals
 	work       *arrivals
 	estimators map[string]*waitEstimator
@@ -114,7 +115,7 @@ func (c *Controller) decide(ctx context.Context) {
 	reading, cancel := context.WithTimeout(ctx, readEvery)
 	defer cancel()
 
-	backlogs, err := jobqueue.Backlogs(reading, c.Pool, jobs.StepQueues())
+	backlogs, err := c.reader.Backlogs(reading, c.Pool, jobs.StepQueues())
 	if err == nil {
 		err = c.count(reading, backlogs)
 	}

@@ -52,14 +52,60 @@ func (b Backlog) Obstacle() Obstacle {
 	}
 }
 
+// A Reader reads backlogs again and again. It bounds what that costs while an old snapshot keeps
+// dead rows: see [Head]. It is for one goroutine.
+type Reader struct {
+	heads map[string]*Head
+}
+
+// Backlogs is [Backlogs]. After a slow reading it leaves out jobs that are older than the head was last.
+func (r *Reader) Backlogs(ctx context.Context, q db.Querier, queues []string) ([]Backlog, error) {
+	if r.heads == nil {
+		r.heads = map[string]*Head{}
+	}
+
+	from := make([]time.Time, len(queues))
+
+	for i, name := range queues {
+		if r.heads[name] == nil {
+			r.heads[name] = &Head{}
+		}
+
+		from[i] = r.heads[name].From()
+	}
+
+	began := time.Now()
+	backlogs, err := backlogsFrom(ctx, q, queues, from)
+
+	for i, name := range queues {
+		r.heads[name].Took(from[i], time.Since(began))
+
+		if err == nil {
+			oldest := Oldest(backlogs[i].At)
+			if backlogs[i].Oldest.Before(oldest) {
+				oldest = backlogs[i].Oldest
+			}
+
+			r.heads[name].Read(from[i], oldest)
+		}
+	}
+
+	return backlogs, err
+}
+
 // Backlogs reads the backlogs of the queues by a few index seeks, as cheap with a
 // million jobs waiting as with none. The order is that in which River takes jobs.
 func Backlogs(ctx context.Context, q db.Querier, queues []string) ([]Backlog, error) {
+	return backlogsFrom(ctx, q, queues, make([]time.Time, len(queues)))
+}
+
+// backlogsFrom reads the jobs of each queue that might have run since a time.
+func backlogsFrom(ctx context.Context, q db.Querier, queues []string, from []time.Time) ([]Backlog, error) {
 	rows, err := q.Query(ctx, `
 		SELECT queue.name AS queue, now() AS at, head.waiting, coalesce(head.oldest, now()) AS oldest,
 			coalesce(head.youngest, now()) AS head, coalesce(head.first, 0) AS first, last.id AS last,
 			(SELECT paused_at FROM river_queue WHERE name = queue.name) AS paused
-		FROM unnest($1::text[]) AS queue (name)
+		FROM unnest($1::text[], $3::timestamptz[]) WITH ORDINALITY AS queue (name, since, position)
 		CROSS JOIN (
 			SELECT coalesce(max(id), 0) AS id
 			FROM river_job
@@ -71,11 +117,13 @@ func Backlogs(ctx context.Context, q db.Querier, queues []string) ([]Backlog, er
 				FROM river_job
 				WHERE state = 'available'
 					AND river_job.queue = queue.name
+					AND scheduled_at >= queue.since
 					AND scheduled_at <= now() -- a retry that is due within seconds is available already
 				ORDER BY priority, scheduled_at, id
 				LIMIT $2
 			) AS oldest
-		) AS head`, queues, HeadJobs)
+		) AS head
+		ORDER BY queue.position`, queues, HeadJobs, from)
 	if err != nil {
 		return nil, fmt.Errorf("read backlogs: %w", err)
 	}

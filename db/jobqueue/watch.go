@@ -20,13 +20,13 @@ const lookEvery = 5 * time.Second
 //
 // River's events tell of pauses, too, but a subscription costs an event for each job.
 func Watch(ctx context.Context, log *slog.Logger, pool *pgxpool.Pool) {
-	known := obstacles{}
+	known, reader := obstacles{}, Reader{}
 
 	for {
 		reading, cancel := context.WithTimeout(ctx, lookEvery)
 
 		// If the database is away, other parts of the program say so.
-		if backlogs, err := Backlogs(reading, pool, slices.Sorted(maps.Keys(jobs.Concurrency()))); err == nil {
+		if backlogs, err := reader.Backlogs(reading, pool, slices.Sorted(maps.Keys(jobs.Concurrency()))); err == nil {
 			known.log(ctx, log, backlogs)
 		}
 
