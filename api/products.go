@@ -180,8 +180,9 @@ type getProductInput struct {
 type getProductOutput struct {
 	ETagHeader
 
-	Status int
-	Body   Product
+	Status       int
+	CacheControl string `header:"Cache-Control" doc:"A cache may keep the product, and asks each time whether it is still the same" example:"no-cache"`
+	Body         Product
 }
 
 func (s *service) getProduct(ctx context.Context, in *getProductInput) (*getProductOutput, error) {
@@ -192,7 +193,7 @@ func (s *service) getProduct(ctx context.Context, in *getProductInput) (*getProd
 
 	tag := etagOf(p)
 	is := func(sent string) bool { return sent == tag.String() }
-	out := &getProductOutput{ETagHeader: tag.header(), Status: http.StatusOK, Body: productOf(p)}
+	out := &getProductOutput{ETagHeader: tag.header(), Status: http.StatusOK, CacheControl: "no-cache", Body: productOf(p)}
 
 	if in.CheckNoneMatch(is) != nil {
 		out.Status = http.StatusNotModified

@@ -24,6 +24,7 @@ var breaks = []struct {
 	{"more available than there is", "stock-balance", "", `UPDATE products SET available = available + 1 WHERE sku = 'tea'`, "tea", "available 97, should be 96"},
 	{"available below zero", "stock-balance", "", `ALTER TABLE products DROP CONSTRAINT products_available_check; UPDATE products SET available = -1 WHERE sku = 'pot'`, "pot", "available -1"},
 	{"a receipt without stock", "stock-balance", "", `INSERT INTO stock_receipts (sku, reference, quantity) VALUES ('pot', 'r', 7)`, "pot", "received 7"},
+	{"an adjustment without stock", "stock-balance", "", `INSERT INTO stock_receipts (sku, reference, quantity, reason) VALUES ('pot', 'a', 7, 'returned')`, "pot", "received 7"},
 	{"a deduct of another quantity", "stock-balance", "confirmed", `UPDATE stock_movements SET quantity = 9 WHERE order_id = $1 AND sku = 'tea'`, "tea", "deducted"},
 	{"a movement of no product", "stock-balance", "confirmed", `INSERT INTO stock_movements (order_id, sku, kind, quantity) VALUES ($1, 'ghost', 'deduct', 1)`, "ghost", "no such product"},
 
