@@ -86,6 +86,7 @@ func TestFiltersThatMeanNothingAreRefused(t *testing.T) {
 func TestAnEmptyFilterIsRefused(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
+	b.stock(t, "tea", 1250, 1) // for the lists of a product
 
 	checked := 0
 
