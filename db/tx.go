@@ -44,7 +44,7 @@ func InTx(ctx context.Context, pool *pgxpool.Pool, fn func(tx pgx.Tx) error) err
 		return err
 	}
 
-	if err := ctx.Err(); err != nil {
+	if err := flush(ctx, tx); err != nil {
 		return fmt.Errorf("before the commit: %w", err)
 	}
 
@@ -52,6 +52,18 @@ func InTx(ctx context.Context, pool *pgxpool.Pool, fn func(tx pgx.Tx) error) err
 	defer cancel()
 
 	return commitError(tx.Commit(commit))
+}
+
+// flush sends what waits if its caller allows statements that take long, as an audit does:
+// commitTimeout would end them. What a request or a group commit sends goes with COMMIT.
+func flush(ctx context.Context, tx *pipeline.Tx) error {
+	if deadline, bounded := ctx.Deadline(); !bounded || time.Until(deadline) > statementTimeout {
+		if err := tx.Flush(ctx); err != nil {
+			return err //nolint:wrapcheck // it says what was being done
+		}
+	}
+
+	return ctx.Err() //nolint:wrapcheck // InTx does it
 }
 
 // LiftStatementTimeout removes the limit that [Open] sets on the time of a statement,
@@ -117,7 +129,8 @@ func CloseConn(ctx context.Context, conn *pgx.Conn) {
 
 // commitError tells a commit that was refused from a commit whose response was lost.
 // Only an ERROR means that nothing was applied: a FATAL (an administrator's
-// shutdown) may come after the commit record was written.
+// shutdown) may come after the commit record was written. If pgx cannot prepare what it
+// would send with COMMIT, for instance because a value has no encoding, it sends none of it.
 func commitError(err error) error {
 	if err == nil {
 		return nil
@@ -127,7 +140,8 @@ func commitError(err error) error {
 		return fmt.Errorf("commit: %w", err)
 	}
 
-	if errors.Is(err, pgx.ErrTxCommitRollback) {
+	_, unsent := errors.AsType[pgx.ErrPreprocessingBatch](err)
+	if unsent || errors.Is(err, pgx.ErrTxCommitRollback) {
 		return fmt.Errorf("commit: %w", err)
 	}
 

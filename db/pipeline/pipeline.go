@@ -12,7 +12,9 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -128,20 +130,18 @@ func (t *Tx) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
 	}
 
 	var (
-		all   = &pgx.Batch{}
-		whats []string // what the statements before b do
+		all    = &pgx.Batch{}
+		before = t.waiting
 	)
 
 	if t.begun == nil {
 		all.BeginTx(pgx.TxOptions{})
 
-		whats = append(whats, "begin")
+		before = append([]statement{{what: "begin"}}, before...)
 	}
 
 	for _, s := range t.waiting {
 		all.Queue(s.sql, s.args...)
-
-		whats = append(whats, s.what)
 	}
 
 	t.waiting = nil
@@ -152,21 +152,45 @@ func (t *Tx) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
 		t.begun = results.Tx()
 	}
 
-	for _, what := range whats {
+	for _, s := range before {
 		if _, err := results.Exec(); err != nil {
 			_ = results.Close() // it returns the same error
 
-			return pgx.FailedBatchResults(b, fmt.Errorf("%s: %w", what, err))
+			return pgx.FailedBatchResults(b, attribute(err, s, before))
 		}
 	}
 
 	return results
 }
 
+// attribute says which statement failed: the one whose result was being read, unless pgx
+// could not prepare one of all that it was to send.
+func attribute(err error, reading statement, sent []statement) error {
+	if unsent, ok := errors.AsType[pgx.ErrPreprocessingBatch](err); ok {
+		at := slices.IndexFunc(sent, func(s statement) bool { return s.sql == unsent.SQL() })
+		if at < 0 {
+			return err // it is one of the caller's own
+		}
+
+		reading = sent[at]
+	}
+
+	return fmt.Errorf("%s: %w", reading.what, err)
+}
+
 // ready tells whether nothing has to be sent before the next statement.
 func (t *Tx) ready() bool { return t.begun != nil && len(t.waiting) == 0 }
 
-// flush sends what waits.
+// Flush sends what waits, for a caller that wants its errors now.
+func (t *Tx) Flush(ctx context.Context) error {
+	if len(t.waiting) == 0 && !t.closed {
+		return nil
+	}
+
+	return t.flush(ctx)
+}
+
+// flush sends what waits, and BEGIN.
 func (t *Tx) flush(ctx context.Context) error {
 	if t.ready() && !t.closed {
 		return nil

@@ -169,6 +169,35 @@ func TestTheErrorOfAStatementThatWaited(t *testing.T) {
 	}
 }
 
+// pgx prepares all that it sends before it sends any of it. An error then is that of the statement it cannot send.
+func TestTheErrorOfAStatementThatCannotBeSent(t *testing.T) {
+	t.Parallel()
+
+	for name, c := range map[string]struct{ sql, want string }{
+		"that waited":   {sql: `INSERT INTO nowhere VALUES (1)`, want: "second: "},
+		"that was read": {sql: `SELECT 1`, want: "error preprocessing batch"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			conn, _ := setup(t)
+			tx := pipeline.Begin(conn)
+
+			if err := errors.Join(
+				pipeline.Exec(t.Context(), tx, "first", insert, []int{1}),
+				pipeline.Exec(t.Context(), tx, "second", c.sql),
+			); err != nil {
+				t.Fatal(err)
+			}
+
+			var n int
+			if err := tx.QueryRow(t.Context(), `SELECT n FROM nothing`).Scan(&n); err == nil || !strings.HasPrefix(err.Error(), c.want) {
+				t.Errorf("%v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
 func copyInto(ctx context.Context, tx *pipeline.Tx) error {
 	return dbtest.Err(tx.CopyFrom(ctx, pgx.Identifier{"t"}, []string{"n"}, pgx.CopyFromRows([][]any{{9}})))
 }

@@ -1,9 +1,11 @@
 package flow_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"net"
-	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -18,6 +20,21 @@ import (
 // A cutter cuts connections around COMMIT, as often as its counts say.
 type cutter struct {
 	before, after atomic.Int64 // cuts left: COMMIT is never sent, or its response never arrives
+	committed     func() int   // orders
+	lost          atomic.Int64 // orders that were there when a response was lost
+}
+
+// commits tells whether what is sent executes COMMIT. pgx sends it as text, or executes
+// a statement that it has prepared under a name that it derives from the text.
+func commits(sent []byte) bool {
+	return bytes.HasPrefix(sent, []byte("Q")) && bytes.Contains(sent, []byte("commit\x00")) ||
+		bytes.Contains(sent, []byte("\x00"+stmtName("commit")+"\x00"))
+}
+
+func stmtName(sql string) string {
+	sum := sha256.Sum256([]byte(sql))
+
+	return "stmtcache_" + hex.EncodeToString(sum[:24])
 }
 
 // wire makes the pool's connections go through the cutter.
@@ -34,7 +51,7 @@ type cutConn struct {
 }
 
 func (c *cutConn) Write(b []byte) (int, error) {
-	if !strings.Contains(string(b), "commit\x00") {
+	if !commits(b) {
 		return c.Conn.Write(b)
 	}
 
@@ -49,6 +66,7 @@ func (c *cutConn) Write(b []byte) (int, error) {
 	if c.cutter.after.Add(-1) >= 0 {
 		c.Read(make([]byte, 1024)) // the server's "done", which the program will not see
 		c.Close()
+		c.cutter.lost.Add(int64(c.cutter.committed()))
 	}
 
 	return n, err
@@ -87,6 +105,7 @@ func TestPlaceResolvesAnUnknownCommit(t *testing.T) {
 			t.Cleanup(pool.Close)
 
 			b := ordertest.On(t, pool, map[string]int64{"tea": 10})
+			c.committed = func() int { return b.Count(`SELECT count(*) FROM orders`) }
 			c.before.Store(cut.before)
 			c.after.Store(cut.after)
 
@@ -101,6 +120,10 @@ func TestPlaceResolvesAnUnknownCommit(t *testing.T) {
 
 			if c.before.Load() > 0 || c.after.Load() > 0 {
 				t.Errorf("the connection was not cut")
+			}
+
+			if lost := c.lost.Load(); lost != cut.after {
+				t.Errorf("%d orders were there when the response was lost, want %d", lost, cut.after)
 			}
 
 			if orders, jobs := b.Count(`SELECT count(*) FROM orders`), b.Count(`SELECT count(*) FROM river_job`); orders != 1 || jobs != 3 {

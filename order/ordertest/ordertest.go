@@ -142,11 +142,14 @@ func (b *Bundle) Read(id uuid.UUID) order.Order {
 	return o
 }
 
-// InTx runs do in a transaction.
+// InTx runs do in a transaction that is as short as a group commit's.
 func (b *Bundle) InTx(do func(tx pgx.Tx) error) {
 	b.T.Helper()
 
-	if err := db.InTx(b.T.Context(), b.Pool, do); err != nil {
+	ctx, cancel := context.WithTimeout(b.T.Context(), 10*time.Second)
+	defer cancel()
+
+	if err := db.InTx(ctx, b.Pool, do); err != nil {
 		b.T.Fatal(err)
 	}
 }
