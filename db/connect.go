@@ -33,6 +33,8 @@ func ConnectProblem(err error) string {
 	network, isNetwork := errors.AsType[net.Error](err)
 
 	switch {
+	case errors.Is(err, pgconn.ErrReadOnlyConnection):
+		return fmt.Sprintf("Postgres at %s takes no writes; promote a standby, or name the primary in DATABASE_URL", server)
 	case unknownHost:
 		return fmt.Sprintf("there is no host %q; correct it in DATABASE_URL", at.Host)
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, fs.ErrNotExist):

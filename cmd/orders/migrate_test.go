@@ -97,6 +97,16 @@ func TestMigrateVersionTellsWhetherTheProgramFits(t *testing.T) {
 	expect(t, dbtest.Empty(t), exitError, []string{"river 0, orders 0"}, "migrate", "version")
 }
 
+// fenced is an address at which all servers refuse to write, as in the middle of a failover.
+func fenced(url string) string {
+	separator := "?"
+	if strings.Contains(url, "?") {
+		separator = "&"
+	}
+
+	return url + separator + "target_session_attrs=read-write&default_transaction_read_only=on"
+}
+
 // A script tells a check that failed from a check that was not made.
 func TestACommandSaysWhyItCannotReachTheDatabase(t *testing.T) {
 	t.Parallel()
@@ -108,6 +118,7 @@ func TestACommandSaysWhyItCannotReachTheDatabase(t *testing.T) {
 		"postgres://orders:secret@nowhere.invalid/orders": `there is no host "nowhere.invalid"`,
 		strings.Replace(url, "/test_", "/missing_", 1):    "there is no database \"missing_",
 		"postgres:///orders?host=/nowhere&user=u&port=1":  "no Postgres listens at",
+		fenced(url): "takes no writes; promote a standby",
 	} {
 		for _, args := range [][]string{{"migrate", "up"}, {"migrate", "version"}, {"audit"}, {"serve"}} {
 			code, output := command(t, address, append([]string{"--listen", "127.0.0.1:0"}, args...)...)
