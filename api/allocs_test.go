@@ -149,6 +149,8 @@ func newRequest(t *testing.T, method, path, body string) *http.Request {
 		t.Fatal(err)
 	}
 
+	r.Host = "localhost"
+
 	return r
 }
 

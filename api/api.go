@@ -23,6 +23,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 
+	"orders/api/access"
 	"orders/api/admission"
 	"orders/api/middleware"
 	"orders/api/operation"
@@ -56,6 +57,8 @@ type Options struct {
 	Version string
 	Origins []string // of the sites whose pages may use the API; none by default
 
+	Keys         *access.Keyring       // the tokens that requests need; nil if none is asked for
+	Hosts        []string              // without Keys: names that requests may be for, beside those of this machine
 	Admission    *admission.Controller // refuses orders while work waits too long; nil to refuse none
 	RedriveAfter []time.Duration       // the delays before each automatic redrive, to tell clients
 }
@@ -66,6 +69,7 @@ type service struct {
 
 	api      huma.API
 	inFlight *admission.InFlight
+	pages    map[string][]access.Role // who may use the routes that are no operations, by pattern
 }
 
 // New makes the handler of the whole HTTP side.
@@ -75,6 +79,9 @@ func New(o Options) http.Handler {
 	s.servePages(mux)
 
 	handler := middleware.SameOrigin(o.Origins, middleware.SecureHeaders(middleware.Route(mux)))
+	if o.Keys == nil {
+		handler = middleware.LocalHosts(o.Hosts, handler)
+	}
 
 	handler = middleware.Observe(o.Log, middleware.RecoverPanics(middleware.CORS(o.Origins, handler)))
 
@@ -88,8 +95,13 @@ func newService(o Options, mux *http.ServeMux) *service {
 		o.Clock = clock.New(o.Log)
 	}
 
-	s := &service{Options: o, api: humago.New(mux, config(o.Version)), inFlight: admission.NewInFlight(o.Log)}
-	s.api.UseMiddleware(middleware.Guard, middleware.NewBodies().Read, middleware.Compress)
+	s := &service{
+		Options:  o,
+		api:      humago.New(mux, config(o.Version)),
+		inFlight: admission.NewInFlight(o.Log),
+		pages:    map[string][]access.Role{},
+	}
+	s.api.UseMiddleware(s.Keys.Check, middleware.Guard, middleware.NewBodies().Read, middleware.Compress)
 
 	addComponents(s.api.OpenAPI().Components)
 
@@ -131,6 +143,9 @@ func config(version string) huma.Config {
 	c.Info.License = &huma.License{Name: "MIT", Identifier: "MIT"}
 	c.Servers = []*huma.Server{{URL: "/", Description: "The server that this document comes from"}}
 	c.Tags = tags
+	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{access.Scheme: {
+		Type: "http", Scheme: "bearer", Description: "A token that an operator made. Its roles say what it may do.",
+	}}
 	c.OnAddOperation = []huma.AddOpFunc{operation.DescribeHeaders}
 
 	return c

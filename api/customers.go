@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"orders/api/access"
 	"orders/api/operation"
 	"orders/db"
 	"orders/order"
@@ -25,6 +26,7 @@ func (s *service) registerCustomers() {
 		Summary:     "Read a customer's points",
 		Description: "Reads the balance and its entries, the newest first. A customer without orders has no points.",
 	}, operation.Contract{
+		Roles: access.ToRead,
 		Response: pointsPage{UserID: o.UserID, Balance: order.PointsEarned, Entries: []PointsEntry{
 			{OrderID: o.ID, Kind: "earn", Points: order.PointsEarned, At: o.UpdatedAt},
 		}},
@@ -39,6 +41,7 @@ func (s *service) registerCustomers() {
 		Summary:     "Read a customer's messages",
 		Description: "Lists the messages of the customer's inbox, the newest first.",
 	}, operation.Contract{
+		Roles: access.ToRead,
 		Response: inboxPage{Notifications: []Notification{
 			{OrderID: o.ID, Template: order.NoticeCreated, Body: order.NoticeCreated.Text(), At: o.UpdatedAt},
 		}},

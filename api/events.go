@@ -7,6 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"orders/api/access"
 	"orders/api/middleware"
 	"orders/api/operation"
 	"orders/api/problem"
@@ -29,6 +30,7 @@ func (s *service) registerEvents() {
 			"204: browsers then do not reconnect.",
 	}
 	operation.Describe(&op, operation.Contract{
+		Roles:    access.ToRead,
 		Media:    stream.MediaType,
 		Response: exampleEvents(),
 		Returns:  "The events",

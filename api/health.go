@@ -7,6 +7,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"orders/api/access"
 	"orders/api/operation"
 	"orders/order"
 )
@@ -23,6 +24,7 @@ func (s *service) registerHealth() {
 		Summary:     "Check that the process is alive",
 		Description: "Does not use the database: a restart of this process would not repair the database.",
 	}, operation.Contract{
+		Roles:    access.Public,
 		Response: health{Status: "ok", Version: "1"},
 		Returns:  "The process is alive",
 		Offline:  true,
@@ -36,6 +38,7 @@ func (s *service) registerHealth() {
 		Summary:     "Check that requests can be served",
 		Description: "Checks that the database can be reached and takes writes, and that its schema fits this program.",
 	}, operation.Contract{
+		Roles:    access.Public,
 		Response: health{Status: "ok", Version: "1", Warnings: []string{"The clock of this machine is 120 s ahead of the database's."}},
 		Returns:  "Requests can be served",
 	}, s.readyz)

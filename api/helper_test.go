@@ -81,6 +81,7 @@ func serve(t *testing.T, change ...func(*api.Options)) *bundle {
 		Ready:   func(context.Context) error { return nil },
 		Log:     slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Version: "test",
+		Hosts:   []string{"x"}, // of requests that tests write by hand
 	}
 
 	for _, c := range change {

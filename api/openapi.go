@@ -102,7 +102,10 @@ accepted order cannot lose its work. The steps:
 **Money** is an integer of minor units (cents) and an ISO 4217 code. **Integers** are at most 2^53 - 1, which JavaScript
 holds exactly. **Times** are UTC, in RFC 3339. **Ids** of orders are UUIDs of version 7: they sort by time.
 
-**Authentication.** There is none yet. A proxy in front of the service has to authenticate clients.
+**Authentication.** Send a token: ` + "`Authorization: Bearer TOKEN`" + `. Operators make tokens with
+` + "`orders token create`" + `. Each operation names the roles that may use it. ` + "`client`" + ` places, reads, cancels and pays
+orders, ` + "`stock`" + ` changes products and their stock, ` + "`viewer`" + ` reads everything, and ` + "`operator`" + ` does everything.
+Without a valid token the response is 401, and without the role 403. ` + "`orders dev`" + ` on this machine asks for none.
 
 **Idempotency.** Every POST takes an ` + "`Idempotency-Key`" + `. If the same request is sent again under its key, it is not done
 again, and the response has ` + "`Idempotent-Replayed: true`" + `. The POSTs of an order return the order as it is now, and all other

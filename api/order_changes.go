@@ -5,6 +5,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"orders/api/access"
 	"orders/api/operation"
 	"orders/db/idempotency"
 	"orders/order"
@@ -31,6 +32,7 @@ func (s *service) registerChanges() {
 			"returned, its points are taken back, and a message is put into the customer's inbox. If the order is already " +
 			"cancelled, the response is the order, unchanged. The body is optional.",
 	}, operation.Contract{
+		Roles:    access.ToOrder,
 		Request:  cancellation{Reason: operation.Text(cancelled.StatusReason)},
 		Response: cancelled,
 		Returns:  "The cancelled order",
@@ -50,6 +52,7 @@ func (s *service) registerChanges() {
 			"only, and an order is paid once. A payment that is refused, or whose order ends, must be returned to the customer: " +
 			"the report refunds-due lists it.",
 	}, operation.Contract{
+		Roles:    access.ToOrder,
 		Request:  payment{Reference: "pay-4711", Amount: &paid.Total, Currency: paid.Currency},
 		Response: paid,
 		Returns:  "The order as it is now: confirmed, or pending if its stock is not reserved yet",
@@ -74,7 +77,7 @@ type cancelInput struct {
 
 func (s *service) cancelOrder(ctx context.Context, in *cancelInput, r idempotency.Request) (Order, bool, error) {
 	cancelled, err := s.Cancel(ctx, flow.Cancellation{
-		OrderID: in.logged(ctx), Reason: string(in.Body.Reason), Actor: operation.Actor, Request: r,
+		OrderID: in.logged(ctx), Reason: string(in.Body.Reason), Actor: access.Actor(ctx), Request: r,
 	})
 
 	return OrderOf(cancelled.Order), cancelled.Replayed, err

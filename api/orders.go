@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"orders/api/access"
 	"orders/api/operation"
 	"orders/api/problem"
 	"orders/db"
@@ -35,6 +36,7 @@ func (s *service) registerOrders() {
 			"currencies, or too large a total. While work arrives faster than it is done, or too many requests are in flight, orders " +
 			"are refused with 503. Send them again after Retry-After, under the same Idempotency-Key.",
 	}, operation.Contract{
+		Roles:    access.ToOrder,
 		Request:  newOrder{UserID: "u-1", Lines: []newOrderLine{{SKU: "tea", Quantity: 2}}},
 		Response: exampleOrder(),
 		Returns:  "The order. With Idempotent-Replayed, it is the order that was placed under the key before.",
@@ -55,6 +57,7 @@ func (s *service) registerOrders() {
 		Description: "Reads the order with its lines and steps. An id that is not a UUID is refused with 422. If no order has the " +
 			"id, the response is 404.",
 	}, operation.Contract{
+		Roles:    access.ToRead,
 		Response: exampleOrder(),
 		Returns:  "The order",
 		Refusals: []order.Code{order.NotFound},

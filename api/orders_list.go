@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/jackc/pgx/v5"
 
+	"orders/api/access"
 	"orders/api/operation"
 	"orders/db"
 	"orders/order"
@@ -26,6 +27,7 @@ func (s *service) registerOrderList() {
 			"have seen, minus one minute: a transaction that began earlier may have been committed since. Skip an order that you have " +
 			"with the same `updated_at`. An order that changes while you read moves to a later page, so none is missed.",
 	}, operation.Contract{
+		Roles:    access.ToRead,
 		Response: orderPage{Orders: []Order{exampleOrder()}},
 		Returns:  "A page of orders",
 	}, s.listOrders)

@@ -7,6 +7,7 @@ import (
 	"github.com/swaggest/swgui"
 	"github.com/swaggest/swgui/v5emb"
 
+	"orders/api/access"
 	"orders/api/middleware"
 	"orders/api/problem"
 )
@@ -27,25 +28,32 @@ var docsFiles = []string{
 // servePages serves what people read: the document, its page, and River UI.
 func (s *service) servePages(mux *http.ServeMux) {
 	openapi := s.api.OpenAPI()
-	mux.Handle("GET /openapi.json", middleware.Gzip(document("application/openapi+json", openapi.MarshalJSON)))
-	mux.Handle("GET /openapi.yaml", middleware.Gzip(document("application/openapi+yaml", openapi.YAML)))
-	mux.Handle("GET /problems", page(http.HandlerFunc(s.listProblems)))
-	mux.Handle("GET /problems/{code}", page(http.HandlerFunc(s.explainProblem)))
+	s.handle(mux, "GET /openapi.json", access.Public, middleware.Gzip(document("application/openapi+json", openapi.MarshalJSON)))
+	s.handle(mux, "GET /openapi.yaml", access.Public, middleware.Gzip(document("application/openapi+yaml", openapi.YAML)))
+	s.handle(mux, "GET /problems", access.Public, page(http.HandlerFunc(s.listProblems)))
+	s.handle(mux, "GET /problems/{code}", access.Public, page(http.HandlerFunc(s.explainProblem)))
 
 	docs := page(v5emb.NewHandlerWithConfig(swgui.Config{
 		Title: openapi.Info.Title, SwaggerJSON: "/openapi.json", BasePath: "/docs/",
 		SettingsUI: map[string]string{"displayRequestDuration": "true", "tryItOutEnabled": "true"},
 	}))
 	for _, path := range docsFiles {
-		mux.Handle("GET "+path, docs)
+		s.handle(mux, "GET "+path, access.Public, docs)
 	}
 
-	mux.Handle("GET /{$}", http.RedirectHandler("/docs", http.StatusFound))
+	s.handle(mux, "GET /{$}", access.Public, http.RedirectHandler("/docs", http.StatusFound))
 
 	if s.RiverUI != nil {
-		console := http.MaxBytesHandler(s.RiverUI, maxConsoleBody)
-		mux.Handle("/riverui/", page(middleware.ReadWithin(consolePatience, console)))
+		ui := page(middleware.ReadWithin(consolePatience, http.MaxBytesHandler(s.RiverUI, maxConsoleBody)))
+		s.handle(mux, "GET /riverui/", access.ToWatch, ui)
+		s.handle(mux, "/riverui/", access.ToOperate, ui) // it changes jobs and queues
 	}
+}
+
+// handle serves a route that is no operation.
+func (s *service) handle(mux *http.ServeMux, pattern string, roles []access.Role, handler http.Handler) {
+	s.pages[pattern] = roles
+	mux.Handle(pattern, s.Keys.Require(roles, handler))
 }
 
 // document serves a text that is made once, at the first request.

@@ -236,7 +236,7 @@ func TestPathsAndMethodsThatAreNotThere(t *testing.T) {
 		{"POST", "/products/tea"}:       "GET, HEAD, PUT",
 		{"PATCH", "/orders/x"}:          "GET, HEAD",
 		{"OPTIONS", "/healthz"}:         "GET, HEAD",
-		{"GET", "/products/t/receipts"}: "POST",
+		{"GET", "/products/t/archive"}:  "POST",
 		{"BREW", "/docs"}:               "GET, HEAD",
 	} {
 		r := b.ask(t, request[0], request[1], "")

@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/jackc/pgx/v5"
 
+	"orders/api/access"
 	"orders/api/operation"
 	"orders/api/problem"
 	"orders/db"
@@ -36,6 +37,7 @@ func (s *service) registerProducts() {
 		Summary:     "List products",
 		Description: "Lists the catalogue by sku. Archived products are left out unless `state` asks for them.",
 	}, operation.Contract{
+		Roles:    access.ToCatalogue,
 		Response: productPage{Products: []Product{product}},
 		Returns:  "A page of products",
 	}, s.listProducts)
@@ -49,6 +51,7 @@ func (s *service) registerProducts() {
 		Description: "Reads the product and its stock. ETag changes with both. With If-None-Match, a product that has not changed is " +
 			"not sent again.",
 	}, operation.Contract{
+		Roles:    access.ToCatalogue,
 		Response: product,
 		Returns:  "The product",
 		Also:     map[int]string{http.StatusNotModified: "The product is as If-None-Match says"},
@@ -66,6 +69,7 @@ func (s *service) registerProducts() {
 			"Orders keep the price at which they were placed. So that you do not undo the change of another client, send the ETag that " +
 			"you have read as If-Match; changes of the stock do not matter. With `If-None-Match: *`, the product is only added.",
 	}, operation.Contract{
+		Roles:    access.ToStock,
 		Request:  productTerms{Name: operation.Text(product.Name), Price: product.Price, Currency: operation.Currency(product.Currency)},
 		Response: product,
 		Returns:  "The product, which was there before, as it is now",
@@ -84,6 +88,7 @@ func (s *service) registerArchive() {
 		Summary:     "Let a product be ordered again",
 		Description: "Takes the archiving back. A product that is not archived stays as it is.",
 	}, operation.Contract{
+		Roles:    access.ToStock,
 		Response: product,
 		Returns:  "The product as it is now",
 		Refusals: []order.Code{order.NotFound},
@@ -101,6 +106,7 @@ func (s *service) registerArchive() {
 			"before go on. The product can still be read and changed, and its stock goes on. It is no field of PUT, because a client " +
 			"that does not know the field would unarchive the product. An archived product stays as it is.",
 	}, operation.Contract{
+		Roles:    access.ToStock,
 		Response: product,
 		Returns:  "The product as it is now",
 		Refusals: []order.Code{order.NotFound},

@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/jackc/pgx/v5"
 
+	"orders/api/access"
 	"orders/api/operation"
 	"orders/db/catalogue"
 	"orders/db/idempotency"
@@ -29,6 +30,7 @@ func (s *service) registerStock() {
 		Description: "Adds to the product's stock, once for each reference. When the same reference is sent again with the same " +
 			"quantity, nothing changes and the response is the same. With another quantity it is refused.",
 	}, operation.Contract{
+		Roles:    access.ToStock,
 		Request:  newReceipt{Quantity: 102, Reference: "po-7"},
 		Response: bookedReceipt{SKU: "tea", Available: 102, Receipt: first},
 		Returns:  "The receipt, and the stock now",
@@ -47,6 +49,7 @@ func (s *service) registerStock() {
 			"with another reason, quantity or count is refused. So is an adjustment that takes away more than is available; the problem " +
 			"has `available` then. Stock that orders have taken is not available.",
 	}, operation.Contract{
+		Roles:    access.ToStock,
 		Request:  newAdjustment{Reason: order.Damaged, Quantity: new(int64(-2)), Reference: "incident-4"},
 		Response: bookedReceipt{SKU: "tea", Available: 100, Receipt: damaged},
 		Returns:  "The adjustment, and the stock now",
@@ -62,6 +65,7 @@ func (s *service) registerStock() {
 		Description: "Lists what came in and what was adjusted, the newest first. Their quantities, less what orders have taken, are " +
 			"the product's stock.",
 	}, operation.Contract{
+		Roles:    access.ToReadStock,
 		Response: receiptPage{Receipts: []Receipt{damaged, first}},
 		Returns:  "A page of receipts and adjustments",
 		Refusals: []order.Code{order.NotFound},

@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
 
+	"orders/api/access"
 	"orders/api/operation"
 	"orders/db/timeline"
 	"orders/order"
@@ -32,6 +33,7 @@ func (s *service) registerTimeline() {
 			"acts of operators. Entries stay after the queue has deleted its jobs, except the attempts of jobs that succeeded in " +
 			"the end. At most the newest 1,000 entries are listed.",
 	}, operation.Contract{
+		Roles: access.ToRead,
 		Response: orderTimeline{OrderID: o.ID, Entries: []TimelineEntry{
 			timelineEntryOf(explain.Tell(timeline.Entry{
 				At: o.CreatedAt, Type: timeline.Placed, Detail: map[string]any{"total": o.Total, "currency": o.Currency},

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"orders/api/access"
 	"orders/api/operation"
 	"orders/db"
 	"orders/order"
@@ -35,6 +36,7 @@ func (s *service) registerWhy() {
 			"for each step that is not done, and one for the order while it waits for its payment. The code is `settled` for an " +
 			"order that is confirmed with all its work done, and `final` for an order that has ended.",
 	}, operation.Contract{
+		Roles: access.ToRead,
 		Response: explanation{
 			OrderID: exampleOrder().ID, Status: order.Confirmed, Reason: retry, Reasons: []Reason{retry}, Warnings: []string{},
 		},

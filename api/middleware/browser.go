@@ -1,8 +1,11 @@
 package middleware
 
 import (
+	"net"
 	"net/http"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/rs/cors"
@@ -14,7 +17,7 @@ import (
 const corsMaxAge = 10 * time.Minute
 
 // CORS lets pages of the origins use the API, and no pages of other sites. Requests carry
-// no cookies: there is no authentication that they could use.
+// a token, and no cookies.
 func CORS(origins []string, next http.Handler) http.Handler {
 	if len(origins) == 0 {
 		return next
@@ -23,7 +26,9 @@ func CORS(origins []string, next http.Handler) http.Handler {
 	return cors.New(cors.Options{
 		AllowedOrigins: origins,
 		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut},
-		AllowedHeaders: []string{"Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-ID", RequestID},
+		AllowedHeaders: []string{
+			"Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-ID", RequestID,
+		},
 		ExposedHeaders: []string{"ETag", "Idempotent-Replayed", "Location", "Retry-After", RequestID},
 		MaxAge:         int(corsMaxAge.Seconds()),
 	}).Handler(next)
@@ -56,6 +61,29 @@ func SameOrigin(trusted []string, next http.Handler) http.Handler {
 	}))
 
 	return protection.Handler(next)
+}
+
+// LocalHosts refuses requests for other hosts than this machine and the named ones. Without
+// tokens this is needed: a page of another site can let its name resolve to 127.0.0.1, and
+// is then of the same origin (DNS rebinding).
+func LocalHosts(named []string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := r.Host
+		if name, _, err := net.SplitHostPort(host); err == nil {
+			host = name
+		}
+
+		host = strings.ToLower(strings.Trim(strings.TrimSuffix(host, "."), "[]"))
+		ip := net.ParseIP(host)
+
+		if host != "localhost" && (ip == nil || !ip.IsLoopback()) && !slices.Contains(named, host) {
+			problem.New(r.Context(), problem.UnknownHost, "").Write(w)
+
+			return
+		}
+
+		next.ServeHTTP(w, r)
+	})
 }
 
 // SecureHeaders sets the headers that fit responses that are data. Pages set their own policy.

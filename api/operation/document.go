@@ -11,8 +11,6 @@ import (
 
 // Finish makes the document one that all tools read, when all operations are registered.
 func Finish(document *huma.OpenAPI) {
-	// There is no authentication yet. Without this line, tools ask whether it was forgotten.
-	document.Security = []map[string][]string{}
 	document.Components.Responses = map[string]*huma.Response{"Problem": Refusal(document.Components.Schemas)}
 
 	for _, schema := range schemas(document) {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"orders/api/access"
 	"orders/api/middleware"
 	"orders/api/problem"
 	"orders/order"
@@ -28,9 +29,6 @@ const (
 	SmallBody = 4 << 10
 )
 
-// Actor is who acts over HTTP, as the API has no authentication.
-const Actor = "api"
-
 // A Contract is what an operation promises beside what huma reads from its types.
 type Contract struct {
 	Request  any            // an example of the body; nil for none
@@ -40,6 +38,7 @@ type Contract struct {
 	Also     map[int]string // further statuses of success, and what they mean
 	Refusals []order.Code   // beside those of every operation
 	Offline  bool           // the operation does not use the database
+	Roles    []access.Role  // who may use it
 }
 
 // Refusals of every operation, and of operations with a body. A change is refused, too, if
@@ -124,6 +123,10 @@ func describeAlso(op huma.Operation, c Contract) {
 // that are sent, so that they cannot fall behind.
 func Describe(op *huma.Operation, c Contract, schemas huma.Registry) {
 	refusals := slices.Concat(c.Refusals, commonRefusals)
+
+	if access.Declare(op, c.Roles); !slices.Contains(c.Roles, access.Anyone) {
+		refusals = append(refusals, problem.Unauthenticated, problem.Forbidden)
+	}
 
 	if !c.Offline {
 		refusals = append(refusals, order.Unavailable)

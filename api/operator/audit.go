@@ -7,6 +7,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"orders/api/access"
 	"orders/api/operation"
 	"orders/db/audit"
 )
@@ -24,6 +25,7 @@ func (s *service) registerAudit() {
 			"checks all data. A finding is a product, customer, order or Idempotency-Key that broke an invariant. Open findings " +
 			"come first, then resolved findings, each the newest first.",
 	}, operation.Contract{
+		Roles: access.ToWatch,
 		Response: auditPage{
 			LastRunAt: &audited,
 			CoveredTo: &placed,

@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
 
+	"orders/api/access"
 	"orders/api/operation"
 	"orders/db/deadletter"
 	"orders/order"
@@ -29,6 +30,7 @@ func (s *service) registerDeadLetters() {
 		Description: "Lists jobs that were given up, the newest first. Dead letters are never deleted. Without `state`, the open " +
 			"ones are listed.",
 	}, operation.Contract{
+		Roles:    access.ToWatch,
 		Response: letterPage{DeadLetters: []DeadLetter{letter.DeadLetter}},
 		Returns:  "A page of dead letters",
 	}, s.listDeadLetters)
@@ -42,6 +44,7 @@ func (s *service) registerDeadLetters() {
 		Description: "Groups the open dead letters by kind and signature. The signature is the error without ids, numbers and " +
 			"addresses. The 200 largest groups are listed.",
 	}, operation.Contract{
+		Roles: access.ToWatch,
 		Response: letterGroups{Groups: []DeadLetterGroup{{
 			Kind: letter.Kind, Signature: letter.Signature, Error: letter.Error, Samples: []int64{letter.JobID},
 			Count: 20, Attention: 20, FirstAt: letter.DeadAt.Add(-time.Minute), LastAt: letter.DeadAt,
@@ -57,6 +60,7 @@ func (s *service) registerDeadLetters() {
 		Summary:     "Read a dead letter",
 		Description: "Reads the dead letter with its arguments, the errors of all attempts, and its redrives.",
 	}, operation.Contract{
+		Roles:    access.ToWatch,
 		Response: letter,
 		Returns:  "The dead letter",
 		Refusals: []order.Code{order.NotFound},

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"orders/api/access"
 	"orders/api/operation"
 	"orders/db"
 	"orders/db/deadletter"
@@ -32,6 +33,7 @@ func (s *service) registerRedrives() {
 		Description: "Makes a new job with all its attempts, and resolves the letter. If the work must not be done again, `outcome` " +
 			"says why. `operation_id` is another name for the Idempotency-Key. The body is optional.",
 	}, operation.Contract{
+		Roles:    access.ToOperate,
 		Request:  redriveRequest{Note: "the table is back"},
 		Response: redriveResponse{OperationID: exampleOperation(), RedriveResult: done},
 		Returns:  "The outcome",
@@ -40,7 +42,7 @@ func (s *service) registerRedrives() {
 
 	resolved := letter
 	resolved.ResolvedAt, resolved.Resolution = letter.AttentionAt, operation.Optional[deadletter.Resolution](deadletter.Dismissed)
-	resolved.ResolvedBy, resolved.Note = operation.Actor, "the points were given by hand"
+	resolved.ResolvedBy, resolved.Note = "alice", "the points were given by hand"
 
 	operation.RegisterPost(s.api, huma.Operation{
 		OperationID:  "resolve-dead-letter",
@@ -51,6 +53,7 @@ func (s *service) registerRedrives() {
 		Description: "Dismisses the letter: nothing is to be done, and the reason is kept. If the same reason is sent again, " +
 			"nothing changes. Resolving a letter deletes its dead job from the queue.",
 	}, operation.Contract{
+		Roles:    access.ToOperate,
 		Request:  resolveRequest{Reason: operation.Text(resolved.Note)},
 		Response: resolved,
 		Returns:  "The resolved dead letter",
@@ -66,6 +69,7 @@ func (s *service) registerRedrives() {
 		Description: "Undoes the dismissal of the letter. It is open again and needs an operator. If it is open already, nothing " +
 			"changes. A letter that was redriven, compensated or applied is refused.",
 	}, operation.Contract{
+		Roles:    access.ToOperate,
 		Request:  resolveRequest{Reason: "dismissed by mistake"},
 		Response: letter,
 		Returns:  "The open dead letter",
@@ -105,7 +109,7 @@ func redriveResultOf(r repair.RedriveResult) RedriveResult { return RedriveResul
 func (s *service) redriveLetter(
 	ctx context.Context, in *redriveInput, r idempotency.Request,
 ) (out redriveResponse, replayed bool, err error) {
-	op, err := operationOf(r, in.Body.OperationID)
+	op, err := operationOf(ctx, r, in.Body.OperationID)
 	if err != nil {
 		return out, false, err
 	}
@@ -126,8 +130,8 @@ func (s *service) redriveLetter(
 
 // operationOf is the operation of a request, with the client's id or a new one. The id is
 // another name for the Idempotency-Key, so they must not differ.
-func operationOf(r idempotency.Request, given *operation.ID) (repair.Operation, error) {
-	op := repair.Operation{Key: r.Key, Actor: operation.Actor}
+func operationOf(ctx context.Context, r idempotency.Request, given *operation.ID) (repair.Operation, error) {
+	op := repair.Operation{Key: r.Key, Actor: access.Actor(ctx)}
 
 	if given != nil {
 		op.ID = uuid.UUID(*given)
@@ -164,7 +168,7 @@ type resolveInput struct {
 
 func (s *service) resolveLetter(ctx context.Context, in *resolveInput, r idempotency.Request) (DeadLetterDetail, bool, error) {
 	return idempotency.InTx(ctx, s.pool, r, func(tx pgx.Tx) (DeadLetterDetail, error) {
-		letter, err := repair.ResolveLetter(ctx, tx, in.JobID, operation.Actor, string(in.Body.Reason))
+		letter, err := repair.ResolveLetter(ctx, tx, in.JobID, access.Actor(ctx), string(in.Body.Reason))
 
 		return DeadLetterDetailOf(letter), err
 	})
@@ -172,7 +176,7 @@ func (s *service) resolveLetter(ctx context.Context, in *resolveInput, r idempot
 
 func (s *service) reopenLetter(ctx context.Context, in *resolveInput, r idempotency.Request) (DeadLetterDetail, bool, error) {
 	return idempotency.InTx(ctx, s.pool, r, func(tx pgx.Tx) (DeadLetterDetail, error) {
-		letter, err := repair.ReopenLetter(ctx, tx, in.JobID, operation.Actor, string(in.Body.Reason))
+		letter, err := repair.ReopenLetter(ctx, tx, in.JobID, access.Actor(ctx), string(in.Body.Reason))
 
 		return DeadLetterDetailOf(letter), err
 	})

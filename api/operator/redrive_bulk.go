@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"orders/api/access"
 	"orders/api/operation"
 	"orders/db"
 	"orders/db/deadletter"
@@ -29,6 +30,7 @@ func (s *service) registerBulkRedrive() {
 			"`operation_id` is another name for the Idempotency-Key. If it is sent again, nothing changes and the response is the " +
 			"same. To redrive more letters, use a new one. A dry run ignores it.",
 	}, operation.Contract{
+		Roles: access.ToOperate,
 		Request: bulkRedriveRequest{
 			LetterSelection: LetterSelection{
 				Kind: operation.Text(letter.Kind), Signature: operation.Text(letter.Signature), DryRun: true, Limit: 100,
@@ -75,7 +77,7 @@ func (l LetterSelection) operation(ctx context.Context, q db.Querier, r idempote
 		return repair.Operation{}, err
 	}
 
-	op, err := operationOf(r, l.OperationID)
+	op, err := operationOf(ctx, r, l.OperationID)
 	op.Filter, op.Limit = filter, l.Limit
 
 	return op, err

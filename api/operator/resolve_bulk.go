@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"orders/api/access"
 	"orders/api/operation"
 	"orders/db"
 	"orders/db/idempotency"
@@ -26,6 +27,7 @@ func (s *service) registerBulkResolve() {
 			"nothing is to be done, and `note` says why. The oldest letters come first. With `dry_run` it writes nothing. " +
 			"`operation_id` is another name for the Idempotency-Key. A dry run ignores it.",
 	}, operation.Contract{
+		Roles: access.ToOperate,
 		Request: bulkResolveRequest{
 			LetterSelection: LetterSelection{
 				Kind: operation.Text(letter.Kind), Signature: operation.Text(letter.Signature), DryRun: true, Limit: 100,

@@ -7,6 +7,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"orders/api/access"
 	"orders/api/operation"
 	"orders/db/liveness"
 	"orders/jobs"
@@ -24,6 +25,7 @@ func (s *service) registerWorkers() {
 		Description: "Lists the workers that are alive and, for an hour, those that were found dead. A worker that was stopped in order " +
 			"is not listed any more.",
 	}, operation.Contract{
+		Roles: access.ToWatch,
 		Response: workerList{Workers: []Worker{{
 			ID: "host-4711-q3vk7a", Host: "host", PID: 4711, Version: "1.4.0", Queues: map[string]int{jobs.StepQueues()[0]: 100},
 			Alive: true, Running: 40, Orders: 9_216, StartedAt: at, SeenAt: at,

@@ -22,6 +22,9 @@ const (
 	MethodNotAllowed order.Code = "method-not-allowed"
 
 	PreconditionFailed order.Code = "precondition-failed"
+	Unauthenticated    order.Code = "unauthenticated"
+	Forbidden          order.Code = "forbidden"
+	UnknownHost        order.Code = "unknown-host"
 )
 
 // A Type is a problem type: what all problems of one code share.
@@ -114,6 +117,21 @@ var types = map[order.Code]Type{
 		"The payment is 2000 EUR, and the order's total is 2500 EUR; they must be equal.",
 		"The amount or the currency is not that of the order's total. The order is not paid, and the payment must be returned. " +
 			"If amount or currency was sent by mistake, send the payment again with the right ones.",
+	},
+	Unauthenticated: {
+		http.StatusUnauthorized, "A token is needed", "Send a token: Authorization: Bearer TOKEN.",
+		"The request has no token, or one that is not known, is revoked or has expired. " +
+			"An operator makes a token with `orders token create`. Send it as Authorization: Bearer TOKEN.",
+	},
+	Forbidden: {
+		http.StatusForbidden, "The token may not do this", "This needs a token with the role operator.",
+		"The token is known, but its roles do not allow the request. The detail names the roles that do. Use another token.",
+	},
+	UnknownHost: {
+		http.StatusMisdirectedRequest, "The Host is not one of this server",
+		"This server answers to localhost and 127.0.0.1 only; set ORDERS_HOSTS to let it answer to other names.",
+		"The server asks for no token, so it answers to names of this machine only: a page of another site could otherwise " +
+			"reach it through a name that it owns. Use localhost, or add the name to ORDERS_HOSTS.",
 	},
 	order.LetterResolved: {
 		http.StatusConflict, "The dead letter is already resolved",

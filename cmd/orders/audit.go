@@ -10,6 +10,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"orders/cmd/orders/output"
+	"orders/cmd/orders/shell"
 	"orders/db"
 	"orders/db/audit"
 	"orders/db/report"
@@ -90,7 +92,7 @@ func (c auditCmd) audit(p *program) (result auditResult, err error) {
 
 		result.Invariants = append(result.Invariants, auditOutcome{
 			Name: invariant.Name, Sentence: invariant.Sentence,
-			Violations: each(found, func(v audit.Violation) violation { return violation(v) }),
+			Violations: shell.Each(found, func(v audit.Violation) violation { return violation(v) }),
 		})
 		result.OK = result.OK && len(found) == 0
 		violations += len(found)
@@ -186,5 +188,5 @@ func (r auditResult) write(w io.Writer, asJSON bool) error {
 		return err
 	}
 
-	return writeTable(w, table, "table")
+	return output.Table(w, table, "table")
 }

@@ -85,7 +85,7 @@ func TestComposeRunsOneLockedDownImage(t *testing.T) {
 	}
 }
 
-// serve has no authentication, and Postgres a known password: neither may be reached from other hosts.
+// serve speaks plain HTTP, and Postgres has a known password: neither may be reached from other hosts.
 func TestComposePublishesOnLoopbackOnly(t *testing.T) {
 	t.Parallel()
 
@@ -150,7 +150,7 @@ func TestComposeDockerfile(t *testing.T) {
 func loadCompose(t *testing.T, env ...string) *types.Project {
 	t.Helper()
 
-	options, err := cli.NewProjectOptions([]string{filepath.Join(root, "compose.yaml")}, cli.WithEnv(env))
+	options, err := cli.NewProjectOptions([]string{filepath.Join(root, "compose.yaml")}, cli.WithEnv(append(env, "ORDERS_OPERATOR_TOKEN=one-of-32-characters-or-even-more")))
 	if err != nil {
 		t.Fatalf("compose options: %v", err)
 	}

@@ -17,7 +17,10 @@ import (
 	"github.com/alecthomas/kong"
 
 	"orders/api/middleware"
+	"orders/cmd/orders/deadletter"
 	"orders/cmd/orders/settings"
+	"orders/cmd/orders/shell"
+	"orders/cmd/orders/token"
 	"orders/jobs"
 	"orders/order/repair"
 )
@@ -25,12 +28,17 @@ import (
 // config holds every setting: an environment variable and a flag for each. --help and
 // README's table come from these tags.
 type config struct {
-	DatabaseURL string   `name:"database-url" env:"DATABASE_URL" placeholder:"URL" for:"dev,serve,work,migrate,seed,report,audit,dead-letters,workers,config" help:"Postgres to use, as postgres://user:password@host/database. Without it, dev runs one of its own."`
+	DatabaseURL string   `name:"database-url" env:"DATABASE_URL" placeholder:"URL" for:"dev,serve,work,migrate,seed,report,audit,dead-letters,token,workers,config" help:"Postgres to use, as postgres://user:password@host/database. Without it, dev runs one of its own."`
 	Listen      string   `env:"ORDERS_LISTEN" default:"127.0.0.1:8080" for:"dev,serve,health,config" help:"Address of the API."`
 	WorkListen  string   `env:"ORDERS_WORK_LISTEN" placeholder:"ADDRESS" for:"work,config" help:"Address on which work serves /healthz and /readyz; empty for none."`
-	Insecure    bool     `env:"ORDERS_INSECURE" for:"dev,serve,work,config" help:"Listen on addresses other than loopback although the API has no authentication."`
-	Origins     []string `env:"ORDERS_ORIGINS" placeholder:"ORIGIN,..." for:"dev,serve,config" help:"Origins such as https://shop.example whose pages may use the API (CORS); none by default."`
-	DataDir     string   `env:"ORDERS_DATA_DIR" default:".local" for:"dev,config" help:"Directory of the Postgres that dev runs."`
+	Insecure    bool     `env:"ORDERS_INSECURE" for:"serve,config" help:"Ask for no token, as dev does. For loopback addresses only."`
+	Hosts       []string `env:"ORDERS_HOSTS" placeholder:"NAME,..." for:"dev,serve,config" help:"Names that requests may be for if no token is asked for, beside localhost."`
+
+	OperatorToken     string `env:"ORDERS_OPERATOR_TOKEN" placeholder:"TOKEN" for:"dev,serve,config" help:"An operator's token, of 32 characters or more, which serve adds. It is for the first one: orders token create makes others."`
+	OperatorTokenFile string `env:"ORDERS_OPERATOR_TOKEN_FILE" placeholder:"FILE" for:"dev,serve,config" help:"The same, read from a file."`
+
+	Origins []string `env:"ORDERS_ORIGINS" placeholder:"ORIGIN,..." for:"dev,serve,config" help:"Origins such as https://shop.example whose pages may use the API (CORS); none by default."`
+	DataDir string   `env:"ORDERS_DATA_DIR" default:".local" for:"dev,config" help:"Directory of the Postgres that dev runs."`
 
 	PostgresBin string `env:"ORDERS_POSTGRES_BIN" placeholder:"DIR" for:"dev,config" help:"Directory of initdb and postgres for dev; by default it searches PATH and the usual directories."`
 
@@ -91,6 +99,12 @@ func (c *config) Validate() error {
 		mistake("ORDERS_ORDERS_PER_JOB: %d; write a number from 1 to %d", c.OrdersPerJob, maxOrdersPerJob)
 	}
 
+	if c.OperatorToken != "" {
+		if err := token.Check(c.OperatorToken); err != nil {
+			mistake("ORDERS_OPERATOR_TOKEN: %w", err)
+		}
+	}
+
 	if err := settings.CheckDatabaseURL(c.DatabaseURL); err != nil {
 		mistake("DATABASE_URL: %w", err)
 	}
@@ -104,12 +118,19 @@ func (c *config) checkAddress(name, address string) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("%s: %q is not an address; write host:port, for example 127.0.0.1:8080", name, address)
-	case !c.Insecure && !loopback(host):
-		return fmt.Errorf("%s: %q is not loopback, and the API has no authentication; "+
-			"add --insecure if a proxy in front of it authenticates clients", name, address)
+	case name == "ORDERS_LISTEN" && c.Insecure && !loopback(host):
+		return fmt.Errorf("%s: %q is not loopback, and --insecure asks for no token; "+
+			"leave --insecure out, and make tokens with `orders token create`", name, address)
 	}
 
 	return nil
+}
+
+// asksForTokens tells whether requests need tokens: not for dev on loopback, and not with --insecure.
+func (c *config) asksForTokens(dev bool) bool {
+	host, _, _ := net.SplitHostPort(c.Listen)
+
+	return !c.Insecure && (!dev || !loopback(host))
 }
 
 func loopback(host string) bool {
@@ -127,15 +148,16 @@ func defaults() kong.Vars {
 		"attempts":         strconv.Itoa(queue.Attempts),
 		"compensate_every": short(queue.CompensateEvery),
 		"keep_completed":   short(queue.KeepCompleted),
-		"letter_reasons":   letterReasons(),
+		"letter_reasons":   deadletter.Reasons(),
 		"orders_per_job":   strconv.Itoa(queue.OrdersPerJob),
 		"pending_deadline": short(rules.PendingDeadline),
 		"redrive_after":    delays(rules.RedriveAfter),
+		"roles":            strings.ReplaceAll(token.Roles(), ",", ", "),
 	}
 }
 
 // delays writes durations as the setting has them.
-func delays(all []time.Duration) string { return strings.Join(each(all, short), ",") }
+func delays(all []time.Duration) string { return strings.Join(shell.Each(all, short), ",") }
 
 // short writes a duration without its zero parts: 5m, not 5m0s.
 func short(d time.Duration) string {
@@ -214,6 +236,9 @@ func (configCmd) Run(p *program) error {
 	shown := p.config
 
 	shown.DatabaseURL = redacted(shown.DatabaseURL)
+	if shown.OperatorToken != "" {
+		shown.OperatorToken = "(set, but not shown)"
+	}
 
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 

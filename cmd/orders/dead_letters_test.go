@@ -15,8 +15,8 @@ import (
 	"orders/db/dbtest"
 )
 
-// shell runs the program in this process and returns its exit code and what it printed.
-func shell(t *testing.T, url string, args ...string) (code int, stdout, stderr string) {
+// inProcess runs the program in this process and returns its exit code and what it printed.
+func inProcess(t *testing.T, url string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 
 	var out, errs bytes.Buffer
@@ -118,7 +118,7 @@ func TestDeadLettersFromTheShell(t *testing.T) {
 		{args: "list --order x", code: exitError, says: []string{"--order"}},
 		{args: "list --reason boredom", code: exitUsage, says: []string{"transient"}},
 	} {
-		code, stdout, stderr := shell(t, url, append([]string{"dead-letters"}, strings.Fields(step.args)...)...)
+		code, stdout, stderr := inProcess(t, url, append([]string{"dead-letters"}, strings.Fields(step.args)...)...)
 		if code != step.code {
 			t.Errorf("%s: exit code %d, want %d: %s", step.args, code, step.code, stderr)
 		}
@@ -141,7 +141,7 @@ func TestDeadLettersForScripts(t *testing.T) {
 	ask := func(into any, args ...string) {
 		t.Helper()
 
-		code, stdout, stderr := shell(t, url, append([]string{"dead-letters"}, append(args, "--json")...)...)
+		code, stdout, stderr := inProcess(t, url, append([]string{"dead-letters"}, append(args, "--json")...)...)
 		if code != exitOK {
 			t.Fatalf("%v: exit code %d: %s", args, code, stderr)
 		}

@@ -74,7 +74,7 @@ func runAll(p *program, listener net.Listener) error {
 		return err
 	}
 
-	handler, commits, err := newAPI(p.ctx, p, pool)
+	handler, commits, err := newAPI(p.ctx, p, pool, true)
 	if err != nil {
 		return err
 	}

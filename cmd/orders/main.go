@@ -13,10 +13,16 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+	"github.com/jackc/pgx/v5/pgxpool"
 
+	"orders/cmd/orders/deadletter"
 	"orders/cmd/orders/memory"
 	"orders/cmd/orders/settings"
+	"orders/cmd/orders/shell"
+	"orders/cmd/orders/token"
 	"orders/db"
+	"orders/jobs"
+	"orders/order/flow"
 )
 
 // version is set by the linker, which can set only variables.
@@ -54,6 +60,15 @@ type program struct {
 	quiet  *slog.Logger // for libraries: warnings and worse
 }
 
+// shell is what commands for operators run with.
+func (p *program) shell() *shell.Shell {
+	return &shell.Shell{
+		Ctx: p.ctx, Stdout: p.stdout, Stderr: p.stderr,
+		Open:  func() (*pgxpool.Pool, error) { return openChecked(p) },
+		Queue: func(pool *pgxpool.Pool) (*flow.Queue, error) { return jobs.NewClient(pool, p.quiet, p.jobs()) },
+	}
+}
+
 // run is the program without its process. It returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var c cli
@@ -83,7 +98,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		p.log.Warn("a variable is ignored", "warning", warning)
 	}
 
-	if err := command.Run(p); err != nil {
+	if err := command.Run(p, p.shell()); err != nil {
 		fmt.Fprintf(stderr, "orders: %s\n", message(err))
 
 		return exitCode(err)
@@ -151,7 +166,8 @@ type cli struct {
 	Seed    seedCmd        `cmd:"" help:"Add demo products with stock."`
 	Report  reportCmd      `cmd:"" help:"Answer an operator's question with a named SQL query."`
 	Audit   auditCmd       `cmd:"" help:"Check the invariants on all data; exit with code 1 if one is broken."`
-	Letters deadLettersCmd `cmd:"" name:"dead-letters" help:"List the jobs that were given up, redrive their work, or resolve them."`
+	Letters deadletter.Cmd `cmd:"" name:"dead-letters" help:"List the jobs that were given up, redrive their work, or resolve them."`
+	Token   token.Cmd      `cmd:"" help:"Make, list and revoke the tokens that the API asks for."`
 	Workers workersCmd     `cmd:"" help:"List the workers, and those found dead within the last hour."`
 	Health  healthCmd      `cmd:"" help:"Check whether the process at ORDERS_LISTEN is ready; exit with code 1 if it is not."`
 	Show    configCmd      `cmd:"" name:"config" help:"Print the settings in force, with secrets redacted."`

@@ -91,7 +91,10 @@ func startProgram(t *testing.T, path string, settings map[string]string, args ..
 		t: t, output: &lockedBuffer{}, done: make(chan struct{}), url: "http://" + settings["ORDERS_LISTEN"],
 		cmd: exec.CommandContext(context.WithoutCancel(t.Context()), path, args...),
 	}
-	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "ORDERS_POSTGRES_BIN=" + os.Getenv("ORDERS_POSTGRES_BIN")}
+	p.cmd.Env = []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "ORDERS_POSTGRES_BIN=" + os.Getenv("ORDERS_POSTGRES_BIN"),
+		"ORDERS_INSECURE=true", // a setting may say otherwise
+	}
 
 	for name, value := range settings {
 		p.cmd.Env = append(p.cmd.Env, name+"="+value)

@@ -2,15 +2,11 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"text/tabwriter"
 
 	"orders/cmd/orders/output"
 	"orders/db/report"
 )
-
-// writeTable prints a table; format is table, csv or json.
-func writeTable(w io.Writer, t report.Table, format string) error { return output.Table(w, t, format) }
 
 type reportCmd struct {
 	Name   string `arg:"" optional:"" help:"Name of the report; without it, all reports are listed."`
@@ -34,7 +30,7 @@ func (c reportCmd) Run(p *program) error {
 		return err
 	}
 
-	return writeTable(p.stdout, table, c.Format)
+	return output.Table(p.stdout, table, c.Format)
 }
 
 func listReports(p *program) error {

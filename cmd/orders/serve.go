@@ -31,7 +31,7 @@ func (serveCmd) Run(p *program) error {
 		return err
 	}
 
-	handler, commits, err := newAPI(p.ctx, p, pool)
+	handler, commits, err := newAPI(p.ctx, p, pool, false)
 	if err != nil {
 		return err
 	}

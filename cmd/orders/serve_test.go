@@ -86,7 +86,7 @@ func TestServeFinishesRequestsInFlight(t *testing.T) {
 	}
 	defer conn.Close()
 
-	fmt.Fprintf(conn, "POST /orders HTTP/1.1\r\nHost: orders\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", len(body))
+	fmt.Fprintf(conn, "POST /orders HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", len(body))
 
 	responses := bufio.NewReader(conn)
 	if line, err := responses.ReadString('\n'); err != nil || !strings.Contains(line, "100 Continue") { // the handler reads the body
@@ -161,11 +161,15 @@ func TestRefusalsSayWhatToDo(t *testing.T) {
 		},
 		"serve on all addresses": {
 			args: []string{"serve"}, settings: map[string]string{"DATABASE_URL": current, "ORDERS_LISTEN": "0.0.0.0:0"},
-			code: exitUsage, says: []string{"ORDERS_LISTEN", "--insecure"},
+			code: exitUsage, says: []string{"ORDERS_LISTEN", "--insecure", "orders token create"},
 		},
-		"work's health to the world": {
-			args: []string{"work"}, settings: map[string]string{"DATABASE_URL": current, "ORDERS_WORK_LISTEN": ":0"},
-			code: exitUsage, says: []string{"ORDERS_WORK_LISTEN", "--insecure"},
+		"serve without a token": {
+			args: []string{"serve"}, settings: map[string]string{"DATABASE_URL": current, "ORDERS_LISTEN": "127.0.0.1:0", "ORDERS_INSECURE": "false"},
+			code: exitError, says: []string{"orders token create --name NAME --role operator", "ORDERS_OPERATOR_TOKEN", "--insecure"},
+		},
+		"an operator's token that can be guessed": {
+			args: []string{"serve"}, settings: map[string]string{"DATABASE_URL": current, "ORDERS_OPERATOR_TOKEN": "secret"},
+			code: exitUsage, says: []string{"ORDERS_OPERATOR_TOKEN", "32 characters"},
 		},
 		"an address that is taken": {
 			args: []string{"serve"}, settings: map[string]string{"DATABASE_URL": current, "ORDERS_LISTEN": taken},
@@ -258,9 +262,9 @@ func TestServeDisconnectsClientsThatNeverFinish(t *testing.T) {
 	start(t, settings, "serve").ready()
 
 	for name, request := range map[string]string{
-		"half a header":                "GET /orders HTTP/1.1\r\nHost: orders\r\nX-Half",
-		"a body that no handler reads": "GET /orders HTTP/1.1\r\nHost: orders\r\nContent-Length: 100\r\n\r\n",
-		"a body for no endpoint":       "POST /nope HTTP/1.1\r\nHost: orders\r\nContent-Length: 100\r\n\r\n",
+		"half a header":                "GET /orders HTTP/1.1\r\nHost: localhost\r\nX-Half",
+		"a body that no handler reads": "GET /orders HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n",
+		"a body for no endpoint":       "POST /nope HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -48,7 +48,12 @@ func (c *commits) Close() {
 }
 
 // newAPI assembles the HTTP handler of the API.
-func newAPI(ctx context.Context, p *program, pool *pgxpool.Pool) (http.Handler, *commits, error) {
+func newAPI(ctx context.Context, p *program, pool *pgxpool.Pool, dev bool) (http.Handler, *commits, error) {
+	keys, err := newKeyring(ctx, p, pool, dev)
+	if err != nil {
+		return nil, nil, err
+	}
+
 	queue, err := jobs.NewClient(pool, p.quiet, p.jobs())
 	if err != nil {
 		return nil, nil, err
@@ -88,6 +93,8 @@ func newAPI(ctx context.Context, p *program, pool *pgxpool.Pool) (http.Handler, 
 		Version: version,
 		Origins: p.Origins,
 
+		Keys:         keys,
+		Hosts:        p.Hosts,
 		Admission:    newAdmission(ctx, p, pool),
 		RedriveAfter: p.RedriveAfter,
 	})

@@ -11,6 +11,7 @@ import (
 
 	"orders/api/operator"
 	"orders/cmd/orders/output"
+	"orders/cmd/orders/shell"
 	"orders/db/liveness"
 	"orders/db/report"
 )
@@ -20,18 +21,18 @@ type workersCmd struct {
 }
 
 // Run lists the worker processes.
-func (c workersCmd) Run(p *program) error {
-	return withPool(p, func(pool *pgxpool.Pool) error {
-		workers, err := liveness.List(p.ctx, pool)
+func (c workersCmd) Run(s *shell.Shell) error {
+	return s.WithPool(func(pool *pgxpool.Pool) error {
+		workers, err := liveness.List(s.Ctx, pool)
 		if err != nil {
 			return err
 		}
 
 		if c.JSON {
-			return printJSON(p, each(workers, operator.WorkerOf))
+			return s.PrintJSON(shell.Each(workers, operator.WorkerOf))
 		}
 
-		return writeTable(p.stdout, workersTable(workers), "table")
+		return s.PrintTable(workersTable(workers))
 	})
 }
 

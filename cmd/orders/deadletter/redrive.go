@@ -1,4 +1,4 @@
-package main
+package deadletter
 
 import (
 	"errors"
@@ -11,10 +11,10 @@ import (
 
 	"orders/api/operator"
 	"orders/cmd/orders/output"
+	"orders/cmd/orders/shell"
 	"orders/db"
 	"orders/db/deadletter"
 	"orders/db/report"
-	"orders/jobs"
 	"orders/order/repair"
 )
 
@@ -33,7 +33,7 @@ type selectFlags struct {
 // operation is the operation on the letters. It refuses what would change all letters by
 // mistake.
 func (c selectFlags) operation(filter deadletter.Filter) (repair.Operation, error) {
-	op := repair.Operation{ID: uuid.New(), Filter: filter, Limit: c.Limit, Actor: shellActor()}
+	op := repair.Operation{ID: uuid.New(), Filter: filter, Limit: c.Limit, Actor: shell.Actor()}
 	filtered := filter != deadletter.Filter{}
 
 	switch {
@@ -82,7 +82,7 @@ type redriveCmd struct {
 
 // Run redrives the letters. It fails if a letter that was named is not there or cannot be
 // redriven.
-func (c redriveCmd) Run(p *program) error {
+func (c redriveCmd) Run(s *shell.Shell) error {
 	filter, err := c.filter()
 	if err != nil {
 		return err
@@ -97,24 +97,24 @@ func (c redriveCmd) Run(p *program) error {
 		return fmt.Errorf("--rate: %v is not 0.01 to 10000", c.Rate)
 	}
 
-	return withKind(p, filter.Kind, func(pool *pgxpool.Pool) error {
-		queue, err := jobs.NewClient(pool, p.quiet, p.jobs())
+	return withKind(s, filter.Kind, func(pool *pgxpool.Pool) error {
+		queue, err := s.Queue(pool)
 		if err != nil {
 			return err
 		}
 
 		var run repair.Run[repair.RedriveResult]
 
-		err = db.InTx(p.ctx, pool, func(tx pgx.Tx) (err error) {
-			run, err = repair.RedriveMany(p.ctx, tx, queue, repair.BulkRedrive{Operation: op, Note: c.Note, Rate: c.Rate}, c.DryRun)
+		err = db.InTx(s.Ctx, pool, func(tx pgx.Tx) (err error) {
+			run, err = repair.RedriveMany(s.Ctx, tx, queue, repair.BulkRedrive{Operation: op, Note: c.Note, Rate: c.Rate}, c.DryRun)
 
 			return err
 		})
 		if err != nil {
-			return messageOnly(err)
+			return shell.Refusal(err)
 		}
 
-		if err := c.print(p, run.ID, run.Results); err != nil {
+		if err := c.print(s, run.ID, run.Results); err != nil {
 			return err
 		}
 
@@ -139,9 +139,9 @@ func (c redriveCmd) refused(op repair.Operation, results []repair.RedriveResult)
 	return fmt.Errorf("%d of %d dead letters are not there or cannot be redriven", n, len(results))
 }
 
-func (c redriveCmd) print(p *program, operation uuid.UUID, results []repair.RedriveResult) error {
+func (c redriveCmd) print(s *shell.Shell, operation uuid.UUID, results []repair.RedriveResult) error {
 	if c.JSON {
-		return printJSON(p, operator.BulkRedriveResultOf(operation, c.DryRun, results))
+		return s.PrintJSON(operator.BulkRedriveResultOf(operation, c.DryRun, results))
 	}
 
 	t := report.Table{Columns: []string{"job_id", "outcome", "new_job_id"}}
@@ -149,11 +149,11 @@ func (c redriveCmd) print(p *program, operation uuid.UUID, results []repair.Redr
 		t.Rows = append(t.Rows, []any{r.JobID, string(r.Outcome), output.ValueOf(r.NewJobID)})
 	}
 
-	if err := writeTable(p.stdout, t, "table"); err != nil || c.DryRun {
+	if err := s.PrintTable(t); err != nil || c.DryRun {
 		return err
 	}
 
-	_, err := fmt.Fprintf(p.stdout, "\noperation %s\n", operation)
+	_, err := fmt.Fprintf(s.Stdout, "\noperation %s\n", operation)
 
 	return err
 }

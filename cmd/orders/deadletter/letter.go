@@ -1,4 +1,4 @@
-package main
+package deadletter
 
 import (
 	"fmt"
@@ -8,6 +8,7 @@ import (
 
 	"orders/api/operator"
 	"orders/cmd/orders/output"
+	"orders/cmd/orders/shell"
 	"orders/db"
 	"orders/db/deadletter"
 	"orders/db/report"
@@ -19,14 +20,14 @@ type showLetterCmd struct {
 	JSON  bool  `name:"json" help:"For scripts: an object, as GET /dead-letters/{job_id} has it."`
 }
 
-func (c showLetterCmd) Run(p *program) error {
-	return withPool(p, func(pool *pgxpool.Pool) error {
-		letter, err := deadletter.Read(p.ctx, pool, c.JobID)
+func (c showLetterCmd) Run(s *shell.Shell) error {
+	return s.WithPool(func(pool *pgxpool.Pool) error {
+		letter, err := deadletter.Read(s.Ctx, pool, c.JobID)
 		if err != nil {
-			return messageOnly(err)
+			return shell.Refusal(err)
 		}
 
-		return showLetter(p, letter, c.JSON)
+		return showLetter(s, letter, c.JSON)
 	})
 }
 
@@ -41,7 +42,7 @@ type resolveLetterCmd struct {
 }
 
 // Run resolves one letter and prints it, or resolves several and prints the outcomes.
-func (c resolveLetterCmd) Run(p *program) error {
+func (c resolveLetterCmd) Run(s *shell.Shell) error {
 	filter, err := letterFlags{kindFlags: kindFlags{Kind: c.Kind, Reason: c.Class}, Signature: c.Signature, Order: c.Order}.filter()
 	if err != nil {
 		return err
@@ -53,29 +54,29 @@ func (c resolveLetterCmd) Run(p *program) error {
 	}
 
 	if len(op.JobIDs) == 1 && !c.DryRun && c.Operation == "" {
-		return changeLetter(p, c.JSON, func(tx pgx.Tx) (deadletter.Detail, error) {
-			return repair.ResolveLetter(p.ctx, tx, op.JobIDs[0], op.Actor, c.Reason)
+		return changeLetter(s, c.JSON, func(tx pgx.Tx) (deadletter.Detail, error) {
+			return repair.ResolveLetter(s.Ctx, tx, op.JobIDs[0], op.Actor, c.Reason)
 		})
 	}
 
-	return withKind(p, filter.Kind, func(pool *pgxpool.Pool) error {
+	return withKind(s, filter.Kind, func(pool *pgxpool.Pool) error {
 		var run repair.Run[repair.ResolveResult]
 
-		err := db.InTx(p.ctx, pool, func(tx pgx.Tx) (err error) {
-			run, err = repair.ResolveMany(p.ctx, tx, repair.BulkResolve{Operation: op, Reason: c.Reason}, c.DryRun)
+		err := db.InTx(s.Ctx, pool, func(tx pgx.Tx) (err error) {
+			run, err = repair.ResolveMany(s.Ctx, tx, repair.BulkResolve{Operation: op, Reason: c.Reason}, c.DryRun)
 
 			return err
 		})
 		if err != nil {
-			return messageOnly(err)
+			return shell.Refusal(err)
 		}
 
-		return c.print(p, op, run.Results)
+		return c.print(s, op, run.Results)
 	})
 }
 
 // print prints the outcomes. It fails if a letter that was named is not there.
-func (c resolveLetterCmd) print(p *program, op repair.Operation, results []repair.ResolveResult) error {
+func (c resolveLetterCmd) print(s *shell.Shell, op repair.Operation, results []repair.ResolveResult) error {
 	missing := 0
 	t := report.Table{Columns: []string{"job_id", "outcome"}}
 
@@ -89,9 +90,9 @@ func (c resolveLetterCmd) print(p *program, op repair.Operation, results []repai
 
 	var err error
 	if c.JSON {
-		err = printJSON(p, operator.BulkResolveResultOf(op.ID, c.DryRun, results))
+		err = s.PrintJSON(operator.BulkResolveResultOf(op.ID, c.DryRun, results))
 	} else {
-		err = writeTable(p.stdout, t, "table")
+		err = s.PrintTable(t)
 	}
 
 	if err != nil {
@@ -99,7 +100,7 @@ func (c resolveLetterCmd) print(p *program, op repair.Operation, results []repai
 	}
 
 	if !c.JSON && !c.DryRun {
-		fmt.Fprintf(p.stdout, "\noperation %s\n", op.ID)
+		fmt.Fprintf(s.Stdout, "\noperation %s\n", op.ID)
 	}
 
 	if missing > 0 {
@@ -115,34 +116,34 @@ type reopenLetterCmd struct {
 	JSON   bool   `name:"json" help:"For scripts: an object, as GET /dead-letters/{job_id} has it."`
 }
 
-func (c reopenLetterCmd) Run(p *program) error {
-	return changeLetter(p, c.JSON, func(tx pgx.Tx) (deadletter.Detail, error) {
-		return repair.ReopenLetter(p.ctx, tx, c.JobID, shellActor(), c.Reason)
+func (c reopenLetterCmd) Run(s *shell.Shell) error {
+	return changeLetter(s, c.JSON, func(tx pgx.Tx) (deadletter.Detail, error) {
+		return repair.ReopenLetter(s.Ctx, tx, c.JobID, shell.Actor(), c.Reason)
 	})
 }
 
 // changeLetter changes one letter and prints it.
-func changeLetter(p *program, asJSON bool, change func(tx pgx.Tx) (deadletter.Detail, error)) error {
-	return withPool(p, func(pool *pgxpool.Pool) error {
+func changeLetter(s *shell.Shell, asJSON bool, change func(tx pgx.Tx) (deadletter.Detail, error)) error {
+	return s.WithPool(func(pool *pgxpool.Pool) error {
 		var letter deadletter.Detail
 
-		err := db.InTx(p.ctx, pool, func(tx pgx.Tx) (err error) {
+		err := db.InTx(s.Ctx, pool, func(tx pgx.Tx) (err error) {
 			letter, err = change(tx)
 
 			return err
 		})
 		if err != nil {
-			return messageOnly(err)
+			return shell.Refusal(err)
 		}
 
-		return showLetter(p, letter, asJSON)
+		return showLetter(s, letter, asJSON)
 	})
 }
 
 // showLetter prints JSON, or three tables: the letter, one field a row; its errors; its redrives.
-func showLetter(p *program, l deadletter.Detail, asJSON bool) error {
+func showLetter(s *shell.Shell, l deadletter.Detail, asJSON bool) error {
 	if asJSON {
-		return printJSON(p, operator.DeadLetterDetailOf(l))
+		return s.PrintJSON(operator.DeadLetterDetailOf(l))
 	}
 
 	for _, t := range output.Letter(l) {
@@ -150,11 +151,11 @@ func showLetter(p *program, l deadletter.Detail, asJSON bool) error {
 			continue
 		}
 
-		if err := writeTable(p.stdout, t, "table"); err != nil {
+		if err := s.PrintTable(t); err != nil {
 			return err
 		}
 
-		fmt.Fprintln(p.stdout)
+		fmt.Fprintln(s.Stdout)
 	}
 
 	return nil

@@ -1,10 +1,8 @@
-package main
+// Package deadletter has the commands about jobs that were given up.
+package deadletter
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"os/user"
 	"strings"
 
 	"github.com/google/uuid"
@@ -12,13 +10,14 @@ import (
 
 	"orders/api/operator"
 	"orders/cmd/orders/output"
+	"orders/cmd/orders/shell"
 	"orders/db/deadletter"
 	"orders/db/report"
-	"orders/order"
 	"orders/order/repair"
 )
 
-type deadLettersCmd struct {
+// Cmd lists, redrives and resolves dead letters.
+type Cmd struct {
 	List    listLettersCmd   `cmd:"" help:"List dead letters, the newest first."`
 	Groups  letterGroupsCmd  `cmd:"" help:"Group the open dead letters by cause."`
 	Show    showLetterCmd    `cmd:"" help:"Show a dead letter with its arguments, the errors of all attempts, and its redrives."`
@@ -33,9 +32,9 @@ type kindFlags struct {
 	Reason deadletter.Reason `enum:",${letter_reasons}" default:"" help:"Only dead letters with this reason: ${letter_reasons}."`
 }
 
-// letterReasons is the list of reasons, for --help and to check the flag.
-func letterReasons() string {
-	return strings.Join(each(deadletter.Reasons(), func(r deadletter.Reason) string { return string(r) }), ",")
+// Reasons is the list of reasons, for --help and to check the flag.
+func Reasons() string {
+	return strings.Join(shell.Each(deadletter.Reasons(), func(r deadletter.Reason) string { return string(r) }), ",")
 }
 
 // letterFlags narrow dead letters.
@@ -69,7 +68,7 @@ type listLettersCmd struct {
 	JSON  bool   `name:"json" help:"For scripts: an array, as GET /dead-letters has it."`
 }
 
-func (c listLettersCmd) Run(p *program) error {
+func (c listLettersCmd) Run(s *shell.Shell) error {
 	filter, err := c.filter()
 	if err != nil {
 		return err
@@ -79,17 +78,17 @@ func (c listLettersCmd) Run(p *program) error {
 		return err
 	}
 
-	return withKind(p, c.Kind, func(pool *pgxpool.Pool) error {
-		letters, err := deadletter.List(p.ctx, pool, filter, deadletter.State(c.State), nil, c.Limit)
+	return withKind(s, c.Kind, func(pool *pgxpool.Pool) error {
+		letters, err := deadletter.List(s.Ctx, pool, filter, deadletter.State(c.State), nil, c.Limit)
 		if err != nil {
 			return err
 		}
 
 		if c.JSON {
-			return printJSON(p, each(letters, operator.DeadLetterOf))
+			return s.PrintJSON(shell.Each(letters, operator.DeadLetterOf))
 		}
 
-		return writeTable(p.stdout, output.Letters(letters), "table")
+		return s.PrintTable(output.Letters(letters))
 	})
 }
 
@@ -100,19 +99,19 @@ type letterGroupsCmd struct {
 	JSON  bool `name:"json" help:"For scripts: an array, as GET /dead-letters/groups has it."`
 }
 
-func (c letterGroupsCmd) Run(p *program) error {
+func (c letterGroupsCmd) Run(s *shell.Shell) error {
 	if err := checkLimit(c.Limit); err != nil {
 		return err
 	}
 
-	return withKind(p, c.Kind, func(pool *pgxpool.Pool) error {
-		groups, err := deadletter.Groups(p.ctx, pool, deadletter.Filter{Kind: c.Kind, Reason: c.Reason}, c.Limit)
+	return withKind(s, c.Kind, func(pool *pgxpool.Pool) error {
+		groups, err := deadletter.Groups(s.Ctx, pool, deadletter.Filter{Kind: c.Kind, Reason: c.Reason}, c.Limit)
 		if err != nil {
 			return err
 		}
 
 		if c.JSON {
-			return printJSON(p, each(groups, operator.DeadLetterGroupOf))
+			return s.PrintJSON(shell.Each(groups, operator.DeadLetterGroupOf))
 		}
 
 		t := report.Table{Columns: []string{"count", "attention", "first_at", "last_at", "samples", "signature"}}
@@ -121,65 +120,18 @@ func (c letterGroupsCmd) Run(p *program) error {
 			t.Rows = append(t.Rows, []any{g.Count, g.Attention, g.FirstAt, g.LastAt, samples, g.Signature})
 		}
 
-		return writeTable(p.stdout, t, "table")
+		return s.PrintTable(t)
 	})
-}
-
-// shellActor is the actor of acts from the shell.
-func shellActor() string {
-	if u, err := user.Current(); err == nil {
-		return "cli:" + u.Username
-	}
-
-	return "cli"
-}
-
-// withPool opens the database for one command.
-func withPool(p *program, do func(pool *pgxpool.Pool) error) error {
-	pool, err := openChecked(p)
-	if err != nil {
-		return err
-	}
-	defer pool.Close()
-
-	return do(pool)
 }
 
 // withKind opens the database for one command about jobs of a kind, and refuses a kind that
 // does not exist.
-func withKind(p *program, kind string, do func(pool *pgxpool.Pool) error) error {
-	return withPool(p, func(pool *pgxpool.Pool) error {
-		if err := repair.CheckKind(p.ctx, pool, kind); err != nil {
-			return fmt.Errorf("--kind: %w", messageOnly(err))
+func withKind(s *shell.Shell, kind string, do func(pool *pgxpool.Pool) error) error {
+	return s.WithPool(func(pool *pgxpool.Pool) error {
+		if err := repair.CheckKind(s.Ctx, pool, kind); err != nil {
+			return fmt.Errorf("--kind: %w", shell.Refusal(err))
 		}
 
 		return do(pool)
 	})
-}
-
-// printJSON prints for scripts.
-func printJSON(p *program, value any) error {
-	encoder := json.NewEncoder(p.stdout)
-	encoder.SetEscapeHTML(false) // errors have < and > in them
-
-	return encoder.Encode(value)
-}
-
-// each converts values. It never returns nil, which JSON would show as null.
-func each[From, To any](values []From, convert func(From) To) []To {
-	converted := make([]To, len(values))
-	for i, value := range values {
-		converted[i] = convert(value)
-	}
-
-	return converted
-}
-
-// messageOnly is a refusal without its code.
-func messageOnly(err error) error {
-	if refusal, ok := errors.AsType[*order.Error](err); ok {
-		return errors.New(refusal.Message)
-	}
-
-	return err
 }

@@ -1,0 +1,202 @@
+package api_test
+
+import (
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"orders/api"
+	"orders/api/access"
+	"orders/api/problem"
+	"orders/db"
+	"orders/db/token"
+)
+
+// guarded is an API that asks for tokens, and a token of each role.
+func guarded(t *testing.T) (b *bundle, tokens map[access.Role]string) {
+	t.Helper()
+
+	b = setup(t, func(o *api.Options) {
+		o.Keys = access.NewKeyring(o.Pool, slog.New(slog.DiscardHandler))
+		o.RiverUI = http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	})
+	tokens = map[access.Role]string{}
+
+	for _, role := range access.Roles() {
+		tokens[role] = makeToken(t, b, string(role)+"'s", role)
+	}
+
+	return b, tokens
+}
+
+func makeToken(t *testing.T, b *bundle, name string, roles ...access.Role) string {
+	t.Helper()
+
+	text := token.New()
+	made := token.Token{Name: name, CreatedBy: "test"}
+
+	for _, role := range roles {
+		made.Roles = append(made.Roles, string(role))
+	}
+
+	if err := db.InTx(t.Context(), b.pool, func(tx pgx.Tx) error {
+		_, err := token.Create(t.Context(), tx, text, made, 0)
+
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+
+	return text
+}
+
+// Every route names its roles, and no other token may use it: not with any role that is not
+// named, and without a token only those that are for anyone.
+func TestEveryRouteAsksForItsRoles(t *testing.T) {
+	t.Parallel()
+
+	b, tokens := guarded(t)
+
+	routes := api.Routes()
+	if len(routes) < 40 {
+		t.Fatalf("%d routes; where are the others?", len(routes))
+	}
+
+	for _, route := range routes {
+		method, path, found := strings.Cut(route.Pattern, " ")
+		if !found {
+			method, path = "POST", route.Pattern
+		}
+
+		path = strings.NewReplacer("{$}", "", "{id}", exampleID, "{job_id}", "1", "{sku}", "tea", "{user_id}", "u-1", "{code}", "invalid").Replace(path)
+
+		t.Run(method+" "+path, func(t *testing.T) {
+			t.Parallel()
+
+			if len(route.Roles) == 0 {
+				t.Fatal("it names no role")
+			}
+
+			status := func(headers ...string) int {
+				body := ""
+				if method != "GET" {
+					body = "{}"
+				}
+
+				return b.ask(t, method, path, body, append(headers, "Content-Type", "application/json")...).status
+			}
+
+			if public := slices.Contains(route.Roles, access.Anyone); (status() == 401) == public {
+				t.Errorf("without a token: %d", status())
+			} else if public {
+				return
+			}
+
+			if got := status("Authorization", "Bearer "+token.New()); got != 401 {
+				t.Errorf("with a token that is not known: %d", got)
+			}
+
+			for role, text := range tokens {
+				if got, may := status("Authorization", "Bearer "+text), slices.Contains(route.Roles, role); (got == 401 || got == 403) == may {
+					t.Errorf("as %s: %d", role, got)
+				}
+			}
+		})
+	}
+}
+
+const exampleID = "019b8d92-5f40-7bb3-8d6c-2c1fbd0d4a11"
+
+// A viewer may read, and change nothing.
+func TestAViewerChangesNothing(t *testing.T) {
+	t.Parallel()
+
+	for _, route := range api.Routes() {
+		if strings.HasPrefix(route.Pattern, "GET ") || !slices.Contains(route.Roles, access.Viewer) {
+			continue
+		}
+
+		t.Errorf("%s is for viewers", route.Pattern)
+	}
+}
+
+// The refusals say what to do. An act has its token's name as actor.
+func TestTokensAndActors(t *testing.T) {
+	t.Parallel()
+
+	b, tokens := guarded(t)
+
+	r := b.ask(t, "GET", "/orders", "")
+	wantProblem(t, r, 401, problem.Unauthenticated)
+
+	if got := r.header.Get("WWW-Authenticate"); got != `Bearer realm="orders"` {
+		t.Errorf("WWW-Authenticate = %q", got)
+	}
+
+	r = b.ask(t, "POST", "/orders", `{}`, "Authorization", "Bearer "+tokens[access.Viewer])
+	wantProblem(t, r, 403, problem.Forbidden)
+
+	if !strings.Contains(r.body, "client or operator") {
+		t.Errorf("the refusal does not name the roles: %s", r.body)
+	}
+
+	alice := makeToken(t, b, "alice", access.Stock, access.Client)
+	auth := []string{"Authorization", "Bearer " + alice, "Content-Type", "application/json"}
+
+	for _, step := range [][3]string{
+		{"PUT", "/products/tea", `{"name":"Tea","price":100,"currency":"EUR"}`},
+		{"POST", "/products/tea/receipts", `{"quantity":5,"reference":"po-1"}`},
+		{"POST", "/orders", `{"user_id":"u-1","lines":[{"sku":"tea","quantity":1}]}`},
+	} {
+		if r = b.ask(t, step[0], step[1], step[2], auth...); r.status >= 300 {
+			t.Fatalf("%s: %d %s", step[1], r.status, r.body)
+		}
+	}
+
+	placed := as[api.Order](t, r, 201)
+
+	if r = b.ask(t, "POST", "/orders/"+placed.ID.String()+"/cancel", `{"reason":"mistake"}`, auth...); r.status != 200 {
+		t.Fatal(r.body)
+	}
+
+	var actor string
+	if err := b.pool.QueryRow(t.Context(), `SELECT actor FROM order_events WHERE order_id = $1 AND type = 'cancelled'`, placed.ID).Scan(&actor); err != nil || actor != "alice" {
+		t.Errorf("the actor is %q, %v", actor, err)
+	}
+
+	if strings.Contains(b.log.String(), alice) {
+		t.Error("the log has a token")
+	}
+}
+
+// Without tokens, only names of this machine are answered: a page of another site could let
+// its name resolve to this address.
+func TestOtherHostsAreRefusedWithoutTokens(t *testing.T) {
+	t.Parallel()
+
+	handler := api.New(api.Options{Log: slog.New(slog.DiscardHandler), Hosts: []string{"orders.test"}})
+
+	for host, want := range map[string]int{
+		"localhost": 200, "localhost:8080": 200, "LOCALHOST.": 200, "127.0.0.1:8080": 200, "[::1]:8080": 200, "[::1]": 200, "orders.test:80": 200,
+		"evil.example": 421, "evil.example:8080": 421, "127.0.0.1.evil.example": 421, "10.0.0.1": 421, "": 421,
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), "GET", "/openapi.json", nil)
+		r.Host = host
+
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+
+		if w.Code != want {
+			t.Errorf("Host %q: %d, want %d", host, w.Code, want)
+		}
+
+		if want == 421 && !strings.Contains(w.Body.String(), string(problem.UnknownHost)) {
+			t.Errorf("Host %q: %s", host, w.Body)
+		}
+	}
+}

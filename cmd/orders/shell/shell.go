@@ -1,0 +1,83 @@
+// Package shell is what the commands for operators run with, and how they print.
+package shell
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os/user"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"orders/cmd/orders/output"
+	"orders/db"
+	"orders/db/report"
+	"orders/order"
+	"orders/order/flow"
+)
+
+// A Shell is what a command runs with.
+type Shell struct {
+	Ctx    context.Context //nolint:containedctx // the program's own, bound to its commands by kong
+	Stdout io.Writer
+	Stderr io.Writer
+	Open   func() (*pgxpool.Pool, error)                 // opens the database, and refuses a schema that does not fit
+	Queue  func(pool *pgxpool.Pool) (*flow.Queue, error) // enqueues jobs
+}
+
+// WithPool opens the database for one command.
+func (s *Shell) WithPool(do func(pool *pgxpool.Pool) error) error {
+	pool, err := s.Open()
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+
+	return do(pool)
+}
+
+// InTx runs a command in a transaction.
+func (s *Shell) InTx(do func(tx pgx.Tx) error) error {
+	return s.WithPool(func(pool *pgxpool.Pool) error { return db.InTx(s.Ctx, pool, do) })
+}
+
+// PrintJSON prints for scripts.
+func (s *Shell) PrintJSON(value any) error {
+	encoder := json.NewEncoder(s.Stdout)
+	encoder.SetEscapeHTML(false) // errors have < and > in them
+
+	return encoder.Encode(value)
+}
+
+// PrintTable prints for people.
+func (s *Shell) PrintTable(t report.Table) error { return output.Table(s.Stdout, t, "table") }
+
+// Actor is the actor of acts from the shell.
+func Actor() string {
+	if u, err := user.Current(); err == nil {
+		return "cli:" + u.Username
+	}
+
+	return "cli"
+}
+
+// Each converts values. It never returns nil, which JSON would show as null.
+func Each[From, To any](values []From, convert func(From) To) []To {
+	converted := make([]To, len(values))
+	for i, value := range values {
+		converted[i] = convert(value)
+	}
+
+	return converted
+}
+
+// Refusal is a refusal without its code.
+func Refusal(err error) error {
+	if refusal, ok := errors.AsType[*order.Error](err); ok {
+		return errors.New(refusal.Message)
+	}
+
+	return err
+}
