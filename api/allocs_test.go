@@ -36,7 +36,7 @@ func TestHotHandlersAllocateNoMoreThanTheyDid(t *testing.T) {
 		measured float64
 	}{
 		{"what surrounds the others", whole, asking, http.StatusOK, 22},
-		{"place an order", whole, placing, http.StatusCreated, 67},
+		{"place an order", whole, placing, http.StatusCreated, 75},
 		{"refuse an order", pressed, placing, http.StatusServiceUnavailable, 25},
 	} {
 		t.Run(c.name, func(t *testing.T) {

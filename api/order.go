@@ -13,6 +13,9 @@ import (
 // An Order is an order as clients see it.
 type Order struct {
 	ID           uuid.UUID                            `json:"id" format:"uuid" doc:"A UUID of version 7: orders sort by the time of placing"`
+	Reference    string                               `json:"reference" doc:"The client's own number of the order; empty if it has none"`
+	Metadata     map[string]string                    `json:"metadata" nullable:"false" doc:"What the client keeps with the order"`
+	Note         string                               `json:"note" doc:"Free text of the client"`
 	UserID       string                               `json:"user_id" doc:"The customer"`
 	Status       order.Status                         `json:"status"`
 	StatusReason string                               `json:"status_reason" doc:"Why the order has the status; empty if nothing went wrong"`
@@ -56,6 +59,9 @@ func OrderOf(o order.Order) Order {
 	return Order{
 		ID:           o.ID,
 		UserID:       o.UserID,
+		Reference:    o.Reference,
+		Metadata:     metadataOf(o.Metadata),
+		Note:         o.Note,
 		Status:       o.Status,
 		StatusReason: o.StatusReason,
 		ReasonCode:   operation.Optional[order.ReasonCode](o.StatusReasonCode),
@@ -73,6 +79,17 @@ func OrderOf(o order.Order) Order {
 
 func lineOf(l order.Line) Line { return Line{SKU: l.SKU, Quantity: l.Quantity, UnitPrice: l.UnitPrice} }
 
+var noMetadata = map[string]string{}
+
+// metadataOf never returns nil, which JSON would show as null.
+func metadataOf(m map[string]string) map[string]string {
+	if m == nil {
+		return noMetadata
+	}
+
+	return m
+}
+
 func shortageOf(s order.Shortage) Shortage { return Shortage(s) }
 
 func stepOf(p order.StepProgress) Step { return Step(p) }
@@ -89,6 +106,8 @@ func exampleOrder() Order {
 	o := Order{
 		ID:        uuid.MustParse("019b8d92-5f40-7bb3-8d6c-2c1fbd0d4a11"),
 		UserID:    "u-1",
+		Reference: "web-4711",
+		Metadata:  map[string]string{},
 		Status:    order.Confirmed,
 		Currency:  "EUR",
 		Total:     2500,

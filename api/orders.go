@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -42,7 +43,7 @@ func (s *service) registerOrders() {
 		Returns:  "The order. With Idempotent-Replayed, it is the order that was placed under the key before.",
 		Refusals: []order.Code{
 			order.InvalidLines, order.InvalidQuantity, order.DuplicateSKU, order.UnknownSKU, order.ProductArchived,
-			order.MixedCurrencies, order.TotalOverflow, order.InFlightLimit, order.Overloaded,
+			order.MixedCurrencies, order.TotalOverflow, order.ReferenceUsed, order.InFlightLimit, order.Overloaded,
 		},
 	}, s.placeOrder)
 
@@ -72,7 +73,44 @@ type newOrder struct {
 
 	UserID      userID         `json:"user_id" doc:"The customer"`
 	Lines       []newOrderLine `json:"lines" nullable:"false" minItems:"1" maxItems:"200" doc:"The products, each in one line"`
+	Reference   operation.Text `json:"reference,omitempty" minLength:"1" maxLength:"128" doc:"Your own number of the order, which no other order may have"`
+	Metadata    metadata       `json:"metadata,omitempty" doc:"What you want to keep with the order, by key"`
+	Note        operation.Text `json:"note,omitempty" maxLength:"1000" doc:"Free text"`
 	HoldSeconds int64          `json:"hold_seconds,omitempty" minimum:"0" maximum:"2592000" doc:"How long to hold the order for its payment, at most 30 days. A held order goes to awaiting_payment instead of confirmed, and expires if it is not paid by then. 0, the default, does not hold it."`
+}
+
+// metadata is a small map of texts.
+type metadata map[string]string
+
+// Schema is the map's.
+func (metadata) Schema(r huma.Registry) *huma.Schema {
+	value := operation.Text("").Schema(r)
+	value.MaxLength = new(500)
+
+	return &huma.Schema{
+		Type:                 huma.TypeObject,
+		AdditionalProperties: value,
+		MaxProperties:        new(order.MaxMetadata),
+		Description:          "At most 20 keys of 1 to 40 characters of a-z, 0-9, underscore, dot and dash. A value has at most 500 characters.",
+	}
+}
+
+var metadataKey = regexp.MustCompile("^[a-z0-9_.-]{1,40}$")
+
+// Resolve refuses other keys of the metadata. huma does not know propertyNames, and does not
+// resolve maps.
+func (in *placeInput) Resolve(ctx huma.Context) []error {
+	errs := in.IdempotencyKey.Resolve(ctx)
+
+	for key := range in.Body.Metadata {
+		if !metadataKey.MatchString(key) {
+			return append(errs, &huma.ErrorDetail{
+				Location: "body.metadata", Message: "expected keys of 1 to 40 characters of a-z, 0-9, _, . and -",
+			})
+		}
+	}
+
+	return errs
 }
 
 type newOrderLine struct {
@@ -84,6 +122,7 @@ type newOrderLine struct {
 
 func (o newOrder) draft() order.Draft {
 	d := order.Draft{
+		Memo:   order.Memo{Reference: string(o.Reference), Metadata: o.Metadata, Note: string(o.Note)},
 		UserID: string(o.UserID),
 		Hold:   time.Duration(o.HoldSeconds) * time.Second,
 		Lines:  make([]order.DraftLine, len(o.Lines)),

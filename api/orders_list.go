@@ -38,6 +38,7 @@ type listOrdersInput struct {
 
 	UserID      operation.Text `query:"user_id" minLength:"1" maxLength:"128" doc:"Only orders of this customer"`
 	Status      []order.Status `query:"status" nullable:"false" minItems:"1" maxItems:"10" doc:"Only orders with one of these statuses, separated by commas"`
+	Reference   operation.Text `query:"reference" minLength:"1" maxLength:"128" doc:"Only the order with this reference"`
 	SKU         sku            `query:"sku" doc:"Only orders with a line of this product"`
 	CreatedFrom time.Time      `query:"created_from" doc:"Only orders that were placed at this time or later"`
 	CreatedTo   time.Time      `query:"created_to" doc:"Only orders that were placed before this time"`
@@ -76,11 +77,12 @@ func before1970(text string) bool {
 
 func (in *listOrdersInput) filter() db.OrderFilter {
 	return db.OrderFilter{
-		UserID:   string(in.UserID),
-		Statuses: in.Status,
-		SKU:      string(in.SKU),
-		Created:  db.Period{From: in.CreatedFrom, To: in.CreatedTo},
-		Updated:  db.Period{From: in.UpdatedFrom, To: in.UpdatedTo},
+		UserID:    string(in.UserID),
+		Statuses:  in.Status,
+		Reference: string(in.Reference),
+		SKU:       string(in.SKU),
+		Created:   db.Period{From: in.CreatedFrom, To: in.CreatedTo},
+		Updated:   db.Period{From: in.UpdatedFrom, To: in.UpdatedTo},
 	}
 }
 

@@ -26,24 +26,26 @@ type NewOrder struct {
 // each order was created, by id.
 //
 // An order is not written, and is not in the result, if it exists already, from a
-// transaction whose commit outcome was unknown, or if its key is not free. Then package
-// idempotency finds the order that has the key. It waits for a transaction that is writing
-// one of the keys.
+// transaction whose commit outcome was unknown, or if its key or reference is not free. Then
+// package idempotency finds the order that has the key, and [FindReferences] that of the
+// reference. It waits for a transaction that is writing one of them.
 func InsertOrders(ctx context.Context, tx pgx.Tx, scope string, orders []NewOrder) (map[uuid.UUID]time.Time, error) {
 	n := len(orders)
 	ids, totals, batches := make([]uuid.UUID, n), make([]int64, n), make([]uuid.NullUUID, n)
 	users, statuses, currencies := make([]string, n), make([]string, n), make([]string, n)
+	references, notes, metadata := make([]string, n), make([]string, n), make([]map[string]string, n)
 	keys, hashes, holds := make([]string, n), make([][]byte, n), make([]*time.Time, n)
 	lines := columns{}
 
 	for i, o := range orders {
 		ids[i], users[i], statuses[i], currencies[i], totals[i] = o.ID, o.UserID, string(o.Status), o.Currency, o.Total
 		holds[i], batches[i], keys[i], hashes[i] = o.HoldUntil, o.Batch, o.Key, o.RequestHash
+		references[i], notes[i], metadata[i] = o.Reference, o.Note, o.Metadata
 		lines.add(o.Order)
 	}
 
 	rows, err := tx.Query(ctx, insertOrders, scope, ids, users, statuses, currencies, totals, holds, batches, keys, hashes,
-		lines.orderIDs, lines.skus, lines.quantities, lines.unitPrices)
+		lines.orderIDs, lines.skus, lines.quantities, lines.unitPrices, references, notes, metadata)
 	if err != nil {
 		return nil, fmt.Errorf("insert orders: %w", err)
 	}
@@ -67,14 +69,16 @@ func InsertOrders(ctx context.Context, tx pgx.Tx, scope string, orders []NewOrde
 	return created, nil
 }
 
-// insertOrders claims the keys in their order: two transactions that claim the same ones
-// must not wait for each other. Of two orders with one key, the first gets it.
+// insertOrders claims the keys in their order, and then the references in theirs: two
+// transactions that claim the same ones must not wait for each other. Of two orders with one
+// key or reference, the first gets it.
 const insertOrders = `
 	WITH new AS (
-		SELECT id, user_id, status, currency, total, hold_until, batch_id, key, request_hash, n
+		SELECT id, user_id, status, currency, total, hold_until, batch_id, key, request_hash, reference, note, metadata, n
 		FROM unnest(
-			$2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::timestamptz[], $8::uuid[], $9::text[], $10::bytea[]
-		) WITH ORDINALITY AS o (id, user_id, status, currency, total, hold_until, batch_id, key, request_hash, n)
+			$2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::timestamptz[], $8::uuid[], $9::text[], $10::bytea[],
+			$15::text[], $16::text[], $17::jsonb[]
+		) WITH ORDINALITY AS o (id, user_id, status, currency, total, hold_until, batch_id, key, request_hash, reference, note, metadata, n)
 	), claimed AS (
 		INSERT INTO idempotency_keys (scope, key, request_hash, order_id)
 		SELECT $1, key, request_hash, id
@@ -84,11 +88,11 @@ const insertOrders = `
 		ON CONFLICT DO NOTHING
 		RETURNING order_id
 	), created AS (
-		INSERT INTO orders (id, user_id, status, currency, total, hold_until, batch_id)
-		SELECT id, user_id, status, currency, total, hold_until, batch_id
+		INSERT INTO orders (id, user_id, status, currency, total, hold_until, batch_id, reference, note, metadata)
+		SELECT id, user_id, status, currency, total, hold_until, batch_id, nullif(reference, ''), nullif(note, ''), metadata
 		FROM new
 		WHERE key = '' OR id IN (SELECT order_id FROM claimed)
-		ORDER BY id
+		ORDER BY reference, n
 		ON CONFLICT DO NOTHING
 		RETURNING id, created_at
 	), lines AS (
@@ -220,7 +224,8 @@ func LockOverdue(ctx context.Context, tx pgx.Tx, deadline, grace time.Duration, 
 
 // orderColumns are those of an order without its lines and steps.
 const orderColumns = `id, user_id, status, status_reason, currency, total, hold_until, created_at, updated_at,
-	coalesce(status_reason_code, reason_code(status, status_reason), '') AS status_reason_code`
+	coalesce(status_reason_code, reason_code(status, status_reason), '') AS status_reason_code,
+	coalesce(reference, '') AS reference, coalesce(note, '') AS note, metadata`
 
 // lockOrders locks the orders that a condition selects.
 func lockOrders(ctx context.Context, tx pgx.Tx, condition string, args ...any) ([]order.Order, error) {

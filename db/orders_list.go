@@ -15,13 +15,14 @@ import (
 
 // An OrderFilter narrows a list of orders; a zero field does not.
 type OrderFilter struct {
-	UserID   string
-	Statuses []order.Status // any of them
-	SKU      string         // of one of the lines
-	Created  Period
-	Updated  Period         // if it is set, the list begins with the earliest update, and not with the newest order
-	After    *OrderPosition // where the page before ended
-	Limit    int
+	UserID    string
+	Statuses  []order.Status // any of them
+	Reference string
+	SKU       string // of one of the lines
+	Created   Period
+	Updated   Period         // if it is set, the list begins with the earliest update, and not with the newest order
+	After     *OrderPosition // where the page before ended
+	Limit     int
 }
 
 // A Period is the time from a moment on until before another; a zero moment is no bound.
@@ -49,7 +50,7 @@ func ListOrders(ctx context.Context, q Querier, f OrderFilter) ([]order.Order, e
 
 	l.narrow(f, l.ids(f))
 
-	if f.UserID == "" && f.SKU == "" && len(f.Statuses) > 0 {
+	if f.UserID == "" && f.SKU == "" && f.Reference == "" && len(f.Statuses) > 0 {
 		return readOrders(ctx, q, l.byStatus(f, limit), l.args...)
 	}
 
@@ -116,6 +117,10 @@ func ofIDs(at time.Time) time.Time {
 // narrow adds the conditions that all lists have. The bounds of ids narrow the lines, too:
 // Postgres does not see that they must.
 func (l *listing) narrow(f OrderFilter, ids []string) {
+	if f.Reference != "" {
+		l.where("client = " + l.arg(client) + " AND reference = " + l.arg(f.Reference))
+	}
+
 	if f.UserID != "" {
 		l.where("user_id = " + l.arg(f.UserID))
 	}

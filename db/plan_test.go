@@ -174,11 +174,12 @@ func filterCombinations(after uuid.UUID) map[string]db.OrderFilter {
 	combinations := map[string]db.OrderFilter{"": {Limit: 50}}
 
 	for name, set := range map[string]func(*db.OrderFilter){
-		"user":    func(f *db.OrderFilter) { f.UserID = "u-7" },
-		"sku":     func(f *db.OrderFilter) { f.SKU = "sku-1" },
-		"created": func(f *db.OrderFilter) { f.Created = hour },
-		"updated": func(f *db.OrderFilter) { f.Updated = hour },
-		"after":   func(f *db.OrderFilter) { f.After = &db.OrderPosition{UpdatedAt: hour.From, ID: after} },
+		"reference": func(f *db.OrderFilter) { f.Reference = "web-7" },
+		"user":      func(f *db.OrderFilter) { f.UserID = "u-7" },
+		"sku":       func(f *db.OrderFilter) { f.SKU = "sku-1" },
+		"created":   func(f *db.OrderFilter) { f.Created = hour },
+		"updated":   func(f *db.OrderFilter) { f.Updated = hour },
+		"after":     func(f *db.OrderFilter) { f.After = &db.OrderPosition{UpdatedAt: hour.From, ID: after} },
 	} {
 		for before, f := range maps.Clone(combinations) {
 			set(&f)

@@ -26,6 +26,7 @@ const (
 	KeyReused         Code = "idempotency-key-reused"
 	InsufficientStock Code = "insufficient-stock"
 	ReceiptReused     Code = "receipt-reference-reused"
+	ReferenceUsed     Code = "order-reference-used"
 	StateConflict     Code = "state-conflict"
 	PaymentReused     Code = "payment-reference-reused"
 	PaymentMismatch   Code = "payment-mismatch"
@@ -42,6 +43,7 @@ type Error struct {
 	Code       Code
 	Message    string        // a sentence that says what to do
 	Fields     []Field       // of the request's body that are at fault; nil for none in particular
+	OrderID    string        // of another order, if that forbids the request; else empty
 	Current    Status        // of the order, if that forbids the request; else empty
 	Available  *int64        // stock of the product, if that forbids the request; else nil
 	RetryAfter time.Duration // when to try again; 0 if that is not known

@@ -46,7 +46,17 @@ type Order struct {
 	Lines        []Line
 	Steps        []StepProgress
 
+	Memo
+
 	StatusReasonCode ReasonCode // empty for an order that has not ended
+}
+
+// A Memo is what a client keeps with its order. Only Reference may be in logs and errors:
+// the rest may be personal data.
+type Memo struct {
+	Reference string            // the client's own number of the order; empty for none
+	Metadata  map[string]string // nil for none
+	Note      string
 }
 
 // A Line is one product of an order. Its price is the one when the order was placed.
@@ -63,6 +73,7 @@ const (
 	MaxQuantity  = 10_000
 	MaxPrice     = 1_000_000_000_000
 	MaxReceipt   = 1_000_000_000
+	MaxMetadata  = 20                  // keys of an order's metadata
 	MaxHold      = 30 * 24 * time.Hour // how long an order may wait for payment
 	PointsEarned = 10                  // by the customer, for each order
 

@@ -34,6 +34,7 @@ type Problem struct { //nolint:errname // its name is that of RFC 9457
 	Detail    string       `json:"detail" example:"There is no product \"tea\"; GET /products lists them." doc:"This case in words, and what to do"`
 	Current   order.Status `json:"current_status,omitempty" doc:"The order's status, if the status is what forbids the request"`
 	Available *int64       `json:"available,omitempty" nullable:"false" doc:"The product's stock, if there is too little for the request"`
+	OrderID   string       `json:"order_id,omitempty" format:"uuid" doc:"The other order, if an order with the reference exists already"`
 	RequestID string       `json:"request_id" example:"QF2V6LD3GCFGQ6ECLXBE5Z5M7C" doc:"The request's X-Request-Id: the log has the request under it"`
 	Errors    []FieldError `json:"errors,omitempty" nullable:"false" doc:"The places where the request does not match its description, or what it is about: the first 20 at most"`
 
@@ -83,7 +84,7 @@ func Of(ctx context.Context, err error) *Problem {
 	}
 
 	p := New(ctx, refusal.Code, refusal.Message)
-	p.Current, p.Available, p.retryAfter = refusal.Current, refusal.Available, refusal.RetryAfter
+	p.Current, p.OrderID, p.Available, p.retryAfter = refusal.Current, refusal.OrderID, refusal.Available, refusal.RetryAfter
 
 	for _, f := range refusal.Fields[:min(len(refusal.Fields), maxErrors)] {
 		p.Errors = append(p.Errors, FieldError{Location: "body." + f.Name, Message: f.Expected})

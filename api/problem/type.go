@@ -100,6 +100,13 @@ var types = map[order.Code]Type{
 		"The reference was booked for the product before, with another quantity, count or reason. Receipts and adjustments " +
 			"share references. Check whether it is booked already; use another reference for another receipt or adjustment.",
 	},
+	// 409 and not 422: the request is good, and another order is in its way, as with references of payments and receipts.
+	order.ReferenceUsed: {
+		http.StatusConflict, "Another order has the reference",
+		"The order 019b8d92-5f40-7bb3-8d6c-2c1fbd0d4a11 has this reference; use another reference for another order.",
+		"A reference names one order of a client. order_id has the id of the order that has it. " +
+			"If that is the order that you meant to place, it is placed already. Otherwise use another reference.",
+	},
 	order.StateConflict: {
 		http.StatusConflict, "The order's status does not allow it",
 		"Cannot cancel the order: its status is rejected.",

@@ -58,7 +58,7 @@ func PlaceSharing(queue *Queue, ordersPerJob int) groupcommit.Batch[Placement, P
 			return nil, err
 		}
 
-		if err := p.replayUsed(ctx, tx); err != nil {
+		if err := p.settleUsed(ctx, tx); err != nil {
 			return nil, err
 		}
 
@@ -73,7 +73,7 @@ type placing struct {
 	results []groupcommit.Result[Placed]
 	fresh   map[uuid.UUID]int   // the items that are to become new orders, by the order's id
 	orders  []db.NewOrder       // these orders
-	used    []int               // items whose key may have an order already
+	used    []int               // items whose key or reference may have an order already
 	reload  map[uuid.UUID][]int // orders that existed before, and the items whose results they are
 }
 
@@ -146,7 +146,7 @@ func (p *placing) write(ctx context.Context, tx pgx.Tx, queue *Queue, ordersPerJ
 			}
 
 			p.results[i].Value.Order = o
-		case n.Key != "":
+		case n.Key != "" || n.Reference != "":
 			p.used = append(p.used, i)
 		default:
 			p.reload[o.ID] = append(p.reload[o.ID], i)
@@ -156,12 +156,20 @@ func (p *placing) write(ctx context.Context, tx pgx.Tx, queue *Queue, ordersPerJ
 	return insertJobs(ctx, tx, queue, firstJobs(chunks, created))
 }
 
-// replayUsed replays the items whose keys are used. It is a statement of its own: the
-// claim waited for the transaction that wrote the same key, but its snapshot is older.
-func (p *placing) replayUsed(ctx context.Context, tx pgx.Tx) error {
-	keys := make([]string, len(p.used))
-	for n, i := range p.used {
-		keys[n] = p.items[i].Key
+// settleUsed replays the items whose keys are used, and refuses those whose references are.
+// It reads them in statements of their own: the claim waited for the transaction that wrote
+// the same key or reference, but its snapshot is older.
+func (p *placing) settleUsed(ctx context.Context, tx pgx.Tx) error {
+	var keys, references []string
+
+	for _, i := range p.used {
+		if item := p.items[i]; item.Key != "" {
+			keys = append(keys, item.Key)
+		}
+
+		if reference := p.items[i].Draft.Reference; reference != "" && p.results[i].Err == nil {
+			references = append(references, reference)
+		}
 	}
 
 	found, err := idempotency.Find(ctx, tx, keys)
@@ -169,18 +177,54 @@ func (p *placing) replayUsed(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 
+	holders, err := db.FindReferences(ctx, tx, references)
+	if err != nil {
+		return err
+	}
+
+	return p.settle(ctx, tx, found, holders)
+}
+
+// settle decides about the items whose keys or references are used. A key that this batch
+// claimed for an order which it did not write, because of the reference, becomes free again.
+func (p *placing) settle(ctx context.Context, tx pgx.Tx, found map[string]idempotency.Record, holders map[string]uuid.UUID) error {
+	var (
+		keys   []string
+		orders []uuid.UUID
+	)
+
 	for _, i := range p.used {
-		prior, taken := found[p.items[i].Key]
+		item := p.items[i]
+		prior, taken := found[item.Key]
+		holder, held := holders[item.Draft.Reference]
+		_, ours := p.fresh[prior.OrderID]
+		unwritten := ours && held && holder != prior.OrderID
 
 		switch {
-		case taken:
+		case taken && !unwritten:
 			p.replay(i, prior)
+		case held && holder == item.OrderID: // an earlier attempt of this call
+			p.reload[holder] = append(p.reload[holder], i)
+		case held:
+			p.results[i].Err = referenceUsed(holder)
+
+			if taken {
+				keys, orders = append(keys, item.Key), append(orders, prior.OrderID)
+			}
 		case p.results[i].Err == nil:
 			return idempotency.ErrPruned
 		}
 	}
 
-	return nil
+	return db.FreeKeys(ctx, tx, idempotency.Scope, keys, orders)
+}
+
+func referenceUsed(by uuid.UUID) error {
+	refusal := order.Errorf(order.ReferenceUsed, "The order %s has this reference; use another reference for another order.", by).
+		At(order.Fieldf("reference", "expected a reference that no order has"))
+	refusal.OrderID = by.String()
+
+	return refusal
 }
 
 // replay gives an item the order that its key has.
