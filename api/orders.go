@@ -91,7 +91,7 @@ func (metadata) Schema(r huma.Registry) *huma.Schema {
 		Type:                 huma.TypeObject,
 		AdditionalProperties: value,
 		MaxProperties:        new(order.MaxMetadata),
-		Description:          "At most 20 keys of 1 to 40 characters of a-z, 0-9, underscore, dot and dash. A value has at most 500 characters.",
+		Description:          "At most 20 keys of 1 to 40 characters: a-z, 0-9, underscore, dot and dash. Values have at most 500.",
 	}
 }
 

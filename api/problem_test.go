@@ -232,12 +232,12 @@ func TestPathsAndMethodsThatAreNotThere(t *testing.T) {
 	}
 
 	for request, allow := range map[[2]string]string{
-		{"DELETE", "/orders"}:           "GET, HEAD, POST",
-		{"POST", "/products/tea"}:       "GET, HEAD, PUT",
-		{"PATCH", "/orders/x"}:          "GET, HEAD",
-		{"OPTIONS", "/healthz"}:         "GET, HEAD",
-		{"GET", "/products/t/archive"}:  "POST",
-		{"BREW", "/docs"}:               "GET, HEAD",
+		{"DELETE", "/orders"}:          "GET, HEAD, POST",
+		{"POST", "/products/tea"}:      "GET, HEAD, PUT",
+		{"PATCH", "/orders/x"}:         "GET, HEAD",
+		{"OPTIONS", "/healthz"}:        "GET, HEAD",
+		{"GET", "/products/t/archive"}: "POST",
+		{"BREW", "/docs"}:              "GET, HEAD",
 	} {
 		r := b.ask(t, request[0], request[1], "")
 		wantProblem(t, r, 405, "method-not-allowed")

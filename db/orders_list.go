@@ -130,7 +130,7 @@ func (l *listing) narrow(f OrderFilter, ids []string) {
 	}
 
 	if f.SKU != "" {
-		lines := []string{"sku = " + l.arg(f.SKU)}
+		lines := append(make([]string, 0, 1+len(ids)), "sku = "+l.arg(f.SKU))
 		for _, bound := range ids {
 			lines = append(lines, "order_id "+bound)
 		}

@@ -68,15 +68,7 @@ func SameOrigin(trusted []string, next http.Handler) http.Handler {
 // is then of the same origin (DNS rebinding).
 func LocalHosts(named []string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		host := r.Host
-		if name, _, err := net.SplitHostPort(host); err == nil {
-			host = name
-		}
-
-		host = strings.ToLower(strings.Trim(strings.TrimSuffix(host, "."), "[]"))
-		ip := net.ParseIP(host)
-
-		if host != "localhost" && (ip == nil || !ip.IsLoopback()) && !slices.Contains(named, host) {
+		if !isLocal(r.Host, named) {
 			problem.New(r.Context(), problem.UnknownHost, "").Write(w)
 
 			return
@@ -84,6 +76,22 @@ func LocalHosts(named []string, next http.Handler) http.Handler {
 
 		next.ServeHTTP(w, r)
 	})
+}
+
+// isLocal tells whether a Host is one of this machine, or named.
+func isLocal(host string, named []string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+
+	host = strings.ToLower(strings.Trim(strings.TrimSuffix(host, "."), "[]"))
+	if host == "localhost" || slices.Contains(named, host) {
+		return true
+	}
+
+	ip := net.ParseIP(host)
+
+	return ip != nil && ip.IsLoopback()
 }
 
 // SecureHeaders sets the headers that fit responses that are data. Pages set their own policy.

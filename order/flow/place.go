@@ -216,7 +216,7 @@ func (p *placing) settle(ctx context.Context, tx pgx.Tx, found map[string]idempo
 		}
 	}
 
-	return db.FreeKeys(ctx, tx, idempotency.Scope, keys, orders)
+	return idempotency.Free(ctx, tx, keys, orders)
 }
 
 func referenceUsed(by uuid.UUID) error {
