@@ -243,7 +243,13 @@ func TestDeadLettersAreResolvedByFilterAndReopened(t *testing.T) {
 	wantProblem(t, b.ask(t, "POST", "/dead-letters/resolve", `{"kind":"points"}`), 422, order.Invalid)
 	wantProblem(t, b.ask(t, "POST", "/dead-letters/resolve", `{"note":"a gift"}`), 422, order.Invalid)
 	wantProblem(t, b.ask(t, "POST", "/dead-letters/resolve", `{"kind":"point","note":"a gift"}`), 422, order.Invalid)
-	wantProblem(t, b.ask(t, "POST", path, `{"reason":" "}`), 422, order.Invalid)
+
+	// The document says so, too: the schema refuses it.
+	for body, location := range map[string]string{`{"reason":" "}`: path, `{"reason":"\u00a0"}`: path, `{"kind":"points","note":"  "}`: "/dead-letters/resolve"} {
+		if p := wantProblem(t, b.ask(t, "POST", location, body), 422, order.Invalid); len(p.Errors) != 1 {
+			t.Errorf("%s: %+v", body, p)
+		}
+	}
 	wantProblem(t, b.ask(t, "GET", "/dead-letters?kind=point", ""), 422, order.Invalid)
 	wantProblem(t, b.ask(t, "GET", "/dead-letters/groups?kind=point", ""), 422, order.Invalid)
 }

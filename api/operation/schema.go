@@ -27,6 +27,18 @@ func (Text) Schema(huma.Registry) *huma.Schema {
 	}
 }
 
+// A Reason is a [Text] that is not only spaces.
+type Reason string
+
+// Schema is the reason's, without its length.
+func (Reason) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{
+		Type:               huma.TypeString,
+		Pattern:            `^[^\x00-\x1f\x7f-\x9f�]*[^\x00-\x20\x7f-\xa0�][^\x00-\x1f\x7f-\x9f�]*$`,
+		PatternDescription: "text without control characters that is not only spaces",
+	}
+}
+
 // A Currency is one that clients send. What is stored may have another code, from before
 // codes were checked.
 type Currency string

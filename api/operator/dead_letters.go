@@ -70,7 +70,7 @@ func (s *service) registerDeadLetters() {
 // A LetterQuery narrows lists of dead letters. Exported, as huma skips embedded structs
 // that are not.
 type LetterQuery struct {
-	Kind   operation.Text    `query:"kind" maxLength:"128" doc:"Only jobs of this kind"`
+	Kind   operation.Text    `query:"kind" maxLength:"128" doc:"Only jobs of this kind. A kind that neither the program nor a dead letter has is refused."`
 	Reason deadletter.Reason `query:"reason" doc:"Only dead letters with this reason"`
 }
 

@@ -54,7 +54,7 @@ func (s *service) registerRedrives() {
 			"nothing changes. Resolving a letter deletes its dead job from the queue.",
 	}, operation.Contract{
 		Roles:    access.ToOperate,
-		Request:  resolveRequest{Reason: operation.Text(resolved.Note)},
+		Request:  resolveRequest{Reason: operation.Reason(resolved.Note)},
 		Response: resolved,
 		Returns:  "The resolved dead letter",
 		Refusals: []order.Code{order.NotFound, order.LetterResolved},
@@ -156,7 +156,7 @@ func operationOf(ctx context.Context, r idempotency.Request, given *operation.ID
 type resolveRequest struct {
 	_ struct{} `additionalProperties:"false"`
 
-	Reason operation.Text `json:"reason" minLength:"1" maxLength:"500" doc:"Why, in words"`
+	Reason operation.Reason `json:"reason" minLength:"1" maxLength:"500" doc:"Why, in words"`
 }
 
 type resolveInput struct {

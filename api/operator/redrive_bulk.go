@@ -25,8 +25,8 @@ func (s *service) registerBulkRedrive() {
 		MaxBodyBytes: operation.SmallBody,
 		Tags:         []string{"dead letters"},
 		Summary:      "Do the work of many dead letters again",
-		Description: "Redrives the open dead letters that match each given field of `kind`, `signature`, `order_id` and `reason`. " +
-			"The oldest letters come first. With `dry_run` it writes nothing and returns the outcome that each letter would have. " +
+		Description: "Redrives the open dead letters that match each given field of `kind`, `signature`, `order_id` and `reason`; give " +
+			"at least one. The oldest letters come first. With `dry_run` it writes nothing and returns the outcome that each letter would have. " +
 			"`operation_id` is another name for the Idempotency-Key. If it is sent again, nothing changes and the response is the " +
 			"same. To redrive more letters, use a new one. A dry run ignores it.",
 	}, operation.Contract{
@@ -46,7 +46,7 @@ func (s *service) registerBulkRedrive() {
 // LetterSelection says which open dead letters an act is about. Exported, as huma skips
 // embedded structs that are not.
 type LetterSelection struct {
-	Kind        operation.Text    `json:"kind,omitempty" maxLength:"128" doc:"Only jobs of this kind"`
+	Kind        operation.Text    `json:"kind,omitempty" maxLength:"128" doc:"Only jobs of this kind. A kind that neither the program nor a dead letter has is refused."`
 	Signature   operation.Text    `json:"signature,omitempty" maxLength:"250" doc:"Only dead letters with this signature"`
 	OrderID     *operation.ID     `json:"order_id,omitempty" doc:"Only dead letters of this order"`
 	Reason      deadletter.Reason `json:"reason,omitempty" doc:"Only dead letters with this reason"`

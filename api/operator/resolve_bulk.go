@@ -23,9 +23,9 @@ func (s *service) registerBulkResolve() {
 		MaxBodyBytes: operation.SmallBody,
 		Tags:         []string{"dead letters"},
 		Summary:      "Resolve many dead letters",
-		Description: "Dismisses the open dead letters that match each given field of `kind`, `signature`, `order_id` and `reason`: " +
-			"nothing is to be done, and `note` says why. The oldest letters come first. With `dry_run` it writes nothing. " +
-			"`operation_id` is another name for the Idempotency-Key. A dry run ignores it.",
+		Description: "Dismisses the open dead letters that match each given field of `kind`, `signature`, `order_id` and `reason`; give " +
+			"at least one. Nothing is to be done for them, and `note` says why. The oldest letters come first. " +
+			"With `dry_run` it writes nothing. `operation_id` is another name for the Idempotency-Key. A dry run ignores it.",
 	}, operation.Contract{
 		Roles: access.ToOperate,
 		Request: bulkResolveRequest{
@@ -46,7 +46,7 @@ type bulkResolveRequest struct {
 
 	LetterSelection
 
-	Note operation.Text `json:"note" minLength:"1" maxLength:"500" doc:"Why nothing is to be done"`
+	Note operation.Reason `json:"note" minLength:"1" maxLength:"500" doc:"Why nothing is to be done"`
 }
 
 // A BulkResolveResult is what came of the resolution of many letters.
