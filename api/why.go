@@ -79,8 +79,8 @@ func (s *service) explainOrder(ctx context.Context, in *OrderKey) (explanation, 
 
 		return err
 	})
-	if err == nil && s.Warns != nil {
-		out.Warnings = append(out.Warnings, s.Warns()...)
+	if warning := s.Clock.Warning(); err == nil && warning != "" {
+		out.Warnings = append(out.Warnings, warning)
 	}
 
 	return out, err

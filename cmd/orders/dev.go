@@ -74,7 +74,9 @@ func runAll(p *program, listener net.Listener) error {
 		return err
 	}
 
-	handler, commits, err := newAPI(p.ctx, p, pool, true)
+	queues := jobqueue.NewWatch(p.log, pool)
+
+	handler, commits, err := newAPI(p.ctx, p, pool, queues, true)
 	if err != nil {
 		return err
 	}
@@ -86,7 +88,7 @@ func runAll(p *program, listener net.Listener) error {
 		return err
 	}
 
-	go jobqueue.Watch(p.ctx, p.log, pool)
+	go queues.Run(p.ctx)
 	go horizon.Watch(p.ctx, p.log, pool)
 
 	if err := welcome(p, listener.Addr()); err != nil {

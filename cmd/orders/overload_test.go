@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -40,6 +41,24 @@ func (p *process) until(status int) (accepted int) {
 	p.t.Fatalf("no %d within a minute", status)
 
 	return accepted
+}
+
+// readyz reads the whole answer of /readyz.
+func (p *process) readyz() string {
+	p.t.Helper()
+
+	response, err := http.Get(p.url + "/readyz") //nolint:noctx // of a test
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer response.Body.Close()
+
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+
+	return string(body)
 }
 
 // logs waits until the process has logged a line with all the words.
@@ -108,7 +127,9 @@ func TestAQueueThatIsNotWorkedDoesNotCloseTheShop(t *testing.T) {
 
 	url, pool := seeded(t)
 	p := start(t, map[string]string{"DATABASE_URL": url, "ORDERS_LISTEN": address(t), "ORDERS_MAX_WAIT": "1s"}, "serve").ready()
-	w := start(t, map[string]string{"DATABASE_URL": url}, "work")
+	health := address(t)
+	w := start(t, map[string]string{"DATABASE_URL": url, "ORDERS_WORK_LISTEN": health}, "work")
+	w.url = "http://" + health
 	placed := 0
 
 	place := func() {
@@ -138,6 +159,10 @@ func TestAQueueThatIsNotWorkedDoesNotCloseTheShop(t *testing.T) {
 
 	for _, q := range []*process{p, w} { // although no job waits
 		q.logs("level=WARN", "the jobs of the queue do not run", "queue=points", "the queue is paused", "since=")
+
+		if body := q.readyz(); !strings.Contains(body, "The jobs of the points queue do not run: the queue is paused.") {
+			t.Errorf("readyz says %s", body)
+		}
 	}
 
 	place()

@@ -31,13 +31,15 @@ func (serveCmd) Run(p *program) error {
 		return err
 	}
 
-	handler, commits, err := newAPI(p.ctx, p, pool, false)
+	queues := jobqueue.NewWatch(p.log, pool)
+
+	handler, commits, err := newAPI(p.ctx, p, pool, queues, false)
 	if err != nil {
 		return err
 	}
 	defer commits.Close()
 
-	go jobqueue.Watch(p.ctx, p.log, pool)
+	go queues.Run(p.ctx)
 	go horizon.Watch(p.ctx, p.log, pool)
 
 	p.log.Info("serving", "address", listener.Addr().String(), "version", version)
@@ -68,13 +70,16 @@ func (workCmd) Run(p *program) error {
 		return err
 	}
 
-	go jobqueue.Watch(p.ctx, p.log, pool)
+	queues := jobqueue.NewWatch(p.log, pool)
+	go queues.Run(p.ctx)
 	go horizon.Watch(p.ctx, p.log, pool)
 
 	if health == nil {
 		<-p.ctx.Done()
 	} else {
-		err = serveUntil(p.ctx, p, health, healthHandler(ready(pool), func() []string { return sentences(w.Warning()) }))
+		err = serveUntil(p.ctx, p, health, healthHandler(ready(pool), func() []string {
+			return sentences(append(queues.Warnings(), w.Warning())...)
+		}))
 	}
 
 	return errors.Join(err, stopWorkers(p, w))

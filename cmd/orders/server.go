@@ -20,6 +20,7 @@ import (
 	"orders/db/change"
 	"orders/db/clock"
 	"orders/db/groupcommit"
+	"orders/db/jobqueue"
 	"orders/db/schema"
 	"orders/jobs"
 	"orders/order/flow"
@@ -48,7 +49,9 @@ func (c *commits) Close() {
 }
 
 // newAPI assembles the HTTP handler of the API.
-func newAPI(ctx context.Context, p *program, pool *pgxpool.Pool, dev bool) (http.Handler, *commits, error) {
+func newAPI(ctx context.Context, p *program, pool *pgxpool.Pool, queues *jobqueue.Watch, dev bool) (
+	http.Handler, *commits, error,
+) {
 	keys, err := newKeyring(ctx, p, pool, dev)
 	if err != nil {
 		return nil, nil, err
@@ -88,7 +91,7 @@ func newAPI(ctx context.Context, p *program, pool *pgxpool.Pool, dev bool) (http
 		RiverUI: ui,
 		Ready:   ready(pool),
 		Clock:   now,
-		Warns:   func() []string { return sentences(now.Warning()) },
+		Warns:   func() []string { return sentences(append(queues.Warnings(), now.Warning())...) },
 		Log:     p.log,
 		Version: version,
 		Origins: p.Origins,

@@ -2,9 +2,11 @@ package jobqueue
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -15,19 +17,46 @@ import (
 // lookEvery is how often a process looks for queues that are not worked.
 const lookEvery = 5 * time.Second
 
-// Watch logs which of the declared queues are paused, or have jobs and no worker: at once, and
-// when that begins or ends. It runs until ctx ends.
+// A Watch looks which of the declared queues are paused, or have jobs and no worker.
 //
 // River's events tell of pauses, too, but a subscription costs an event for each job.
-func Watch(ctx context.Context, log *slog.Logger, pool *pgxpool.Pool) {
-	known, reader := obstacles{}, Reader{}
+type Watch struct {
+	log  *slog.Logger
+	pool *pgxpool.Pool
+
+	mu    sync.Mutex
+	known obstacles
+}
+
+// NewWatch makes a watch that knows nothing until it runs.
+func NewWatch(log *slog.Logger, pool *pgxpool.Pool) *Watch {
+	return &Watch{log: log, pool: pool, known: obstacles{}}
+}
+
+// Warnings says in sentences which queues are not worked.
+func (w *Watch) Warnings() (sentences []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+
+	for _, queue := range slices.Sorted(maps.Keys(w.known)) {
+		sentences = append(sentences, fmt.Sprintf("The jobs of the %s queue do not run: %s.", queue, w.known[queue]))
+	}
+
+	return sentences
+}
+
+// Run logs what it finds: at once, and when that begins or ends. It runs until ctx ends.
+func (w *Watch) Run(ctx context.Context) {
+	reader := Reader{}
 
 	for {
 		reading, cancel := context.WithTimeout(ctx, lookEvery)
 
 		// If the database is away, other parts of the program say so.
-		if backlogs, err := reader.Backlogs(reading, pool, slices.Sorted(maps.Keys(jobs.Concurrency()))); err == nil {
-			known.log(ctx, log, backlogs)
+		if backlogs, err := reader.Backlogs(reading, w.pool, slices.Sorted(maps.Keys(jobs.Concurrency()))); err == nil {
+			w.mu.Lock()
+			w.known.log(ctx, w.log, backlogs)
+			w.mu.Unlock()
 		}
 
 		cancel()
