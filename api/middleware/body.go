@@ -25,7 +25,7 @@ const AtOnce = 100 * time.Millisecond
 // responds: a refusal would come when the body does, or when the server's own time ends.
 func ReadWithin(patience time.Duration, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Body != http.NoBody {
+		if r.ContentLength != 0 { // -1 if it is not known
 			//nolint:errcheck // on a connection that is gone, reading fails
 			http.NewResponseController(w).SetReadDeadline(time.Now().Add(patience))
 		}

@@ -18,7 +18,7 @@ func TestChoose(t *testing.T) {
 	}{
 		{nil, 0, []string{
 			"textbook", "broker", "broker hot", "ceiling", "floor", "spread", "hot", "2 processes", "4 processes",
-			"latency", "overload", "killed", "mixed", "slow", "backlog", "history",
+			"distant", "latency", "overload", "killed", "mixed", "slow", "backlog", "history",
 		}},
 		{[]string{"hot", "ceiling"}, 0, []string{"ceiling", "hot"}},
 		{[]string{"latency"}, 0, []string{"spread", "latency"}}, // its rate is a share of capacity
