@@ -36,7 +36,7 @@ func (s *service) registerHealth() {
 		Path:        "/readyz",
 		Tags:        []string{"health"},
 		Summary:     "Check that requests can be served",
-		Description: "Checks that the database can be reached and takes writes, and that its schema fits this program.",
+		Description: "Checks that the database can be reached, that its schema fits this program, and that orders can be placed.",
 	}, operation.Contract{
 		Roles:    access.Public,
 		Response: health{Status: "ok", Version: "1", Warnings: []string{"The clock of this machine is 120 s ahead of the database's."}},

@@ -11,7 +11,6 @@ package db
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -21,26 +20,13 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 	pgxuuid "github.com/vgarvardt/pgx-google-uuid/v5"
+
+	"orders/db/session"
 )
 
-// Bounds on what one statement or lock may take. Callers have shorter deadlines of
-// their own: these hold when the owner of a connection is gone.
 const (
-	statementTimeout  = 30 * time.Second
-	lockTimeout       = 10 * time.Second
-	idleInTransaction = 30 * time.Second
-	connectTimeout    = 5 * time.Second
-	maxConnections    = 20
-)
-
-// How statements are planned. A queue's tables are empty at night and full at
-// noon: a plan that was made for an empty table, and kept, reads the full one from
-// end to end until the next ANALYZE (measured: a quarter of the throughput). So
-// each statement is planned for the table as it is, which batches make cheap. The
-// pages of current work are in memory, hence the low cost of random access.
-const (
-	planFresh      = "force_custom_plan"
-	randomPageCost = "1.1" // of a sequential page's; Postgres' default of 4 is for rotating disks
+	connectTimeout = 5 * time.Second
+	maxConnections = 20
 )
 
 // Querier is what a read needs: a pool or a transaction.
@@ -98,19 +84,16 @@ func Config(url string) (*pgxpool.Config, error) {
 
 	config.ConnConfig.ConnectTimeout = connectTimeout
 
-	for name, value := range map[string]string{
-		"application_name":                    sessions,
-		"timezone":                            "UTC",
-		"statement_timeout":                   milliseconds(statementTimeout),
-		"lock_timeout":                        milliseconds(lockTimeout),
-		"idle_in_transaction_session_timeout": milliseconds(idleInTransaction),
-		"plan_cache_mode":                     planFresh,
-		"random_page_cost":                    randomPageCost,
-	} {
+	params := session.Settings()
+	params["application_name"], params["timezone"] = sessions, "UTC" // which poolers pass on
+
+	for name, value := range params {
 		if _, set := config.ConnConfig.RuntimeParams[name]; !set {
 			config.ConnConfig.RuntimeParams[name] = value
 		}
 	}
+
+	config.BeforeConnect = session.Adapt(strings.Contains(url, "default_query_exec_mode"))
 
 	config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
 		pgxuuid.Register(conn.TypeMap()) // pgx would write and read an id as text, which costs more than the statement
@@ -134,5 +117,3 @@ func Now(ctx context.Context, tx pgx.Tx) (now time.Time, err error) {
 
 	return now, nil
 }
-
-func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"orders/db/pipeline"
+	"orders/db/session"
 )
 
 // ErrCommitUnknown says that the connection was lost around COMMIT: the
@@ -57,7 +58,7 @@ func InTx(ctx context.Context, pool *pgxpool.Pool, fn func(tx pgx.Tx) error) err
 // flush sends what waits if its caller allows statements that take long, as an audit does:
 // commitTimeout would end them. What a request or a group commit sends goes with COMMIT.
 func flush(ctx context.Context, tx *pipeline.Tx) error {
-	if deadline, bounded := ctx.Deadline(); !bounded || time.Until(deadline) > statementTimeout {
+	if deadline, bounded := ctx.Deadline(); !bounded || time.Until(deadline) > session.StatementTimeout {
 		if err := tx.Flush(ctx); err != nil {
 			return err //nolint:wrapcheck // it says what was being done
 		}
@@ -99,6 +100,33 @@ func CheckWritable(ctx context.Context, pool *pgxpool.Pool) error {
 	pool.Reset()
 
 	return ErrReadOnly
+}
+
+// CheckPlacing makes sure that an order can be placed: it sends the kinds of statement that
+// placing sends, in two transactions, and inserts nothing. It finds missing privileges, and
+// a pooler that loses prepared statements.
+func CheckPlacing(ctx context.Context, pool *pgxpool.Pool) error {
+	const transactions = 2
+
+	for range transactions {
+		err := InTx(ctx, pool, func(tx pgx.Tx) error {
+			for table, columns := range map[string]string{
+				"orders": "id", "order_lines": "order_id", "idempotency_keys": "key", "river_job": "kind",
+			} {
+				sql := fmt.Sprintf(`INSERT INTO %[1]s (%[2]s) SELECT %[2]s FROM %[1]s WHERE $1`, table, columns)
+				if err := pipeline.Exec(ctx, tx, "insert into "+table, sql, false); err != nil {
+					return err
+				}
+			}
+
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("check placing: %w", err)
+		}
+	}
+
+	return nil
 }
 
 // ReadOnly tells whether transactions cannot write: on a standby, or by a setting.

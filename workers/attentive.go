@@ -5,7 +5,9 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river/riverdriver"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivertype"
 
 	"orders/db/clock"
@@ -25,9 +27,15 @@ import (
 type attentive struct {
 	riverdriver.Driver[pgx.Tx]
 
-	clock *clock.Clock
-	hands *hands
-	heads *heads
+	clock    *clock.Clock
+	hands    *hands
+	heads    *heads
+	sessions *pgxpool.Pool // in which it listens
+}
+
+// GetListener makes the listener of River's notifier, in a session that lasts.
+func (d attentive) GetListener(params *riverdriver.GetListenenerParams) riverdriver.Listener {
+	return riverpgxv5.New(d.sessions).GetListener(params)
 }
 
 // GetExecutor makes the executor that River's services use to reach Postgres.

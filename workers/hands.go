@@ -126,5 +126,5 @@ func (h *heartbeat) giveBack(ctx context.Context) error {
 
 	h.log.WarnContext(ctx, "the worker gave back jobs that it had fetched without learning of it", "worker", h.self.ID, "jobs", len(lost))
 
-	return liveness.NotifyRescue(ctx, h.lock.Conn(), nil, queues)
+	return liveness.NotifyRescue(ctx, h.lock.Conn(), nil, queues, h.link.PollOnly)
 }

@@ -12,6 +12,7 @@ import (
 
 	"orders/db"
 	"orders/db/clock"
+	"orders/db/link"
 	"orders/db/liveness"
 )
 
@@ -32,6 +33,7 @@ const (
 // It has a goroutine and a connection of its own, so that it waits for nothing else.
 type heartbeat struct {
 	pool *pgxpool.Pool
+	link link.Link
 	log  *slog.Logger
 	time *clock.Clock // measured with each heartbeat
 	self liveness.Worker
@@ -47,7 +49,7 @@ type heartbeat struct {
 func newHeartbeat(o Options, time *clock.Clock) *heartbeat {
 	host, _ := os.Hostname() // for operators to read; it may be empty
 
-	return &heartbeat{pool: o.Pool, log: o.Log, time: time, hands: newHands(), self: liveness.Worker{
+	return &heartbeat{pool: o.Pool, link: o.Link, log: o.Log, time: time, hands: newHands(), self: liveness.Worker{
 		ID:      db.NewName(),
 		Host:    host,
 		PID:     os.Getpid(),
@@ -60,6 +62,11 @@ func newHeartbeat(o Options, time *clock.Clock) *heartbeat {
 func (h *heartbeat) start(ctx context.Context) error {
 	if err := h.register(ctx); err != nil {
 		return err
+	}
+
+	if !h.lock.Taken() {
+		h.log.WarnContext(ctx, "the worker has no lock: the database has none, or a pooler stands between; "+
+			"if the worker is killed, that is noticed after 10 s")
 	}
 
 	ctx, h.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -97,7 +104,7 @@ func (h *heartbeat) register(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
 	defer cancel()
 
-	lock, err := liveness.TakeLock(ctx, h.pool, h.self.ID)
+	lock, err := liveness.TakeLock(ctx, h.link.Sessions(h.pool), h.self.ID)
 	if err != nil {
 		return err
 	}

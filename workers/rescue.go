@@ -69,5 +69,5 @@ func (h *heartbeat) notify(ctx context.Context, conn db.Querier, dead []liveness
 
 	slices.Sort(queues)
 
-	return rescued == rescueBatch, liveness.NotifyRescue(ctx, conn, workers, slices.Compact(queues))
+	return rescued == rescueBatch, liveness.NotifyRescue(ctx, conn, workers, slices.Compact(queues), h.link.PollOnly)
 }

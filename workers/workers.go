@@ -25,6 +25,7 @@ import (
 	"orders/db/change"
 	"orders/db/clock"
 	"orders/db/groupcommit"
+	"orders/db/link"
 	"orders/jobs"
 	"orders/order"
 	"orders/order/flow"
@@ -43,6 +44,7 @@ const (
 // Options configure [Workers].
 type Options struct {
 	Pool        *pgxpool.Pool
+	Link        link.Link // what the way to the database lacks
 	Log         *slog.Logger
 	Version     string         // of the program; GET /workers shows it
 	Concurrency map[string]int // jobs at once in this process, by queue; other queues are not worked
@@ -83,7 +85,10 @@ func New(o Options) (*Workers, error) {
 		queues[name] = river.QueueConfig{MaxWorkers: n}
 	}
 
-	driver := attentive{Driver: riverpgxv5.New(o.Pool), clock: w.clock, hands: w.heartbeat.hands, heads: newHeads(o.Pool)}
+	driver := attentive{
+		Driver: riverpgxv5.New(o.Pool), clock: w.clock, hands: w.heartbeat.hands, heads: newHeads(o.Pool),
+		sessions: o.Link.Sessions(o.Pool),
+	}
 
 	w.client, err = river.NewClient(driver, &river.Config{
 		CancelledJobRetentionPeriod: deadKept,
@@ -100,6 +105,7 @@ func New(o Options) (*Workers, error) {
 			&jobs.DatabaseTime{}, &completion{}, w.heartbeat.hands, &failures{log: log},
 			&quarantine{pool: o.Pool, alone: make(chan struct{}, 1)},
 		},
+		PollOnly:             o.Link.PollOnly,
 		PeriodicJobs:         jobs.Periodic(o.Jobs),
 		Queues:               queues,
 		RescueStuckJobsAfter: rescueAfter,

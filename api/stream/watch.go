@@ -18,6 +18,7 @@ import (
 
 	"orders/db"
 	"orders/db/change"
+	"orders/db/link"
 	"orders/order"
 )
 
@@ -27,6 +28,7 @@ const readTimeout = 15 * time.Second
 // Options are what a [Watch] works with. A zero bound means its default.
 type Options struct {
 	Pool   *pgxpool.Pool
+	Link   link.Link // what the way to the database lacks
 	Log    *slog.Logger
 	Encode func(order.Order) ([]byte, error) // makes the data of an event
 
@@ -130,7 +132,10 @@ func (w *Watch) add(s *Stream) error {
 
 	w.start.Do(func() {
 		w.work.Go(w.run)
-		w.work.Go(w.listen)
+
+		if !w.Link.PollOnly {
+			w.work.Go(w.listen)
+		}
 	})
 
 	w.streams[s] = struct{}{}
@@ -155,7 +160,7 @@ func (w *Watch) readSoon() {
 }
 
 func (w *Watch) listen() {
-	change.Listen(w.ctx, w.Pool, w.readSoon, func(err error) {
+	change.Listen(w.ctx, w.Link.Sessions(w.Pool), w.readSoon, func(err error) {
 		w.Log.WarnContext(w.ctx, "lost the connection that listens for changed orders", "error", err)
 	})
 }

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"math"
 	"net"
-	"net/url"
 	"reflect"
 	"strconv"
 	"strings"
@@ -29,6 +28,7 @@ import (
 // README's table come from these tags.
 type config struct {
 	DatabaseURL string   `name:"database-url" env:"DATABASE_URL" placeholder:"URL" for:"dev,serve,work,migrate,seed,report,audit,dead-letters,token,workers,config" help:"Postgres to use, as postgres://user:password@host/database. Without it, dev runs one of its own."`
+	DirectURL   string   `name:"direct-url" env:"ORDERS_DIRECT_URL" placeholder:"URL" for:"dev,serve,work,migrate,config" help:"Postgres itself, if DATABASE_URL leads to a pooler: for LISTEN, the lock of a worker, and migrations."`
 	Listen      string   `env:"ORDERS_LISTEN" default:"127.0.0.1:8080" for:"dev,serve,health,config" help:"Address of the API."`
 	WorkListen  string   `env:"ORDERS_WORK_LISTEN" placeholder:"ADDRESS" for:"work,config" help:"Address on which work serves /healthz and /readyz; empty for none."`
 	Insecure    bool     `env:"ORDERS_INSECURE" for:"serve,config" help:"Ask for no token, as dev does. For loopback addresses only."`
@@ -107,6 +107,10 @@ func (c *config) Validate() error {
 
 	if err := settings.CheckDatabaseURL(c.DatabaseURL); err != nil {
 		mistake("DATABASE_URL: %w", err)
+	}
+
+	if err := settings.CheckDatabaseURL(c.DirectURL); err != nil {
+		mistake("ORDERS_DIRECT_URL: %w", err)
 	}
 
 	return errors.Join(mistakes...)
@@ -213,29 +217,13 @@ func (c *config) needDatabase() error {
 	return nil
 }
 
-// redacted removes the password from a database's address, wherever it stands there.
-func redacted(address string) string {
-	u, err := url.Parse(address)
-	if err != nil || u.Scheme == "" && address != "" {
-		return "(set, but not shown: it is not a URL)"
-	}
-
-	if query := u.Query(); query.Has("password") || query.Has("sslpassword") {
-		query.Del("password")
-		query.Del("sslpassword")
-		u.RawQuery = query.Encode()
-	}
-
-	return u.Redacted()
-}
-
 type configCmd struct{}
 
 // Run prints each setting with its environment variable.
 func (configCmd) Run(p *program) error {
 	shown := p.config
 
-	shown.DatabaseURL = redacted(shown.DatabaseURL)
+	shown.DatabaseURL, shown.DirectURL = settings.Redacted(shown.DatabaseURL), settings.Redacted(shown.DirectURL)
 	if shown.OperatorToken != "" {
 		shown.OperatorToken = "(set, but not shown)"
 	}

@@ -11,6 +11,7 @@ import (
 	"orders/db"
 	"orders/db/horizon"
 	"orders/db/jobqueue"
+	"orders/db/link"
 	"orders/db/local"
 )
 
@@ -73,6 +74,11 @@ func runAll(p *program, listener net.Listener) error {
 	if err := seedIfEmpty(p, pool); err != nil {
 		return err
 	}
+
+	if p.link, err = link.Open(p.ctx, p.log, pool, p.DirectURL); err != nil {
+		return err
+	}
+	defer p.link.Close()
 
 	queues := jobqueue.NewWatch(p.log, pool)
 

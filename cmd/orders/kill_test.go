@@ -25,7 +25,8 @@ import (
 type fleet struct {
 	t       *testing.T
 	pool    *pgxpool.Pool
-	url     string // of the database
+	url     string // of the database, for the programs
+	direct  string // ORDERS_DIRECT_URL, or empty
 	api     *process
 	workers []*process
 	placed  int
@@ -34,10 +35,19 @@ type fleet struct {
 func newFleet(t *testing.T, workers int) *fleet {
 	t.Helper()
 
-	f := &fleet{t: t, url: dbtest.URL(t)}
+	url := dbtest.URL(t)
+
+	return newFleetOn(t, workers, url, url, "")
+}
+
+// newFleetOn is [newFleet] for programs with these addresses of the database at url.
+func newFleetOn(t *testing.T, workers int, url, databaseURL, directURL string) *fleet {
+	t.Helper()
+
+	f := &fleet{t: t, url: databaseURL, direct: directURL}
 
 	var err error
-	if f.pool, err = db.Open(t.Context(), f.url); err != nil {
+	if f.pool, err = db.Open(t.Context(), url); err != nil {
 		t.Fatal(err)
 	}
 
@@ -47,7 +57,7 @@ func newFleet(t *testing.T, workers int) *fleet {
 		t.Fatalf("seed: exit code %d", code)
 	}
 
-	f.api = start(t, map[string]string{"DATABASE_URL": f.url, "ORDERS_LISTEN": address(t)}, "serve").ready()
+	f.api = start(t, map[string]string{"DATABASE_URL": f.url, "ORDERS_DIRECT_URL": f.direct, "ORDERS_LISTEN": address(t)}, "serve").ready()
 
 	for range workers {
 		f.work()
@@ -60,7 +70,7 @@ func (f *fleet) work() *process {
 	f.t.Helper()
 
 	health := address(f.t)
-	p := start(f.t, map[string]string{"DATABASE_URL": f.url, "ORDERS_WORK_LISTEN": health}, "work")
+	p := start(f.t, map[string]string{"DATABASE_URL": f.url, "ORDERS_DIRECT_URL": f.direct, "ORDERS_WORK_LISTEN": health}, "work")
 	p.url = "http://" + health
 	f.workers = append(f.workers, p.ready())
 

@@ -21,6 +21,7 @@ import (
 	"orders/cmd/orders/shell"
 	"orders/cmd/orders/token"
 	"orders/db"
+	"orders/db/link"
 	"orders/jobs"
 	"orders/order/flow"
 )
@@ -58,6 +59,7 @@ type program struct {
 	stderr io.Writer // logs and progress
 	log    *slog.Logger
 	quiet  *slog.Logger // for libraries: warnings and worse
+	link   link.Link    // what the way to the database lacks
 }
 
 // shell is what commands for operators run with.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -134,4 +135,6 @@ func printVersions(p *program) (mismatch, err error) {
 	return program.Fits(at), nil
 }
 
-func (p *program) migrator() schema.Migrator { return schema.Migrator{URL: p.DatabaseURL, Log: p.log} }
+func (p *program) migrator() schema.Migrator {
+	return schema.Migrator{URL: cmp.Or(p.DirectURL, p.DatabaseURL), Log: p.log}
+}

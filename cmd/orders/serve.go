@@ -12,6 +12,7 @@ import (
 	"orders/db"
 	"orders/db/horizon"
 	"orders/db/jobqueue"
+	"orders/db/link"
 	"orders/db/schema"
 	"orders/workers"
 )
@@ -30,6 +31,11 @@ func (serveCmd) Run(p *program) error {
 	if err != nil {
 		return err
 	}
+
+	if p.link, err = link.Open(p.ctx, p.log, pool, p.DirectURL); err != nil {
+		return err
+	}
+	defer p.link.Close()
 
 	queues := jobqueue.NewWatch(p.log, pool)
 
@@ -65,6 +71,11 @@ func (workCmd) Run(p *program) error {
 		}
 	}
 
+	if p.link, err = link.Open(p.ctx, p.log, pool, p.DirectURL); err != nil {
+		return err
+	}
+	defer p.link.Close()
+
 	w, err := startWorkers(p, pool)
 	if err != nil {
 		return err
@@ -90,6 +101,7 @@ func startWorkers(p *program, pool *pgxpool.Pool) (*workers.Workers, error) {
 
 	w, err := workers.New(workers.Options{
 		Pool:        pool,
+		Link:        p.link,
 		Log:         p.quiet,
 		Version:     version,
 		Concurrency: worked,

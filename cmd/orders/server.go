@@ -75,7 +75,7 @@ func newAPI(ctx context.Context, p *program, pool *pgxpool.Pool, queues *jobqueu
 		pay:    groupcommit.New(pool, notifying, flow.Pay(queue)),
 	}
 
-	watch := stream.NewWatch(stream.Options{Pool: pool, Log: p.log, Encode: api.EncodeOrder})
+	watch := stream.NewWatch(stream.Options{Pool: pool, Link: p.link, Log: p.log, Encode: api.EncodeOrder})
 	context.AfterFunc(ctx, watch.Close) // streams last for minutes: draining must not wait for them
 
 	now := clock.New(p.log)
@@ -135,14 +135,19 @@ func newAdmission(ctx context.Context, p *program, pool *pgxpool.Pool) *admissio
 	return controller
 }
 
-// ready checks that the database can be reached and takes writes, and that its schema fits.
+// ready checks that the database can be reached and takes writes, that its schema fits, and
+// that orders can be placed.
 func ready(pool *pgxpool.Pool) func(context.Context) error {
 	return func(ctx context.Context) error {
 		if err := db.CheckWritable(ctx, pool); err != nil {
 			return err
 		}
 
-		return schema.Check(ctx, pool)
+		if err := schema.Check(ctx, pool); err != nil {
+			return err
+		}
+
+		return db.CheckPlacing(ctx, pool)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"orders/db"
+	"orders/db/session"
 )
 
 // ListenerApplication is the application_name of the connection that [Listen] holds.
@@ -89,8 +90,8 @@ func (n *Notifier) notify() {
 // connection beside the pool. When that is lost, it calls lost and connects again.
 // It ends with ctx.
 func Listen(ctx context.Context, pool *pgxpool.Pool, heard func(), lost func(error)) {
-	config := pool.Config().ConnConfig
-	config.RuntimeParams["application_name"] = ListenerApplication
+	config := pool.Config()
+	config.ConnConfig.RuntimeParams["application_name"] = ListenerApplication
 
 	for pause := listenPause; ; pause = min(2*pause, listenMaxPause) {
 		err := listen(ctx, config, func() {
@@ -113,8 +114,8 @@ func Listen(ctx context.Context, pool *pgxpool.Pool, heard func(), lost func(err
 }
 
 // listen listens on one connection until that is lost.
-func listen(ctx context.Context, config *pgx.ConnConfig, heard func()) error {
-	conn, err := pgx.ConnectConfig(ctx, config)
+func listen(ctx context.Context, config *pgxpool.Config, heard func()) error {
+	conn, err := session.Connect(ctx, config)
 	if err != nil {
 		return fmt.Errorf("connect to listen: %w", err)
 	}

@@ -50,7 +50,7 @@ func TestRescuingJobsReadsTheRunningOnesOnly(t *testing.T) {
 			return dbtest.Err(liveness.EndSessions(ctx, tx, "self", []string{"dead"}))
 		},
 		"notify of a rescue": func(ctx context.Context, tx pgx.Tx) error {
-			return liveness.NotifyRescue(ctx, tx, []string{"dead"}, []string{"points"})
+			return liveness.NotifyRescue(ctx, tx, []string{"dead"}, []string{"points"}, false)
 		},
 	} {
 		for _, plan := range dbtest.Explain(t, pool, do) {

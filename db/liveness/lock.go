@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"orders/db"
+	"orders/db/session"
 )
 
 // locks is the first key of the workers' advisory locks: "ORDR" in ASCII,
@@ -21,17 +22,17 @@ const locks = 0x4f524452
 // which Postgres releases when the process has died. It is for one goroutine.
 type Lock struct {
 	conn *pgx.Conn
-	key  *int32 // null behind a pooler, whose sessions live on when a client dies
+	key  *int32 // nil behind a pooler, whose sessions live on when a client dies, and if the database has no such locks
 }
 
 // TakeLock takes a new lock. Its key is random, so that a worker never waits for it:
 // neither for the probe of another worker nor, after a network failure, for its own
 // last session, which Postgres may not have ended yet.
 func TakeLock(ctx context.Context, pool *pgxpool.Pool, worker string) (_ *Lock, err error) {
-	config := pool.Config().ConnConfig
-	config.RuntimeParams["application_name"] = "orders worker " + worker
+	config := pool.Config()
+	config.ConnConfig.RuntimeParams["application_name"] = "orders worker " + worker
 
-	conn, err := pgx.ConnectConfig(ctx, config)
+	conn, err := session.Connect(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("connect for the worker's lock: %w", err)
 	}
@@ -44,22 +45,11 @@ func TakeLock(ctx context.Context, pool *pgxpool.Pool, worker string) (_ *Lock, 
 		}
 	}()
 
-	if pooled, err := l.pooled(ctx); err != nil || pooled {
+	if pooled, err := session.Pooled(ctx, conn); err != nil || pooled {
 		return l, err
 	}
 
 	return l, l.take(ctx)
-}
-
-// pooled tells whether the server is a pooler: a pooler gives its clients process ids
-// of its own.
-func (l *Lock) pooled(ctx context.Context) (bool, error) {
-	var backend uint32
-	if err := l.conn.QueryRow(ctx, `SELECT pg_backend_pid()`).Scan(&backend); err != nil {
-		return false, fmt.Errorf("ask for the session's process: %w", err)
-	}
-
-	return backend != l.conn.PgConn().PID(), nil
 }
 
 func (l *Lock) take(ctx context.Context) error {
@@ -79,15 +69,23 @@ func (l *Lock) take(ctx context.Context) error {
 
 	for taken := false; !taken; {
 		key := rand.Int32N(math.MaxInt32) //nolint:gosec // not a secret
-		l.key = &key
+		err := l.conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1, $2)`, locks, key).Scan(&taken)
 
-		if err := l.conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1, $2)`, locks, key).Scan(&taken); err != nil {
+		switch {
+		case session.Lacks(err):
+			return nil
+		case err != nil:
 			return fmt.Errorf("take the worker's lock: %w", err)
 		}
+
+		l.key = &key
 	}
 
 	return nil
 }
+
+// Taken tells whether there is a lock. Without one, heartbeats alone show that the worker lives.
+func (l *Lock) Taken() bool { return l.key != nil }
 
 // Conn is the session that holds the lock. It is not of the pool, so that a heartbeat
 // never waits for a connection.

@@ -125,11 +125,12 @@ func RescueJobs(ctx context.Context, q db.Querier, self string, workers []string
 // NotifyRescue notifies River's clients at once of what they would find out later: there
 // is work in these queues, and the leader is dead if it is one of the workers. (River
 // waits until its lease ends, 15 s, in which no job is retried and no periodic job is
-// enqueued.) Topics and payloads are River's.
-func NotifyRescue(ctx context.Context, q db.Querier, workers, queues []string) error {
+// enqueued.) Topics and payloads are River's. With pollOnly, they find out by polling.
+func NotifyRescue(ctx context.Context, q db.Querier, workers, queues []string, pollOnly bool) error {
 	_, err := q.Exec(ctx, `
 		SELECT pg_notify(current_schema() || '.river_insert', json_build_object('queue', queue)::text)
-		FROM unnest($1::text[]) AS queue`, queues)
+		FROM unnest($1::text[]) AS queue
+		WHERE NOT $2`, queues, pollOnly)
 	if err != nil {
 		return fmt.Errorf("notify of rescued jobs: %w", err)
 	}
@@ -142,7 +143,8 @@ func NotifyRescue(ctx context.Context, q db.Querier, workers, queues []string) e
 			RETURNING leader_id
 		)
 		SELECT pg_notify(current_schema() || '.river_leadership', json_build_object('leader_id', leader_id, 'action', 'resigned')::text)
-		FROM gone`, workers)
+		FROM gone
+		WHERE NOT $2`, workers, pollOnly)
 	if err != nil {
 		return fmt.Errorf("resign for dead leader: %w", err)
 	}

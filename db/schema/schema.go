@@ -18,6 +18,7 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"orders/db"
+	sessions "orders/db/session"
 	"orders/migrations"
 )
 
@@ -205,6 +206,10 @@ func (m Migrator) locked(ctx context.Context, do func(*session) error) error {
 		return err
 	}
 
+	if err := refusePooler(ctx, config.Copy()); err != nil {
+		return err
+	}
+
 	// A migration may take longer than a request. The driver bounds its waits for locks.
 	config.ConnConfig.RuntimeParams["statement_timeout"] = "0"
 	config.ConnConfig.RuntimeParams["lock_timeout"] = "0"
@@ -257,6 +262,25 @@ func (m Migrator) locked(ctx context.Context, do func(*session) error) error {
 	return do(&session{conn: conn, pool: pool, driver: d, ours: ours, program: program})
 }
 
+// ErrPooler says that a migration needs another way to the database.
+var ErrPooler = errors.New("DATABASE_URL leads to a pooler, and migrations need a session that lasts; " +
+	"set ORDERS_DIRECT_URL to the address of Postgres itself")
+
+// refusePooler returns [ErrPooler] if a pooler stands between: its sessions would keep the lock.
+func refusePooler(ctx context.Context, config *pgxpool.Config) error {
+	conn, err := sessions.Connect(ctx, config)
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	defer db.CloseConn(ctx, conn)
+
+	if pooled, err := sessions.Pooled(ctx, conn); err != nil || !pooled {
+		return err
+	}
+
+	return ErrPooler
+}
+
 // migrationLock is the key of the advisory lock that serialises migrations.
 const migrationLock = 0x6f7264657273 // "orders"
 
@@ -269,11 +293,16 @@ func (m Migrator) lock(ctx context.Context, conn *pgx.Conn) error {
 	for attempt := 0; ; attempt++ {
 		var locked bool
 
-		if err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", int64(migrationLock)).Scan(&locked); err != nil {
-			return fmt.Errorf("lock migrations: %w", err)
-		}
+		err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", int64(migrationLock)).Scan(&locked)
 
-		if locked {
+		switch {
+		case sessions.Lacks(err):
+			m.Log.WarnContext(ctx, "the database has no advisory locks: make sure that no other migration runs")
+
+			return nil
+		case err != nil:
+			return fmt.Errorf("lock migrations: %w", err)
+		case locked:
 			return nil
 		}
 

@@ -62,3 +62,19 @@ func checkURL(address string) error {
 
 	return nil
 }
+
+// Redacted removes the password from a database's address, wherever it stands there.
+func Redacted(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme == "" && address != "" {
+		return "(set, but not shown: it is not a URL)"
+	}
+
+	if query := u.Query(); query.Has("password") || query.Has("sslpassword") {
+		query.Del("password")
+		query.Del("sslpassword")
+		u.RawQuery = query.Encode()
+	}
+
+	return u.Redacted()
+}
