@@ -102,33 +102,6 @@ func CheckWritable(ctx context.Context, pool *pgxpool.Pool) error {
 	return ErrReadOnly
 }
 
-// CheckPlacing makes sure that an order can be placed: it sends the kinds of statement that
-// placing sends, in two transactions, and inserts nothing. It finds missing privileges, and
-// a pooler that loses prepared statements.
-func CheckPlacing(ctx context.Context, pool *pgxpool.Pool) error {
-	const transactions = 2
-
-	for range transactions {
-		err := InTx(ctx, pool, func(tx pgx.Tx) error {
-			for table, columns := range map[string]string{
-				"orders": "id", "order_lines": "order_id", "idempotency_keys": "key", "river_job": "kind",
-			} {
-				sql := fmt.Sprintf(`INSERT INTO %[1]s (%[2]s) SELECT %[2]s FROM %[1]s WHERE $1`, table, columns)
-				if err := pipeline.Exec(ctx, tx, "insert into "+table, sql, false); err != nil {
-					return err
-				}
-			}
-
-			return nil
-		})
-		if err != nil {
-			return fmt.Errorf("check placing: %w", err)
-		}
-	}
-
-	return nil
-}
-
 // ReadOnly tells whether transactions cannot write: on a standby, or by a setting.
 func ReadOnly(ctx context.Context, q Querier) (readOnly bool, err error) {
 	if err = q.QueryRow(ctx, `SELECT current_setting('transaction_read_only')::bool`).Scan(&readOnly); err != nil {

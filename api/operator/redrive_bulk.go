@@ -26,7 +26,8 @@ func (s *service) registerBulkRedrive() {
 		Tags:         []string{"dead letters"},
 		Summary:      "Do the work of many dead letters again",
 		Description: "Redrives the open dead letters that match each given field of `kind`, `signature`, `order_id` and `reason`; give " +
-			"at least one. The oldest letters come first. With `dry_run` it writes nothing and returns the outcome that each letter would have. " +
+			"at least one. The oldest letters come first. With `dry_run` it writes nothing and returns the outcome that each letter " +
+			"would have. " +
 			"`operation_id` is another name for the Idempotency-Key. If it is sent again, nothing changes and the response is the " +
 			"same. To redrive more letters, use a new one. A dry run ignores it.",
 	}, operation.Contract{

@@ -602,6 +602,7 @@ func (c *conformance) isAdmittedBy() {
 		response := httptest.NewRecorder()
 		body := strings.NewReader(`{"user_id":"u-1","lines":[{"sku":"tea","quantity":1}]}`)
 		request := httptest.NewRequestWithContext(c.t.Context(), http.MethodPost, "/orders", body)
+		request.Host = "localhost"
 		handler.ServeHTTP(response, request)
 
 		if response.Code == http.StatusServiceUnavailable {

@@ -147,7 +147,7 @@ func ready(pool *pgxpool.Pool) func(context.Context) error {
 			return err
 		}
 
-		return db.CheckPlacing(ctx, pool)
+		return schema.CheckPlacing(ctx, pool)
 	}
 }
 

@@ -1,4 +1,4 @@
-package db_test
+package session_test
 
 import (
 	"strings"
@@ -9,8 +9,11 @@ import (
 
 	"orders/db"
 	"orders/db/dbtest"
+	"orders/db/schema"
 	"orders/db/session"
 )
+
+func TestMain(m *testing.M) { dbtest.Main(m, schema.Up) }
 
 // More clients than sessions use the same statements at once, through a PgBouncer that knows
 // neither our settings nor prepared statements.
@@ -33,7 +36,7 @@ func TestThroughAPooler(t *testing.T) {
 
 		working.Go(func() {
 			for range statements {
-				if err := db.CheckPlacing(t.Context(), pool); err != nil {
+				if err := schema.CheckPlacing(t.Context(), pool); err != nil {
 					t.Error(err)
 
 					return
@@ -108,7 +111,7 @@ func TestPlacingIsCheckedWithTheStatementsOfPlacing(t *testing.T) {
 
 		t.Cleanup(pool.Close)
 
-		if err := db.CheckPlacing(t.Context(), pool); (err == nil) != (n == 0) {
+		if err := schema.CheckPlacing(t.Context(), pool); (err == nil) != (n == 0) {
 			t.Errorf("process %d: %v", n, err)
 		}
 	}
@@ -123,7 +126,7 @@ func TestPlacingIsCheckedWithTheStatementsOfPlacing(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	if err := db.CheckPlacing(t.Context(), pool); err == nil {
+	if err := schema.CheckPlacing(t.Context(), pool); err == nil {
 		t.Error("a table is missing, and the check finds nothing")
 	}
 }
