@@ -135,12 +135,8 @@ func Declare(op *huma.Operation, roles []Role) {
 	op.Security = []map[string][]string{}
 
 	if !slices.Contains(roles, Anyone) {
-		names := make([]string, len(roles))
-		for i, role := range roles {
-			names[i] = string(role)
-		}
-
-		op.Security = append(op.Security, map[string][]string{Scheme: names})
+		op.Security = append(op.Security, map[string][]string{Scheme: {}}) // a scheme of this type has no scopes
+		op.Description += " Role: " + words(roles) + "."
 	}
 }
 

@@ -181,7 +181,10 @@ func describeRefusal(op *huma.Operation, code order.Code, schemas huma.Registry)
 // Refusal is the response of any status that an operation does not list.
 func Refusal(schemas huma.Registry) *huma.Response {
 	response := refusal("Any other refusal, for example of a method that the address does not have", schemas)
-	response.Content[problem.ContentType].Examples[string(problem.MethodNotAllowed)] = exampleRef(problem.MethodNotAllowed)
+
+	for _, code := range []order.Code{problem.MethodNotAllowed, problem.UnknownHost} {
+		response.Content[problem.ContentType].Examples[string(code)] = exampleRef(code)
+	}
 
 	return response
 }
