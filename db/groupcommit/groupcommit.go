@@ -176,9 +176,7 @@ func (g *Group[In, Out]) flush() {
 
 	for next, busy := g.await(), false; next != nil; {
 		calls, next = g.take(next, busy)
-		g.run(calls)
-
-		busy = next != nil || len(g.waiting) > 0
+		busy = g.run(calls) || next != nil
 
 		if next == nil {
 			next = g.await()
@@ -252,13 +250,15 @@ func (g *Group[In, Out]) take(first *call[In, Out], busy bool) (calls []*call[In
 
 // run does calls in one transaction. If an item makes it fail, run halves the calls
 // until the item at fault is alone. A fault of the database is no item's: all callers
-// get it at once, and retry by their own rules.
-func (g *Group[In, Out]) run(calls []*call[In, Out]) {
+// get it at once, and retry by their own rules. It tells whether other callers have waited
+// meanwhile. A caller that gets its result and comes back at once has not.
+func (g *Group[In, Out]) run(calls []*call[In, Out]) (busy bool) {
 	if len(calls) == 0 {
-		return
+		return false
 	}
 
 	results, err := g.retry(calls)
+	busy = len(g.waiting) > 0
 
 	switch {
 	case err == nil:
@@ -278,6 +278,8 @@ func (g *Group[In, Out]) run(calls []*call[In, Out]) {
 		g.run(calls[:half])
 		g.run(calls[half:])
 	}
+
+	return busy
 }
 
 // retry does calls in a transaction, and again if the transaction conflicted with

@@ -62,7 +62,9 @@ func TestGroupServesALoneCallerAtOnce(t *testing.T) {
 
 	group := newGroup(t, groupcommit.Options{Gather: time.Hour}, double(&batches))
 
-	for i := range 3 {
+	const calls = 100 // it may come back before the flusher is done with it
+
+	for i := range calls {
 		got, err := group.Do(t.Context(), i)
 		if err != nil || got != 2*i {
 			t.Fatalf("Do(%d) = %d, %v", i, got, err)
@@ -70,8 +72,8 @@ func TestGroupServesALoneCallerAtOnce(t *testing.T) {
 	}
 
 	// A lone caller waits for no timer and no other caller: each call was a batch of its own.
-	if n := batches.Load(); n != 3 {
-		t.Errorf("%d batches for 3 calls, one after the other", n)
+	if n := batches.Load(); n != calls {
+		t.Errorf("%d batches for %d calls, one after the other", n, calls)
 	}
 }
 
