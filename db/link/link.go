@@ -80,7 +80,7 @@ func hears(ctx context.Context, config *pgxpool.Config) (bool, error) {
 	}
 
 	for _, sql := range []string{`LISTEN orders_link`, `SELECT pg_notify('orders_link', '')`} {
-		_, err := conn.Exec(ctx, sql, pgx.QueryExecModeSimpleProtocol)
+		_, err := conn.Exec(ctx, sql, pgx.QueryExecModeExec)
 
 		if session.Lacks(err) {
 			return false, nil

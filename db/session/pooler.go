@@ -102,7 +102,7 @@ func dropSettings(config *pgx.ConnConfig) {
 // Pooled tells whether a pooler stands between: it gives its clients process ids of its own.
 func Pooled(ctx context.Context, conn *pgx.Conn) (bool, error) {
 	var backend uint32
-	if err := conn.QueryRow(ctx, `SELECT pg_backend_pid()`, pgx.QueryExecModeSimpleProtocol).Scan(&backend); err != nil {
+	if err := conn.QueryRow(ctx, `SELECT pg_backend_pid()`, pgx.QueryExecModeExec).Scan(&backend); err != nil {
 		return false, fmt.Errorf("ask for the session's process: %w", err)
 	}
 
