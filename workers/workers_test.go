@@ -144,7 +144,7 @@ func (b *bundle) eventually(want int, sql string, args ...any) {
 
 	var got int
 
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if err := b.pool.QueryRow(b.t.Context(), sql, args...).Scan(&got); err != nil {
 			b.t.Fatal(err)
 		}
