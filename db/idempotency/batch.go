@@ -132,5 +132,5 @@ func (b *batch[In, Out]) free(ctx context.Context, tx pgx.Tx, items []int) error
 		}
 	}
 
-	return release(ctx, tx, keys)
+	return Free(ctx, tx, keys)
 }

@@ -208,23 +208,8 @@ func keep(ctx context.Context, tx pgx.Tx, r Request, result any) error {
 			AND key = $2`, Scope, r.Key, encoded)
 }
 
-// Free gives up the keys that this transaction has claimed for orders which it did not
-// write. Both lists are of the same length.
-func Free(ctx context.Context, tx pgx.Tx, keys []string, orders []uuid.UUID) error {
-	if len(keys) == 0 {
-		return nil
-	}
-
-	return pipeline.Exec(ctx, tx, "free idempotency keys", `
-		DELETE FROM idempotency_keys
-		USING unnest($2::text[], $3::uuid[]) AS f (key, order_id)
-		WHERE scope = $1
-			AND idempotency_keys.key = f.key
-			AND idempotency_keys.order_id = f.order_id`, Scope, keys, orders)
-}
-
-// release frees keys that this transaction has claimed.
-func release(ctx context.Context, tx pgx.Tx, keys []string) error {
+// Free frees keys that this transaction has claimed.
+func Free(ctx context.Context, tx pgx.Tx, keys []string) error {
 	if len(keys) == 0 {
 		return nil
 	}

@@ -188,10 +188,7 @@ func (p *placing) settleUsed(ctx context.Context, tx pgx.Tx) error {
 // settle decides about the items whose keys or references are used. A key that this batch
 // claimed for an order which it did not write, because of the reference, becomes free again.
 func (p *placing) settle(ctx context.Context, tx pgx.Tx, found map[string]idempotency.Record, holders map[string]uuid.UUID) error {
-	var (
-		keys   []string
-		orders []uuid.UUID
-	)
+	var unused []string
 
 	for _, i := range p.used {
 		item := p.items[i]
@@ -209,14 +206,14 @@ func (p *placing) settle(ctx context.Context, tx pgx.Tx, found map[string]idempo
 			p.results[i].Err = referenceUsed(holder)
 
 			if taken {
-				keys, orders = append(keys, item.Key), append(orders, prior.OrderID)
+				unused = append(unused, item.Key)
 			}
 		case p.results[i].Err == nil:
 			return idempotency.ErrPruned
 		}
 	}
 
-	return idempotency.Free(ctx, tx, keys, orders)
+	return idempotency.Free(ctx, tx, unused)
 }
 
 func referenceUsed(by uuid.UUID) error {

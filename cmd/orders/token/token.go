@@ -4,6 +4,7 @@ package token
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,7 +36,7 @@ const maxTokenName = 100
 // Validate reports a mistake in the flags.
 func (c createTokenCmd) Validate() error {
 	for _, role := range c.Role {
-		if !isRole(role) {
+		if !slices.Contains(access.Roles(), role) {
 			return fmt.Errorf("--role: %q is not one of %s", role, Roles())
 		}
 	}
@@ -49,10 +50,6 @@ func (c createTokenCmd) Validate() error {
 	}
 
 	return nil
-}
-
-func isRole(role access.Role) bool {
-	return strings.Contains(","+Roles()+",", ","+string(role)+",") && role != ""
 }
 
 // Roles are the names of all roles, separated by commas.
