@@ -34,11 +34,11 @@ func (s *service) registerTimeline() {
 			"the end. At most the newest 1,000 entries are listed.",
 	}, operation.Contract{
 		Roles: access.ToRead,
-		Response: orderTimeline{OrderID: o.ID, Entries: []TimelineEntry{
-			timelineEntryOf(explain.Tell(timeline.Entry{
+		Response: OrderTimeline{OrderID: o.ID, Entries: []TimelineEntry{
+			TimelineEntryOf(explain.Tell(timeline.Entry{
 				At: o.CreatedAt, Type: timeline.Placed, Detail: map[string]any{"total": o.Total, "currency": o.Currency},
 			})),
-			timelineEntryOf(explain.Tell(timeline.Entry{At: o.UpdatedAt, Type: timeline.Attempt, Step: order.Points, Detail: map[string]any{
+			TimelineEntryOf(explain.Tell(timeline.Entry{At: o.UpdatedAt, Type: timeline.Attempt, Step: order.Points, Detail: map[string]any{
 				"job_id": 4711, "kind": "points", "attempt": 1, "code": string(order.Unavailable),
 			}})),
 		}},
@@ -47,7 +47,8 @@ func (s *service) registerTimeline() {
 	}, s.getTimeline)
 }
 
-type orderTimeline struct {
+// An OrderTimeline is what happened to an order.
+type OrderTimeline struct {
 	OrderID   uuid.UUID       `json:"order_id" format:"uuid"`
 	Entries   []TimelineEntry `json:"entries" nullable:"false"`
 	Truncated bool            `json:"truncated" doc:"There are older entries, which are not listed"`
@@ -63,18 +64,19 @@ type TimelineEntry struct {
 	Detail map[string]any                     `json:"detail" nullable:"false" doc:"What happened, for programs; the fields depend on the type"`
 }
 
-func timelineEntryOf(e explain.Entry) TimelineEntry {
+// TimelineEntryOf makes the JSON of an entry.
+func TimelineEntryOf(e explain.Entry) TimelineEntry {
 	return TimelineEntry{
 		At: e.At, Type: e.Type, Step: operation.Optional[order.StepName](e.Step), Text: e.Text, Actor: e.Actor, Detail: e.Detail,
 	}
 }
 
-func (s *service) getTimeline(ctx context.Context, in *OrderKey) (orderTimeline, error) {
+func (s *service) getTimeline(ctx context.Context, in *OrderKey) (OrderTimeline, error) {
 	id := in.logged(ctx)
 
 	entries, err := explain.Timeline(ctx, s.Pool, id, maxEntries+1)
 	if err != nil {
-		return orderTimeline{}, err
+		return OrderTimeline{}, err
 	}
 
 	truncated := len(entries) > maxEntries
@@ -82,5 +84,5 @@ func (s *service) getTimeline(ctx context.Context, in *OrderKey) (orderTimeline,
 		entries = entries[1:]
 	}
 
-	return orderTimeline{OrderID: id, Entries: operation.Each(entries, timelineEntryOf), Truncated: truncated}, nil
+	return OrderTimeline{OrderID: id, Entries: operation.Each(entries, TimelineEntryOf), Truncated: truncated}, nil
 }

@@ -37,7 +37,7 @@ func (s *service) registerWhy() {
 			"order that is confirmed with all its work done, and `final` for an order that has ended.",
 	}, operation.Contract{
 		Roles: access.ToRead,
-		Response: explanation{
+		Response: Explanation{
 			OrderID: exampleOrder().ID, Status: order.Confirmed, Reason: retry, Reasons: []Reason{retry}, Warnings: []string{},
 		},
 		Returns:  "The most important reason, and all reasons",
@@ -54,11 +54,13 @@ type Reason struct {
 	Link  string                             `json:"link" doc:"An address with more information; empty for none"`
 }
 
-func reasonOf(r explain.Reason) Reason {
+// ReasonOf makes the JSON of a reason.
+func ReasonOf(r explain.Reason) Reason {
 	return Reason{Code: r.Code, Text: r.Text, Step: operation.Optional[order.StepName](r.Step), Until: r.Until, Link: r.Link}
 }
 
-type explanation struct {
+// An Explanation says why an order has not settled, or that it has.
+type Explanation struct {
 	OrderID uuid.UUID    `json:"order_id" format:"uuid"`
 	Status  order.Status `json:"status"`
 
@@ -69,12 +71,12 @@ type explanation struct {
 	Warnings []string `json:"warnings" nullable:"false" doc:"What does not delay the order, but an operator should mend, in sentences: for example a machine's clock"`
 }
 
-func (s *service) explainOrder(ctx context.Context, in *OrderKey) (explanation, error) {
-	out := explanation{OrderID: in.logged(ctx)}
+func (s *service) explainOrder(ctx context.Context, in *OrderKey) (Explanation, error) {
+	out := Explanation{OrderID: in.logged(ctx)}
 
 	err := db.Snapshot(ctx, s.Pool, func(tx pgx.Tx) error {
 		status, why, err := explain.Why(ctx, tx, out.OrderID, s.RedriveAfter)
-		out.Status, out.Reason, out.Reasons = status, reasonOf(why.Reason), operation.Each(why.Reasons, reasonOf)
+		out.Status, out.Reason, out.Reasons = status, ReasonOf(why.Reason), operation.Each(why.Reasons, ReasonOf)
 		out.Warnings = why.Warnings
 
 		return err

@@ -27,7 +27,7 @@ import (
 // config holds every setting: an environment variable and a flag for each. --help and
 // README's table come from these tags.
 type config struct {
-	DatabaseURL string   `name:"database-url" env:"DATABASE_URL" placeholder:"URL" for:"dev,serve,work,migrate,seed,report,audit,dead-letters,token,workers,config" help:"Postgres to use, as postgres://user:password@host/database. Without it, dev runs one of its own."`
+	DatabaseURL string   `name:"database-url" env:"DATABASE_URL" placeholder:"URL" for:"dev,serve,work,migrate,seed,report,audit,why,timeline,cancel,queues,dead-letters,token,workers,config" help:"Postgres to use, as postgres://user:password@host/database. Without it, dev runs one of its own."`
 	DirectURL   string   `name:"direct-url" env:"ORDERS_DIRECT_URL" placeholder:"URL" for:"dev,serve,work,migrate,config" help:"Postgres itself, if DATABASE_URL leads to a pooler: for LISTEN, the lock of a worker, and migrations."`
 	Listen      string   `env:"ORDERS_LISTEN" default:"127.0.0.1:8080" for:"dev,serve,health,config" help:"Address of the API."`
 	WorkListen  string   `env:"ORDERS_WORK_LISTEN" placeholder:"ADDRESS" for:"work,config" help:"Address on which work serves /healthz and /readyz; empty for none."`
@@ -49,7 +49,7 @@ type config struct {
 	PendingDeadline time.Duration   `env:"ORDERS_PENDING_DEADLINE" default:"${pending_deadline}" for:"dev,work,config" help:"How long an order may stay pending before it expires."`
 	KeepCompleted   time.Duration   `env:"ORDERS_KEEP_COMPLETED" default:"${keep_completed}" for:"dev,work,config" help:"How long completed jobs stay in River UI; the ledgers keep their effects."`
 	OrdersPerJob    int             `env:"ORDERS_ORDERS_PER_JOB" default:"${orders_per_job}" for:"dev,serve,config" help:"How many of the orders that one transaction places share a job, at most 1000. 1 gives each order jobs of its own."`
-	RedriveAfter    []time.Duration `env:"ORDERS_REDRIVE_AFTER" default:"${redrive_after}" for:"dev,serve,work,config" help:"Delays before each automatic redrive of a dead letter that looks transient; after the last one an operator decides."`
+	RedriveAfter    []time.Duration `env:"ORDERS_REDRIVE_AFTER" default:"${redrive_after}" for:"dev,serve,work,why,config" help:"Delays before each automatic redrive of a dead letter that looks transient; after the last one an operator decides."`
 
 	MaxWait time.Duration `env:"ORDERS_MAX_WAIT" default:"30s" for:"dev,serve,config" help:"Longest time that new work may wait. Above it, a growing share of orders is refused with 503 and Retry-After; 0 never refuses."`
 

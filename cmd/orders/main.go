@@ -17,6 +17,8 @@ import (
 
 	"orders/cmd/orders/deadletter"
 	"orders/cmd/orders/memory"
+	"orders/cmd/orders/order"
+	"orders/cmd/orders/queue"
 	"orders/cmd/orders/settings"
 	"orders/cmd/orders/shell"
 	"orders/cmd/orders/token"
@@ -68,6 +70,8 @@ func (p *program) shell() *shell.Shell {
 		Ctx: p.ctx, Stdout: p.stdout, Stderr: p.stderr,
 		Open:  func() (*pgxpool.Pool, error) { return openChecked(p) },
 		Queue: func(pool *pgxpool.Pool) (*flow.Queue, error) { return jobs.NewClient(pool, p.quiet, p.jobs()) },
+
+		RedriveAfter: p.RedriveAfter,
 	}
 }
 
@@ -161,13 +165,18 @@ func newParser(c *cli, options ...kong.Option) *kong.Kong {
 type cli struct {
 	Config config `embed:""`
 
-	Dev     devCmd         `cmd:"" help:"Run everything in one process: a private Postgres, the API, a worker and River UI."`
-	Serve   serveCmd       `cmd:"" help:"Run the API on the database at DATABASE_URL."`
-	Work    workCmd        `cmd:"" help:"Run a worker on the database at DATABASE_URL."`
-	Migrate migrateCmd     `cmd:"" help:"Migrate the database's schema up or down, or print its version."`
-	Seed    seedCmd        `cmd:"" help:"Add demo products with stock."`
-	Report  reportCmd      `cmd:"" help:"Answer an operator's question with a named SQL query."`
-	Audit   auditCmd       `cmd:"" help:"Check the invariants on all data; exit with code 1 if one is broken."`
+	Dev      devCmd            `cmd:"" help:"Run everything in one process: a private Postgres, the API, a worker and River UI."`
+	Serve    serveCmd          `cmd:"" help:"Run the API on the database at DATABASE_URL."`
+	Work     workCmd           `cmd:"" help:"Run a worker on the database at DATABASE_URL."`
+	Migrate  migrateCmd        `cmd:"" help:"Migrate the database's schema up or down, or print its version."`
+	Seed     seedCmd           `cmd:"" help:"Add demo products with stock."`
+	Report   reportCmd         `cmd:"" help:"Answer an operator's question with a named SQL query."`
+	Audit    auditCmd          `cmd:"" help:"Check the invariants on all data; exit with code 1 if one is broken."`
+	Why      order.WhyCmd      `cmd:"" help:"Explain why an order has not settled, as GET /orders/{id}/why does."`
+	Timeline order.TimelineCmd `cmd:"" help:"List what happened to an order, and who did it."`
+	Cancel   order.CancelCmd   `cmd:"" help:"Cancel an order: its stock and points are given back."`
+	Queues   queue.Cmd         `cmd:"" help:"List the queues, and pause or resume them."`
+
 	Letters deadletter.Cmd `cmd:"" name:"dead-letters" help:"List the jobs that were given up, redrive their work, or resolve them."`
 	Token   token.Cmd      `cmd:"" help:"Make, list and revoke the tokens that the API asks for."`
 	Workers workersCmd     `cmd:"" help:"List the workers, and those found dead within the last hour."`

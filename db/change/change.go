@@ -82,7 +82,12 @@ func (n *Notifier) notify() {
 	ctx, cancel := context.WithTimeout(context.Background(), notifyTimeout)
 	defer cancel()
 
-	_, _ = n.pool.Exec(ctx, `SELECT pg_notify('orders_changed', '')`) // if it fails, listeners look a little later
+	Notify(ctx, n.pool)
+}
+
+// Notify notifies every process that listens, once. If that fails, listeners look a little later.
+func Notify(ctx context.Context, q db.Querier) {
+	_, _ = q.Exec(ctx, `SELECT pg_notify('orders_changed', '')`)
 }
 
 // Listen calls heard whenever orders may have changed: at each notification, and

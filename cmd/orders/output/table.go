@@ -91,13 +91,18 @@ func printable(value any) string {
 		return "-"
 	}
 
+	return Line(plain(value))
+}
+
+// Line writes a text in one line, without what is not printable.
+func Line(text string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
 			return r
 		}
 
 		return ' '
-	}, plain(value))
+	}, text)
 }
 
 func writeCSV(w io.Writer, t report.Table) error {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"os/user"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -25,6 +26,8 @@ type Shell struct {
 	Stderr io.Writer
 	Open   func() (*pgxpool.Pool, error)                 // opens the database, and refuses a schema that does not fit
 	Queue  func(pool *pgxpool.Pool) (*flow.Queue, error) // enqueues jobs
+
+	RedriveAfter []time.Duration // delays before each automatic redrive
 }
 
 // WithPool opens the database for one command.
