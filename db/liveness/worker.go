@@ -142,6 +142,26 @@ func List(ctx context.Context, q db.Querier) ([]Worker, error) {
 	return list, nil
 }
 
+// A Total is how many workers there are.
+type Total struct {
+	Alive   int64
+	Dead    int64 // that were found dead within the last hour, or are about to be
+	Rescued int64 // jobs of these
+}
+
+// Count counts the workers.
+func Count(ctx context.Context, q db.Querier) (t Total, err error) {
+	err = q.QueryRow(ctx, `
+		WITH`+heldLocks+`
+		SELECT count(*) FILTER (WHERE `+alive+`), count(*) FILTER (WHERE NOT `+alive+`), coalesce(sum(w.rescued), 0)
+		FROM workers AS w`, locks, staleAfter).Scan(&t.Alive, &t.Dead, &t.Rescued)
+	if err != nil {
+		return t, fmt.Errorf("count workers: %w", err)
+	}
+
+	return t, nil
+}
+
 // WorkersOfQueues counts the living workers of each queue that has any.
 func WorkersOfQueues(ctx context.Context, q db.Querier) (map[string]int, error) {
 	rows, err := q.Query(ctx, `

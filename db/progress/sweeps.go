@@ -48,9 +48,9 @@ func RecordSweep(ctx context.Context, tx pgx.Tx, name string, failure error) err
 			error = EXCLUDED.error`, name, failure != nil, text)
 }
 
-// Sweeps reads what is known of the sweeps, by name.
-func Sweeps(ctx context.Context, q db.Querier) (map[string]Sweep, error) {
-	rows, err := q.Query(ctx, `SELECT name, ran_at, failed_at, failures FROM sweeps`)
+// ListSweeps reads what is known of the sweeps.
+func ListSweeps(ctx context.Context, q db.Querier) ([]Sweep, error) {
+	rows, err := q.Query(ctx, `SELECT name, ran_at, failed_at, failures FROM sweeps ORDER BY name`)
 	if err != nil {
 		return nil, fmt.Errorf("read sweeps: %w", err)
 	}
@@ -58,6 +58,16 @@ func Sweeps(ctx context.Context, q db.Querier) (map[string]Sweep, error) {
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Sweep])
 	if err != nil {
 		return nil, fmt.Errorf("read sweeps: %w", err)
+	}
+
+	return list, nil
+}
+
+// Sweeps reads what is known of the sweeps, by name.
+func Sweeps(ctx context.Context, q db.Querier) (map[string]Sweep, error) {
+	list, err := ListSweeps(ctx, q)
+	if err != nil {
+		return nil, err
 	}
 
 	sweeps := make(map[string]Sweep, len(list))
