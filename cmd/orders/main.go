@@ -15,6 +15,7 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"orders/cmd/orders/check"
 	"orders/cmd/orders/deadletter"
 	"orders/cmd/orders/memory"
 	"orders/cmd/orders/order"
@@ -68,8 +69,9 @@ type program struct {
 func (p *program) shell() *shell.Shell {
 	return &shell.Shell{
 		Ctx: p.ctx, Stdout: p.stdout, Stderr: p.stderr,
-		Open:  func() (*pgxpool.Pool, error) { return openChecked(p) },
-		Queue: func(pool *pgxpool.Pool) (*flow.Queue, error) { return jobs.NewClient(pool, p.quiet, p.jobs()) },
+		Open:    func() (*pgxpool.Pool, error) { return openChecked(p) },
+		Connect: func() (*pgxpool.Pool, error) { return connect(p) },
+		Queue:   func(pool *pgxpool.Pool) (*flow.Queue, error) { return jobs.NewClient(pool, p.quiet, p.jobs()) },
 
 		RedriveAfter: p.RedriveAfter,
 	}
@@ -94,7 +96,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		fmt.Fprintf(stderr, "orders: %v\nTry `orders --help`.\n", err)
 
-		return exitUsage
+		return usageCode(err)
 	}
 
 	p := &program{config: c.Config, ctx: ctx, stdout: stdout, stderr: stderr}
@@ -105,7 +107,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 
 	if err := command.Run(p, p.shell()); err != nil {
-		fmt.Fprintf(stderr, "orders: %s\n", message(err))
+		if code, ok := errors.AsType[shell.ExitCode](err); ok {
+			return int(code)
+		}
+
+		fmt.Fprintf(stderr, "orders: %s\n", shell.Message(err))
 
 		return exitCode(err)
 	}
@@ -125,21 +131,23 @@ func variables(parser *kong.Kong) (names []string) {
 // errUnasked is wrapped by errors of a check that could not be made.
 var errUnasked = errors.New("the check was not made")
 
+// usageCode is the exit code of a mistake in the command line. For check, 2 means something else.
+func usageCode(err error) int {
+	if mistake, ok := errors.AsType[*kong.ParseError](err); ok {
+		if command := mistake.Context.Selected(); command != nil && command.Name == "check" {
+			return exitUnavailable
+		}
+	}
+
+	return exitUsage
+}
+
 func exitCode(err error) int {
 	if errors.Is(err, errUnasked) || db.ConnectProblem(err) != "" {
 		return exitUnavailable
 	}
 
 	return exitError
-}
-
-// message is an error's text for operators.
-func message(err error) string {
-	if problem := db.ConnectProblem(err); problem != "" {
-		return problem
-	}
-
-	return err.Error()
 }
 
 // newParser makes the parser of the command line, which holds the texts of --help.
@@ -171,6 +179,7 @@ type cli struct {
 	Migrate  migrateCmd        `cmd:"" help:"Migrate the database's schema up or down, or print its version."`
 	Seed     seedCmd           `cmd:"" help:"Add demo products with stock."`
 	Report   reportCmd         `cmd:"" help:"Answer an operator's question with a named SQL query."`
+	Check    check.Cmd         `cmd:"" help:"Check whether anything is wrong, for cron and monitoring. The exit codes are those of Nagios."`
 	Audit    auditCmd          `cmd:"" help:"Check the invariants on all data; exit with code 1 if one is broken."`
 	Why      order.WhyCmd      `cmd:"" help:"Explain why an order has not settled, as GET /orders/{id}/why does."`
 	Timeline order.TimelineCmd `cmd:"" help:"List what happened to an order, and who did it."`

@@ -131,13 +131,18 @@ func stopWorkers(p *program, w *workers.Workers) error {
 	return w.Stop(drain)
 }
 
-// openChecked opens DATABASE_URL and refuses a schema of another version.
-func openChecked(p *program) (*pgxpool.Pool, error) {
+// connect opens DATABASE_URL.
+func connect(p *program) (*pgxpool.Pool, error) {
 	if err := p.needDatabase(); err != nil {
 		return nil, err
 	}
 
-	pool, err := db.Open(p.ctx, p.DatabaseURL)
+	return db.Open(p.ctx, p.DatabaseURL)
+}
+
+// openChecked opens DATABASE_URL and refuses a schema of another version.
+func openChecked(p *program) (*pgxpool.Pool, error) {
+	pool, err := connect(p)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"os/user"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -21,13 +22,28 @@ import (
 
 // A Shell is what a command runs with.
 type Shell struct {
-	Ctx    context.Context //nolint:containedctx // the program's own, bound to its commands by kong
-	Stdout io.Writer
-	Stderr io.Writer
-	Open   func() (*pgxpool.Pool, error)                 // opens the database, and refuses a schema that does not fit
-	Queue  func(pool *pgxpool.Pool) (*flow.Queue, error) // enqueues jobs
+	Ctx     context.Context //nolint:containedctx // the program's own, bound to its commands by kong
+	Stdout  io.Writer
+	Stderr  io.Writer
+	Open    func() (*pgxpool.Pool, error)                 // opens the database, and refuses a schema that does not fit
+	Connect func() (*pgxpool.Pool, error)                 // opens the database, whatever its schema is
+	Queue   func(pool *pgxpool.Pool) (*flow.Queue, error) // enqueues jobs
 
 	RedriveAfter []time.Duration // delays before each automatic redrive
+}
+
+// An ExitCode is the error of a command that has printed why, and has an exit code of its own.
+type ExitCode int
+
+func (c ExitCode) Error() string { return "exit code " + strconv.Itoa(int(c)) }
+
+// Message is an error's text for operators.
+func Message(err error) string {
+	if problem := db.ConnectProblem(err); problem != "" {
+		return problem
+	}
+
+	return err.Error()
 }
 
 // WithPool opens the database for one command.

@@ -1,0 +1,102 @@
+package condition_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"orders/db"
+	"orders/db/condition"
+	"orders/db/dbtest"
+)
+
+func read(t *testing.T, pool *pgxpool.Pool) (reading condition.Reading) {
+	t.Helper()
+
+	err := db.Snapshot(t.Context(), pool, func(tx pgx.Tx) (err error) {
+		reading, err = condition.Read(t.Context(), tx)
+
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return reading
+}
+
+func exec(t *testing.T, pool *pgxpool.Pool, statements ...string) {
+	t.Helper()
+
+	for _, sql := range statements {
+		if _, err := pool.Exec(t.Context(), sql); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+}
+
+// letters writes resolved dead letters, which are many, and open ones.
+const letters = `
+	INSERT INTO dead_letters (job_id, kind, queue, args, errors, error, attempts, reason, signature, resolved_at, resolution, attention_at)
+	SELECT 10000000 + n, 'points', 'points', '{}', '[]', '', 1, 'unknown', 'points',
+		CASE WHEN n > 3 THEN now() END, CASE WHEN n > 3 THEN 'dismissed' END, CASE WHEN n > 1 THEN now() - interval '1 hour' END
+	FROM generate_series(1, 20000) AS n`
+
+func TestReadSeesWhatIsWrong(t *testing.T) {
+	t.Parallel()
+
+	pool := dbtest.Pool(t)
+
+	if r := read(t, pool); r.Leader || len(r.Queues) == 0 || r.Audited != nil || r.Letters != (condition.Letters{}) || len(r.Findings) != 0 || r.At.IsZero() {
+		t.Errorf("an empty database: %+v", r)
+	}
+
+	exec(t, pool,
+		letters,
+		`INSERT INTO river_leader (leader_id, elected_at, expires_at) VALUES ('w', now(), now() + interval '1 minute')`,
+		`INSERT INTO river_queue (name, updated_at, paused_at) VALUES ('points', now(), now() - interval '1 hour')`,
+		`INSERT INTO workers (id, host, pid, version, queues, sessions) VALUES ('w', 'h', 1, 'v', '{"points": 1}', '')`,
+		`INSERT INTO river_job (max_attempts, args, kind, queue, state, scheduled_at) VALUES (1, '{}', 'points', 'points', 'available', now() - interval '2 hours')`,
+		`INSERT INTO audit_findings (invariant, subject, detail) VALUES ('payments', 'x', ''), ('payments', 'y', '')`,
+		`INSERT INTO audit_runs (mode, started_at, finished_at, orders, violations) VALUES ('incremental', now(), now() - interval '2 hours', 1, 0)`,
+		`INSERT INTO sweeps (name, ran_at, failed_at, failures) VALUES ('redrive', now(), now(), 20)`,
+	)
+
+	got := map[condition.Name]condition.Severity{}
+	for _, c := range condition.Judge(read(t, pool), condition.DefaultLimits()) {
+		got[c.Name] = c.Severity
+	}
+
+	for name, want := range map[condition.Name]condition.Severity{
+		condition.NoLeader: condition.OK, condition.NoWorkers: condition.Critical, condition.QueuePaused: condition.Critical,
+		condition.OldestWork: condition.Critical, condition.DeadLetters: condition.Warning, condition.AuditFindings: condition.Critical,
+		condition.AuditLate: condition.Critical, condition.SweepFailing: condition.Critical, condition.OldSnapshot: condition.OK,
+	} {
+		if got[name] != want {
+			t.Errorf("%s: %s, want %s", name, got[name], want)
+		}
+	}
+
+	if l := read(t, pool).Letters; l.Open != 3 || l.Attention != 2 || l.Since == nil {
+		t.Errorf("%+v", l)
+	}
+}
+
+func TestReadScansNoTableThatGrows(t *testing.T) {
+	t.Parallel()
+
+	pool := dbtest.Pool(t)
+	dbtest.Grow(t, pool, 20_000)
+	exec(t, pool, letters,
+		`INSERT INTO audit_findings (invariant, subject, detail, resolved_at) SELECT 'payments', n, '', now() FROM generate_series(1, 20000) AS n`,
+		`VACUUM ANALYZE dead_letters, audit_findings`,
+	)
+
+	for _, plan := range dbtest.Explain(t, pool, func(ctx context.Context, tx pgx.Tx) error { return dbtest.Err(condition.Read(ctx, tx)) }) {
+		if dbtest.ScansGrowingTable(plan) {
+			t.Error(plan)
+		}
+	}
+}
