@@ -25,6 +25,7 @@ import (
 
 	"orders/api/access"
 	"orders/api/admission"
+	"orders/api/customer"
 	"orders/api/middleware"
 	"orders/api/operation"
 	"orders/api/operator"
@@ -113,7 +114,7 @@ func newService(o Options, mux *http.ServeMux) *service {
 	s.registerProducts()
 	s.registerArchive()
 	s.registerStock()
-	s.registerCustomers()
+	customer.Register(s.api, s.Pool)
 	operator.Register(s.api, s.Pool, s.Queue)
 	s.registerHealth()
 	operation.Finish(s.api.OpenAPI())

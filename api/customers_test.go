@@ -6,20 +6,20 @@ import (
 
 	"github.com/google/uuid"
 
-	"orders/api"
+	"orders/api/customer"
 	"orders/order"
 )
 
 type pointsPage struct {
-	UserID     string            `json:"user_id"`
-	Balance    int64             `json:"balance"`
-	Entries    []api.PointsEntry `json:"entries"`
-	NextCursor string            `json:"next_cursor"`
+	UserID     string                 `json:"user_id"`
+	Balance    int64                  `json:"balance"`
+	Entries    []customer.PointsEntry `json:"entries"`
+	NextCursor string                 `json:"next_cursor"`
 }
 
 type inboxPage struct {
-	Notifications []api.Notification `json:"notifications"`
-	NextCursor    string             `json:"next_cursor"`
+	Notifications []customer.Notification `json:"notifications"`
+	NextCursor    string                  `json:"next_cursor"`
 }
 
 func TestCustomerHasPointsAndMessages(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"orders/api/problem"
+	"orders/db/action"
 	"orders/db/audit"
 	"orders/db/deadletter"
 	"orders/db/timeline"
@@ -33,6 +34,9 @@ func TestEnumsAreTheListsOfGo(t *testing.T) {
 		"WhyCode":              strs(explain.Codes()),
 		"NotificationTemplate": strs(order.Templates()),
 		"TimelineType":         strs(timeline.Types()),
+		"ActionName":           strs(action.Names()),
+		"ActionTarget":         strs(action.Kinds()),
+		"Identification":       strs(order.Identifications()),
 		"AuditMode":            {audit.Incremental, audit.Full},
 		"ProductState":         {"active", "archived", "all"},
 		"AdjustmentReason":     strs(order.AdjustmentReasons()),

@@ -21,6 +21,7 @@ var tags = []*huma.Tag{
 	{Name: "customers", Description: "A customer's points and messages"},
 	{Name: "dead letters", Description: "Jobs that were given up, and how to do their work again"},
 	{Name: "workers", Description: "The processes that run the jobs"},
+	{Name: "actions", Description: "Who did what"},
 	{Name: "audit", Description: "Whether the invariants of the data hold"},
 	{Name: "health", Description: "For load balancers and process supervisors"},
 }

@@ -104,7 +104,9 @@ func (s *service) payOrder(ctx context.Context, in *payInput, r idempotency.Requ
 		p.Amount = *in.Body.Amount
 	}
 
-	paid, err := s.Pay(ctx, flow.Payment{OrderID: in.logged(ctx), Payment: p, Request: r})
+	paid, err := s.Pay(ctx, flow.Payment{
+		OrderID: in.logged(ctx), Payment: p, Actor: access.Actor(ctx), Request: r,
+	})
 
 	return OrderOf(paid.Order), paid.Replayed, err
 }

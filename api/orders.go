@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"orders/api/access"
+	"orders/api/customer"
 	"orders/api/operation"
 	"orders/api/problem"
 	"orders/db"
@@ -71,7 +72,7 @@ func (s *service) registerOrders() {
 type newOrder struct {
 	_ struct{} `additionalProperties:"false"`
 
-	UserID      userID         `json:"user_id" doc:"The customer"`
+	UserID      customer.ID    `json:"user_id" doc:"The customer"`
 	Lines       []newOrderLine `json:"lines" nullable:"false" minItems:"1" maxItems:"200" doc:"The products, each in one line"`
 	Reference   operation.Text `json:"reference,omitempty" minLength:"1" maxLength:"128" doc:"Your own number of the order, which no other order may have"`
 	Metadata    metadata       `json:"metadata,omitempty" doc:"What you want to keep with the order, by key"`

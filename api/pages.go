@@ -10,6 +10,7 @@ import (
 	"orders/api/access"
 	"orders/api/middleware"
 	"orders/api/problem"
+	"orders/api/riverui"
 )
 
 // pagePolicy lets a page load what comes from this server, and nothing else. Swagger UI
@@ -44,9 +45,12 @@ func (s *service) servePages(mux *http.ServeMux) {
 	s.handle(mux, "GET /{$}", access.Public, http.RedirectHandler("/docs", http.StatusFound))
 
 	if s.RiverUI != nil {
-		ui := page(middleware.ReadWithin(consolePatience, http.MaxBytesHandler(s.RiverUI, maxConsoleBody)))
-		s.handle(mux, "GET /riverui/", access.ToWatch, ui)
-		s.handle(mux, "/riverui/", access.ToOperate, ui) // it changes jobs and queues
+		bounded := func(ui http.Handler) http.Handler {
+			return page(middleware.ReadWithin(consolePatience, http.MaxBytesHandler(ui, maxConsoleBody)))
+		}
+
+		s.handle(mux, "GET /riverui/", access.ToWatch, bounded(s.RiverUI))
+		s.handle(mux, "/riverui/", access.ToOperate, bounded(riverui.Record(s.Pool, s.Log, s.RiverUI))) // it changes jobs and queues
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"orders/api/operation"
 	"orders/api/problem"
 	"orders/db"
+	"orders/db/action"
 	"orders/db/catalogue"
 	"orders/db/idempotency"
 	"orders/order"
@@ -237,7 +238,7 @@ func (s *service) putProduct(ctx context.Context, in *putProductInput) (*putProd
 	var created bool
 
 	err := db.InTx(ctx, s.Pool, func(tx pgx.Tx) (err error) {
-		product, created, err = catalogue.Put(ctx, tx, product, in.guard)
+		product, created, err = in.put(ctx, tx, product)
 
 		return err
 	})
@@ -251,6 +252,26 @@ func (s *service) putProduct(ctx context.Context, in *putProductInput) (*putProd
 	}
 
 	return out, nil
+}
+
+// put writes the product, and who did it if that changed something.
+func (in *putProductInput) put(ctx context.Context, tx pgx.Tx, p order.Product) (stored order.Product, created bool, err error) {
+	var before order.Product
+
+	stored, created, err = catalogue.Put(ctx, tx, p, func(current *order.Product) error {
+		if current != nil {
+			before = *current
+		}
+
+		return in.guard(current)
+	})
+	if err != nil || stored == before {
+		return stored, created, err
+	}
+
+	return stored, created, action.Record(ctx, tx, actOnProduct(ctx, action.PutProduct, stored.SKU, map[string]any{
+		"created": created, "price": stored.Price, "currency": stored.Currency,
+	}))
 }
 
 // guard refuses a change of a product that is not as the request says.
@@ -279,9 +300,26 @@ type archiveInput struct {
 func (s *service) archiving(archived bool) operation.Act[archiveInput, *archiveOutput] {
 	return func(ctx context.Context, in *archiveInput, r idempotency.Request) (*archiveOutput, bool, error) {
 		product, replayed, err := idempotency.InTx(ctx, s.Pool, r, func(tx pgx.Tx) (order.Product, error) {
-			return catalogue.Archive(ctx, tx, string(in.SKU), archived)
+			product, changed, err := catalogue.Archive(ctx, tx, string(in.SKU), archived)
+			if err != nil || !changed {
+				return product, err
+			}
+
+			name := action.UnarchiveProduct
+			if archived {
+				name = action.ArchiveProduct
+			}
+
+			return product, action.Record(ctx, tx, actOnProduct(ctx, name, product.SKU, nil))
 		})
 
 		return &archiveOutput{ETagHeader: etagOf(product).header(), Body: productOf(product)}, replayed, err
 	}
+}
+
+// actOnProduct is what the sender of a request does to a product.
+func actOnProduct(ctx context.Context, name action.Name, sku string, detail map[string]any) action.Action {
+	target := action.Target{Kind: action.Product, ID: sku}
+
+	return action.Action{By: access.Actor(ctx), Name: name, Target: target, Detail: detail}
 }

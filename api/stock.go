@@ -10,6 +10,7 @@ import (
 
 	"orders/api/access"
 	"orders/api/operation"
+	"orders/db/action"
 	"orders/db/catalogue"
 	"orders/db/idempotency"
 	"orders/order"
@@ -152,9 +153,24 @@ func (s *service) adjustStock(ctx context.Context, in *adjustStockInput, r idemp
 func (s *service) book(ctx context.Context, r idempotency.Request, booking catalogue.Receipt) (bookedReceipt, bool, error) {
 	return idempotency.InTx(ctx, s.Pool, r, func(tx pgx.Tx) (bookedReceipt, error) {
 		booked, available, err := catalogue.Book(ctx, tx, booking)
+		if err == nil && !booked.Replayed {
+			err = action.Record(ctx, tx, bookingOf(ctx, booked))
+		}
 
 		return bookedReceipt{SKU: booked.SKU, Available: available, Receipt: receiptOf(booked)}, err
 	})
+}
+
+// bookingOf is the act of booking.
+func bookingOf(ctx context.Context, r catalogue.Receipt) action.Action {
+	detail := map[string]any{"reference": r.Reference, "quantity": r.Quantity}
+	if r.Reason == "" {
+		return actOnProduct(ctx, action.BookReceipt, r.SKU, detail)
+	}
+
+	detail["reason"] = r.Reason
+
+	return actOnProduct(ctx, action.AdjustStock, r.SKU, detail)
 }
 
 type listReceiptsInput struct {

@@ -135,7 +135,7 @@ func TestTimelineOfAHeldOrder(t *testing.T) {
 	want := `placed   "The order was placed: total 2500 EUR in minor units."
 step inventory  "Stock was taken: 2 pieces of 1 product."
 status   "The order awaits its payment."
-payment   "The order was paid: reference pay-1."
+payment  api "The order was paid: reference pay-1."
 status   "The order is confirmed."
 `
 	if got := lines(b.timeline(t, id).Entries); got != want {

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"orders/db"
+	"orders/db/action"
 	"orders/db/catalogue"
 	"orders/db/dbtest"
 	"orders/db/deadletter"
@@ -74,7 +75,9 @@ func TestNoQueryScansATableThatGrows(t *testing.T) {
 			return dbtest.Err(catalogue.List(ctx, tx, catalogue.All, "sku-2", 50))
 		},
 		"archive a product": func(ctx context.Context, tx pgx.Tx) error {
-			return dbtest.Err(catalogue.Archive(ctx, tx, "sku-2", true))
+			_, _, err := catalogue.Archive(ctx, tx, "sku-2", true)
+
+			return err
 		},
 		"read a product": func(ctx context.Context, tx pgx.Tx) error { return dbtest.Err(catalogue.Product(ctx, tx, "sku-2")) },
 		"put a product": func(ctx context.Context, tx pgx.Tx) error {
@@ -95,6 +98,24 @@ func TestNoQueryScansATableThatGrows(t *testing.T) {
 		},
 		"list receipts, next page": func(ctx context.Context, tx pgx.Tx) error {
 			return dbtest.Err(catalogue.Receipts(ctx, tx, "sku-2", &catalogue.Position{At: before.At, Reference: "r-1"}, 50))
+		},
+		"list actions": func(ctx context.Context, tx pgx.Tx) error {
+			return dbtest.Err(action.List(ctx, tx, action.Filter{}, &action.Position{At: before.At, ID: 1}, 50))
+		},
+		"list an actor's actions": func(ctx context.Context, tx pgx.Tx) error {
+			return dbtest.Err(action.List(ctx, tx, action.Filter{Actor: "a-7", Since: before.At.Add(-time.Hour), Until: before.At}, nil, 50))
+		},
+		"list the actions of a name": func(ctx context.Context, tx pgx.Tx) error {
+			return dbtest.Err(action.List(ctx, tx, action.Filter{Action: "x-7"}, nil, 50))
+		},
+		"list the actions on a target": func(ctx context.Context, tx pgx.Tx) error {
+			return dbtest.Err(action.List(ctx, tx, action.Filter{TargetKind: action.DeadLetter, TargetID: "7"}, nil, 50))
+		},
+		"list the actions on an order": func(ctx context.Context, tx pgx.Tx) error {
+			return dbtest.Err(action.List(ctx, tx, action.Filter{OrderID: ids[0]}, nil, 50))
+		},
+		"find the orders of jobs": func(ctx context.Context, tx pgx.Tx) error {
+			return dbtest.Err(action.OrdersOf(ctx, tx, []int64{1, 2}))
 		},
 		"read a balance": func(ctx context.Context, tx pgx.Tx) error { return dbtest.Err(db.Balance(ctx, tx, "u-7")) },
 		"list points": func(ctx context.Context, tx pgx.Tx) error {

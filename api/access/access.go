@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"orders/api/problem"
+	"orders/order"
 )
 
 // A Role is what a token may do.
@@ -43,12 +44,20 @@ var (
 
 // A Principal is who sends a request.
 type Principal struct {
-	Name  string // the actor of what the request does
-	Roles []Role
+	Name    string // the actor of what the request does
+	KnownBy order.Identification
+	Roles   []Role
 }
 
 // nobody is the principal where no token is asked for.
-var nobody = Principal{Name: "api"}
+var nobody = Principal{Name: "api", KnownBy: order.ByInsecure}
+
+// May tells whether the principal may use a route for the roles. Pages leave out what a
+// reader may not do.
+func (p Principal) May(roles []Role) bool {
+	return p.KnownBy == order.ByInsecure ||
+		slices.ContainsFunc(roles, func(role Role) bool { return role == Anyone || slices.Contains(p.Roles, role) })
+}
 
 type contextKey struct{}
 
@@ -62,7 +71,11 @@ func Of(ctx context.Context) Principal {
 }
 
 // Actor is who acts by a request.
-func Actor(ctx context.Context) string { return Of(ctx).Name }
+func Actor(ctx context.Context) order.Actor {
+	p := Of(ctx)
+
+	return order.Actor{Name: p.Name, KnownBy: p.KnownBy}
+}
 
 // Authorize returns the request's context with its principal, or why the request may not
 // use a route for the roles. Without a keyring, no token is asked for. A route without
@@ -86,7 +99,7 @@ func (k *Keyring) Authorize(r *http.Request, roles []Role) (context.Context, *pr
 		return ctx, problem.Of(ctx, err)
 	case !known:
 		return ctx, problem.New(ctx, problem.Unauthenticated, "The token is not known, is revoked or has expired; ask for another one.")
-	case !slices.ContainsFunc(roles, func(role Role) bool { return slices.Contains(p.Roles, role) }):
+	case !p.May(roles):
 		return ctx, problem.New(ctx, problem.Forbidden, "This needs a token with the role "+words(roles)+".")
 	}
 

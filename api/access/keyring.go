@@ -14,6 +14,7 @@ import (
 
 	"orders/db"
 	"orders/db/token"
+	"orders/order"
 )
 
 // readEvery is how soon a revoked token is refused. A new token is found at once.
@@ -124,7 +125,7 @@ func (k *Keyring) look(text string) (Principal, bool) {
 
 	k.used[id] = true
 
-	p := Principal{Name: t.Name}
+	p := Principal{Name: t.Name, KnownBy: order.ByToken}
 	for _, role := range t.Roles {
 		p.Roles = append(p.Roles, Role(role))
 	}

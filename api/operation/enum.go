@@ -7,6 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"orders/api/problem"
+	"orders/db/action"
 	"orders/db/audit"
 	"orders/db/catalogue"
 	"orders/db/deadletter"
@@ -67,6 +68,11 @@ var enums = []enum{
 	enumOf("ProblemType", "The stable name of a refusal", Each(problem.Codes(), problem.AddressOf)...),
 	enumOf("WhyCode", "Why an order has not settled, or that it has. Codes that need an operator come first.", explain.Codes()...),
 	enumOf("TimelineType", "What a timeline's entry is about", timeline.Types()...),
+	enumOf("ActionName", "What was done. Those of jobs and queues were done in River UI.", action.Names()...),
+	enumOf("ActionTarget", "What was acted on", action.Kinds()...),
+	enumOf("Identification", "How the actor is known. token: the request had the actor's token. session: the browser has logged in with it. "+
+		"proxy: a trusted proxy has named the user. cli: the user of the machine on which the command ran. "+
+		"setting: the program did it, because a setting says so. insecure: no token was asked for.", order.Identifications()...),
 	enumOf[AuditMode]("AuditMode", "incremental: the data since the last audit. full: all data.", audit.Incremental, audit.Full),
 	enumOf[PointsEntryKind]("PointsEntryKind", "earn: the order gave points. reverse: they were taken back.", "earn", "reverse"),
 }

@@ -28,6 +28,7 @@ func Register(api huma.API, pool *pgxpool.Pool, queue *flow.Queue) {
 	s.registerBulkResolve()
 	s.registerWorkers()
 	s.registerAudit()
+	s.registerActions()
 }
 
 // exampleTime and exampleOrderID are those of the document's examples.

@@ -13,7 +13,9 @@ import (
 	"orders/api/access"
 	tokens "orders/cmd/orders/token"
 	"orders/db"
+	"orders/db/action"
 	"orders/db/token"
+	"orders/order"
 )
 
 // newKeyring reads the tokens that requests need; nil if none is asked for. Without an
@@ -64,8 +66,15 @@ func addOperator(ctx context.Context, p *program, pool *pgxpool.Pool) error {
 	}
 
 	return db.InTx(ctx, pool, func(tx pgx.Tx) error {
-		return token.Ensure(ctx, tx, text, token.Token{
-			Name: "operator", Roles: []string{string(access.Operator)}, CreatedBy: "ORDERS_OPERATOR_TOKEN",
+		by := order.Actor{Name: "ORDERS_OPERATOR_TOKEN", KnownBy: order.BySetting}
+
+		made, isNew, err := token.Ensure(ctx, tx, text, token.Token{
+			Name: "operator", Roles: []string{string(access.Operator)}, CreatedBy: by.Name,
 		})
+		if err != nil || !isNew {
+			return err
+		}
+
+		return action.Record(ctx, tx, tokens.Act(action.CreateToken, by, made))
 	})
 }

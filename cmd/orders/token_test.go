@@ -2,11 +2,17 @@ package main
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"orders/cmd/orders/shell"
+	"orders/db"
+	"orders/db/action"
 	"orders/db/dbtest"
+	"orders/db/token"
+	"orders/order"
 )
 
 // serve asks for tokens, which the command line makes and revokes. The first may come from a setting.
@@ -71,9 +77,41 @@ func TestServeAsksForTokens(t *testing.T) {
 		t.Errorf("revoke again: %d %s", code, stderr)
 	}
 
+	acted(t, url, "create_token "+token.IDOf(operator), "create_token "+token.IDOf(text), "revoke_token "+token.IDOf(text))
+
 	for deadline := time.Now().Add(time.Minute); status(text) != http.StatusUnauthorized; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the revoked token is not refused")
 		}
+	}
+}
+
+// acted checks what operator_actions has, by commands and settings: each action with its target.
+func acted(t *testing.T, url string, want ...string) {
+	t.Helper()
+
+	pool, err := db.Open(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+
+	list, err := action.List(t.Context(), pool, action.Filter{}, nil, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	var got []string
+
+	for _, a := range slices.Backward(list) {
+		got = append(got, string(a.Action)+" "+a.TargetID)
+
+		if by := shell.Actor(); (a.Actor != by.Name || a.KnownBy != by.KnownBy) && a.KnownBy != order.BySetting {
+			t.Errorf("the actor of %s is %s, known by %s", a.Action, a.Actor, a.KnownBy)
+		}
+	}
+
+	if !slices.Equal(got, want) {
+		t.Errorf("actions: %q, want %q", got, want)
 	}
 }

@@ -147,17 +147,19 @@ func Put(ctx context.Context, tx pgx.Tx, p order.Product, guard Guard) (stored o
 }
 
 // Archive makes that a product cannot be ordered any more, or that it can again, and returns
-// the product. Nothing changes if that is so already.
-func Archive(ctx context.Context, tx pgx.Tx, sku string, archived bool) (order.Product, error) {
-	p, err := lock(ctx, tx, sku)
+// the product. Nothing is changed if that is so already.
+func Archive(ctx context.Context, tx pgx.Tx, sku string, archived bool) (p order.Product, changed bool, err error) {
+	p, err = lock(ctx, tx, sku)
 	if err != nil || (p.ArchivedAt != nil) == archived {
-		return p, err
+		return p, false, err
 	}
 
-	return one(ctx, tx, sku, `
+	p, err = one(ctx, tx, sku, `
 		UPDATE products
 		SET archived_at = CASE WHEN $2 THEN now() END,
 			updated_at = now()
 		WHERE sku = $1
 		RETURNING `+columns, archived)
+
+	return p, true, err
 }

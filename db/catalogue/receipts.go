@@ -21,6 +21,7 @@ type Receipt struct {
 	Counted   *int64 // of a stock-take, else nil
 	Note      string
 	At        time.Time
+	Replayed  bool `db:"-"` // it was booked before
 }
 
 // Book books a receipt or an adjustment, once for each reference, and returns it with the
@@ -109,6 +110,8 @@ func find(ctx context.Context, tx pgx.Tx, r Receipt) (booked Receipt, found bool
 		return r, false, order.Errorf(order.ReceiptReused, "Reference %q was booked for %q as %s; use another reference.",
 			r.Reference, r.SKU, booked.words())
 	}
+
+	booked.Replayed = true
 
 	return booked, true, nil
 }

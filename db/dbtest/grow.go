@@ -60,6 +60,9 @@ func Grow(tb testing.TB, pool *pgxpool.Pool, n int) (ids []uuid.UUID) {
 			WHERE batch_id IS NOT NULL
 			GROUP BY kind, queue, batch_id`,
 		`INSERT INTO redrives (operation_id, job_id, outcome, actor) SELECT gen_random_uuid(), job_id, 'x', 'x' FROM dead_letters`,
+		`INSERT INTO operator_actions (at, actor, known_by, action, target_kind, target_id, order_id)
+			SELECT now() - n * interval '1 second', 'a-' || n % 100, 'token', 'x-' || n % 20, 'dead_letter', n, lpad(to_hex(n), 32, '0')::uuid
+			FROM generate_series(1, 20000) AS n`,
 		`VACUUM ANALYZE`,
 	} {
 		if _, err := pool.Exec(tb.Context(), sql); err != nil {

@@ -148,7 +148,16 @@ const timeline = `
 		WHERE state = 'running'
 			AND attempted_at IS NOT NULL
 		UNION ALL
-		SELECT at, 3, 'payment', '', '',
+		SELECT at, 3, 'payment', '',
+			coalesce((
+				SELECT actor
+				FROM operator_actions
+				WHERE target_id = $1::uuid::text
+					AND target_kind = 'order'
+					AND action = 'pay_order'
+					AND operator_actions.at = payments.at
+				LIMIT 1
+			), ''),
 			jsonb_strip_nulls(jsonb_build_object(
 				'reference', reference, 'amount', amount, 'currency', currency, 'kept', nullif(kept, false)))
 		FROM payments
@@ -187,6 +196,12 @@ const timeline = `
 		FROM order_events
 		WHERE order_id = $1
 			AND type NOT IN ('rejected', 'cancelled', 'expired', 'failed', 'redrive', 'resolve') -- the last two are in the letters
+		UNION ALL
+		SELECT at, 13, 'event', coalesce((SELECT kind FROM letters WHERE job_id::text = target_id), ''), actor,
+			jsonb_build_object('name', action, 'job_id', target_id::bigint)
+		FROM operator_actions
+		WHERE order_id = $1
+			AND target_kind = 'job'
 		UNION ALL
 		SELECT dead_at, 10, 'dead_letter', kind, '',
 			jsonb_build_object('job_id', job_id, 'kind', kind, 'attempts', attempts, 'code', code, 'reason', reason)

@@ -88,14 +88,15 @@ func Create(ctx context.Context, tx pgx.Tx, text string, t Token, lifetime time.
 	return created, nil
 }
 
-// Ensure writes the token with the text, unless there is one with this text or this name.
-func Ensure(ctx context.Context, tx pgx.Tx, text string, t Token) error {
-	_, err := Create(ctx, tx, text, t, 0)
+// Ensure writes the token with the text, unless there is one with this text or this name. It
+// returns whether it wrote it.
+func Ensure(ctx context.Context, tx pgx.Tx, text string, t Token) (made Token, isNew bool, err error) {
+	made, err = Create(ctx, tx, text, t, 0)
 	if order.CodeOf(err) == order.StateConflict {
-		return nil
+		return made, false, nil
 	}
 
-	return err
+	return made, err == nil, err
 }
 
 // List returns all tokens, the newest first.

@@ -51,7 +51,7 @@ func TestWhy(t *testing.T) {
 	}
 
 	b.InTx(func(tx pgx.Tx) error {
-		_, err := repair.Redrive(t.Context(), tx, b.Queue, []repair.RedriveRequest{{JobID: dead, OperationID: uuid.New(), Actor: "eva"}}, false)
+		_, err := repair.Redrive(t.Context(), tx, b.Queue, []repair.RedriveRequest{{JobID: dead, OperationID: uuid.New(), Actor: order.Actor{Name: "eva", KnownBy: order.ByCLI}}}, false)
 
 		return err
 	})

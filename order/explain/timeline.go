@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"orders/db"
+	"orders/db/action"
 	"orders/db/deadletter"
 	"orders/db/timeline"
 	"orders/order"
@@ -215,6 +216,12 @@ func (e Entry) event() string {
 	switch e.Detail["name"] {
 	case "missing_job":
 		return e.f("The %v step had no job; its job was enqueued again.", "step")
+	case string(action.RetryJob):
+		return e.f("Job %v was retried in River UI.", "job_id")
+	case string(action.CancelJob):
+		return e.f("Job %v was cancelled in River UI.", "job_id")
+	case string(action.DeleteJob):
+		return e.f("Job %v was deleted in River UI.", "job_id")
 	case "reopen":
 		return e.f("The dead letter of the %v job was reopened", "kind") + e.because("note")
 	}

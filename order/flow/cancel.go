@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"orders/db/action"
 	"orders/db/groupcommit"
 	"orders/db/idempotency"
 	"orders/order"
@@ -15,7 +16,7 @@ import (
 type Cancellation struct {
 	OrderID uuid.UUID
 	Reason  string
-	Actor   string
+	Actor   order.Actor
 	Request idempotency.Request
 }
 
@@ -38,7 +39,10 @@ func cancel(ctx context.Context, tx pgx.Tx, items []Cancellation) ([]groupcommit
 	}
 
 	return lifecycle(ctx, tx, ids, func(locked map[uuid.UUID]*order.Order, results []groupcommit.Result[Changed]) error {
-		var endings []ending
+		var (
+			endings []ending
+			actions []action.Action
+		)
 
 		for i, item := range items {
 			o := locked[item.OrderID]
@@ -55,9 +59,14 @@ func cancel(ctx context.Context, tx pgx.Tx, items []Cancellation) ([]groupcommit
 
 			if o.Status != to {
 				reason := order.Reason{Code: order.CancelledByClient, Text: item.Reason}
-				endings = append(endings, ending{order: *o, event: order.Cancel, reason: reason, actor: item.Actor})
+				endings = append(endings, ending{order: *o, event: order.Cancel, reason: reason, actor: item.Actor.Name})
+				actions = append(actions, actOn(o, action.CancelOrder, item.Actor, map[string]any{"from": o.Status}))
 				o.Status = to // for another cancellation of it in this batch
 			}
+		}
+
+		if err := action.Record(ctx, tx, actions...); err != nil {
+			return err
 		}
 
 		return end(ctx, tx, endings)

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"orders/db"
+	"orders/db/action"
 	"orders/db/groupcommit"
 	"orders/order"
 )
@@ -47,6 +48,13 @@ func lifecycle(
 	}
 
 	return results, readChanged(ctx, tx, ids, results)
+}
+
+// actOn is what a client or an operator does to an order.
+func actOn(o *order.Order, name action.Name, by order.Actor, detail map[string]any) action.Action {
+	target := action.Target{Kind: action.Order, ID: o.ID.String()}
+
+	return action.Action{By: by, Name: name, Target: target, Detail: detail}
 }
 
 // unchanged returns the orders of requests that were done before, as they are now.

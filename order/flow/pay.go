@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"orders/db"
+	"orders/db/action"
 	"orders/db/groupcommit"
 	"orders/db/idempotency"
 	"orders/order"
@@ -19,6 +20,7 @@ type Payment struct {
 	OrderID uuid.UUID
 	order.Payment
 
+	Actor   order.Actor
 	Request idempotency.Request
 }
 
@@ -130,7 +132,8 @@ func (p *paying) decide(items []int) (accepted, left []int) {
 	return accepted, left
 }
 
-// write writes payments, and refuses those whose references have paid for other orders.
+// write writes payments with their actors, and refuses those whose references have paid for
+// other orders.
 func (p *paying) write(ctx context.Context, tx pgx.Tx, items []int) error {
 	payments := make([]db.Payment, len(items))
 
@@ -145,6 +148,8 @@ func (p *paying) write(ctx context.Context, tx pgx.Tx, items []int) error {
 		return err
 	}
 
+	var actions []action.Action
+
 	for _, i := range items {
 		item := p.items[i]
 		if other, reused := elsewhere[item.Reference]; reused && other != item.OrderID {
@@ -154,10 +159,12 @@ func (p *paying) write(ctx context.Context, tx pgx.Tx, items []int) error {
 			continue
 		}
 
+		o := p.locked[item.OrderID]
 		p.paid[item.OrderID] = item.Payment
+		actions = append(actions, actOn(o, action.PayOrder, item.Actor, map[string]any{"from": o.Status}))
 	}
 
-	return nil
+	return action.Record(ctx, tx, actions...)
 }
 
 // keepRefused records the payments that were refused: their money must be returned. A

@@ -112,7 +112,7 @@ func requests(letters []deadletter.DueLetter, note func(deadletter.DueLetter) st
 	operation := uuid.Must(uuid.NewV7())
 
 	for i, l := range letters {
-		list[i] = RedriveRequest{JobID: l.JobID, OperationID: operation, Actor: actor, Note: note(l)}
+		list[i] = RedriveRequest{JobID: l.JobID, OperationID: operation, Actor: order.Actor{Name: actor}, Note: note(l)}
 	}
 
 	return list

@@ -71,7 +71,7 @@ func TestADismissedLetterIsNoMissingJob(t *testing.T) {
 	dead := b.Die("points", old, deadletter.Unknown)
 
 	b.InTx(func(tx pgx.Tx) error {
-		_, err := repair.ResolveLetter(t.Context(), tx, dead, "ann", "given by hand")
+		_, err := repair.ResolveLetter(t.Context(), tx, dead, order.Actor{Name: "ann", KnownBy: order.ByCLI}, "given by hand")
 
 		return err
 	})
@@ -93,7 +93,7 @@ func TestAMissingJobBesideADismissedLetter(t *testing.T) {
 	dead := b.Die("notification", old, deadletter.Unknown)
 
 	b.InTx(func(tx pgx.Tx) error {
-		_, err := repair.ResolveLetter(t.Context(), tx, dead, "ann", "told by telephone")
+		_, err := repair.ResolveLetter(t.Context(), tx, dead, order.Actor{Name: "ann", KnownBy: order.ByCLI}, "told by telephone")
 
 		return err
 	})

@@ -23,7 +23,7 @@ type Operation struct {
 	JobIDs []int64   // the letters; if there are none, the filter selects the open ones, the oldest first
 	Filter deadletter.Filter
 	Limit  int // of the letters that the filter selects
-	Actor  string
+	Actor  order.Actor
 }
 
 // letters are the ids of the operation's letters, each once.

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"orders/db/deadletter"
+	"orders/order"
 	"orders/order/flow"
 )
 
@@ -35,7 +36,8 @@ func Outcomes() []Outcome {
 type RedriveRequest struct {
 	JobID       int64     // of the letter; a call has each letter once
 	OperationID uuid.UUID // of one operation on one letter or many
-	Actor, Note string    // who requests it, and why
+	Actor       order.Actor
+	Note        string    // why
 	At          time.Time // when the new job may run; zero for at once
 }
 

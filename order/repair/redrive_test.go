@@ -23,7 +23,7 @@ func redrive(b *ordertest.Bundle, operation uuid.UUID, dryRun bool, jobIDs ...in
 
 	b.InTx(func(tx pgx.Tx) error {
 		run, err := repair.RedriveMany(b.T.Context(), tx, b.Queue, repair.BulkRedrive{
-			Operation: repair.Operation{ID: operation, JobIDs: jobIDs, Actor: "test"}, Note: "mended",
+			Operation: repair.Operation{ID: operation, JobIDs: jobIDs, Actor: order.Actor{Name: "test", KnownBy: order.ByCLI}}, Note: "mended",
 		}, dryRun)
 		for _, r := range run.Results {
 			outcomes = append(outcomes, r.Outcome)
@@ -261,7 +261,7 @@ func TestBulkRedriveIsLimitedSpreadAndRepeatable(t *testing.T) {
 
 	bulk := repair.BulkRedrive{
 		Operation: repair.Operation{
-			ID: uuid.New(), Filter: deadletter.Filter{Kind: "points", Signature: "points: unavailable: broken"}, Actor: "test", Limit: 6,
+			ID: uuid.New(), Filter: deadletter.Filter{Kind: "points", Signature: "points: unavailable: broken"}, Actor: order.Actor{Name: "test", KnownBy: order.ByCLI}, Limit: 6,
 		},
 		Rate: 0.5,
 	}
@@ -331,7 +331,7 @@ func TestBulkRedrivesOfOneOperationAtOnce(t *testing.T) {
 	}
 
 	bulk := repair.BulkRedrive{
-		Operation: repair.Operation{ID: uuid.New(), Filter: deadletter.Filter{Kind: "points"}, Actor: "test", Limit: 5},
+		Operation: repair.Operation{ID: uuid.New(), Filter: deadletter.Filter{Kind: "points"}, Actor: order.Actor{Name: "test", KnownBy: order.ByCLI}, Limit: 5},
 	}
 	run := func(tx pgx.Tx) error {
 		done, err := repair.RedriveMany(t.Context(), tx, b.Queue, bulk, false)
@@ -383,7 +383,7 @@ func TestResolveDismissesALetterForAReason(t *testing.T) {
 
 	resolve := func(jobID int64, reason string) (l deadletter.Detail, err error) {
 		b.InTx(func(tx pgx.Tx) error {
-			l, err = repair.ResolveLetter(t.Context(), tx, jobID, "test", reason)
+			l, err = repair.ResolveLetter(t.Context(), tx, jobID, order.Actor{Name: "test", KnownBy: order.ByCLI}, reason)
 
 			return nil
 		})
@@ -426,7 +426,7 @@ func TestAnOperationIDStandsForOneRequest(t *testing.T) {
 	}
 
 	operation := func(jobIDs ...int64) repair.Operation {
-		return repair.Operation{ID: id, JobIDs: jobIDs, Actor: "test"}
+		return repair.Operation{ID: id, JobIDs: jobIDs, Actor: order.Actor{Name: "test", KnownBy: order.ByCLI}}
 	}
 
 	for name, do := range map[string]func(tx pgx.Tx) error{
@@ -472,7 +472,7 @@ func TestAnOperationWithoutLettersIsNotRunLater(t *testing.T) {
 	t.Parallel()
 
 	b := ordertest.Setup(t, map[string]int64{"tea": 10})
-	bulk := repair.BulkRedrive{Operation: repair.Operation{ID: uuid.New(), Filter: deadletter.Filter{Kind: "points"}, Limit: 5, Actor: "test"}}
+	bulk := repair.BulkRedrive{Operation: repair.Operation{ID: uuid.New(), Filter: deadletter.Filter{Kind: "points"}, Limit: 5, Actor: order.Actor{Name: "test", KnownBy: order.ByCLI}}}
 
 	for range 2 {
 		b.InTx(func(tx pgx.Tx) error {
@@ -495,7 +495,7 @@ func TestLettersAreResolvedByFilterAndReopened(t *testing.T) {
 	other := b.Die("notification", ids[0], deadletter.Transient)
 
 	bulk := repair.BulkResolve{
-		Operation: repair.Operation{ID: uuid.New(), Filter: deadletter.Filter{Kind: "points"}, Limit: 10, Actor: "test"}, Reason: "a gift",
+		Operation: repair.Operation{ID: uuid.New(), Filter: deadletter.Filter{Kind: "points"}, Limit: 10, Actor: order.Actor{Name: "test", KnownBy: order.ByCLI}}, Reason: "a gift",
 	}
 
 	resolve := func(bulk repair.BulkResolve, dryRun bool) (_ []repair.ResolveResult, err error) {
@@ -535,7 +535,7 @@ func TestLettersAreResolvedByFilterAndReopened(t *testing.T) {
 	}
 
 	// Named letters have their outcomes; an empty reason is refused on every road.
-	bulk.Operation = repair.Operation{ID: uuid.New(), JobIDs: []int64{dead[0], 999_999}, Actor: "test"}
+	bulk.Operation = repair.Operation{ID: uuid.New(), JobIDs: []int64{dead[0], 999_999}, Actor: order.Actor{Name: "test", KnownBy: order.ByCLI}}
 	if done, err := resolve(bulk, false); err != nil || done[0].Outcome != repair.ResolveNotOpen || done[1].Outcome != repair.ResolveNotFound {
 		t.Errorf("%+v, %v", done, err)
 	}
@@ -546,12 +546,12 @@ func TestLettersAreResolvedByFilterAndReopened(t *testing.T) {
 	}
 
 	b.InTx(func(tx pgx.Tx) error {
-		if _, err := repair.ResolveLetter(t.Context(), tx, other, "test", " "); order.CodeOf(err) != order.Invalid {
+		if _, err := repair.ResolveLetter(t.Context(), tx, other, order.Actor{Name: "test", KnownBy: order.ByCLI}, " "); order.CodeOf(err) != order.Invalid {
 			t.Error(err)
 		}
 
 		for range 2 {
-			l, err := repair.ReopenLetter(t.Context(), tx, dead[0], "test", "by mistake")
+			l, err := repair.ReopenLetter(t.Context(), tx, dead[0], order.Actor{Name: "test", KnownBy: order.ByCLI}, "by mistake")
 			if err != nil || l.Resolution != "" || l.ResolvedAt != nil || l.AttentionAt == nil {
 				t.Errorf("reopened: %+v, %v", l, err)
 			}
@@ -565,7 +565,7 @@ func TestLettersAreResolvedByFilterAndReopened(t *testing.T) {
 	}
 
 	b.InTx(func(tx pgx.Tx) error {
-		if _, err := repair.ReopenLetter(t.Context(), tx, dead[0], "test", "x"); order.CodeOf(err) != order.LetterResolved {
+		if _, err := repair.ReopenLetter(t.Context(), tx, dead[0], order.Actor{Name: "test", KnownBy: order.ByCLI}, "x"); order.CodeOf(err) != order.LetterResolved {
 			t.Error(err)
 		}
 

@@ -4,13 +4,16 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
 	"orders/db"
+	"orders/db/action"
 	"orders/db/deadletter"
 	"orders/jobs"
+	"orders/order"
 	"orders/order/flow"
 )
 
@@ -104,6 +107,7 @@ func (r *redriving) record(ctx context.Context, tx pgx.Tx) error {
 		ends    []deadletter.Closing
 		records []deadletter.Redrive
 		events  []db.OrderEvent
+		actions []action.Action
 	)
 
 	for i, request := range r.requests {
@@ -114,15 +118,19 @@ func (r *redriving) record(ctx context.Context, tx pgx.Tx) error {
 
 		records = append(records, deadletter.Redrive{
 			OperationID: request.OperationID, JobID: d.JobID, Outcome: string(d.Outcome), NewJobID: d.NewJobID,
-			Actor: request.Actor, Note: request.Note,
+			Actor: request.Actor.Name, Note: request.Note,
 		})
+
+		actions = append(actions, actOn(r.letters[d.JobID], action.RedriveLetter, request.Actor, map[string]any{
+			"operation_id": request.OperationID, "outcome": d.Outcome, "new_job_id": d.NewJobID,
+		}))
 
 		resolution, closes := resolutions[d.Outcome]
 		if !closes {
 			continue
 		}
 
-		end := deadletter.Closing{JobID: d.JobID, Resolution: resolution, By: request.Actor, Note: request.Note}
+		end := deadletter.Closing{JobID: d.JobID, Resolution: resolution, By: request.Actor.Name, Note: request.Note}
 		if end.Note == "" && d.Outcome != Redriven {
 			end.Note = reasons[d.Outcome]
 		}
@@ -135,11 +143,23 @@ func (r *redriving) record(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 
+	if err := action.Record(ctx, tx, actions...); err != nil {
+		return err
+	}
+
 	if err := deadletter.RecordRedrives(ctx, tx, records); err != nil {
 		return err
 	}
 
 	return db.RecordEvents(ctx, tx, events)
+}
+
+// actOn is what an operator does to a dead letter.
+func actOn(letter deadletter.Job, name action.Name, by order.Actor, detail map[string]any) action.Action {
+	target := action.Target{Kind: action.DeadLetter, ID: strconv.FormatInt(letter.JobID, 10)}
+	detail["kind"] = letter.Work.Kind
+
+	return action.Action{By: by, Name: name, Target: target, OrderID: letter.Work.OrderID, Detail: detail}
 }
 
 // letterEvent is the event of an order whose dead letter was resolved.

@@ -4,9 +4,11 @@ import (
 	"context"
 	"strings"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"orders/db"
+	"orders/db/action"
 	"orders/db/deadletter"
 	"orders/order"
 )
@@ -95,21 +97,24 @@ func (b BulkResolve) resolve(ctx context.Context, tx pgx.Tx, jobIDs []int64, dry
 		}
 	}
 
-	return results, dismiss(ctx, tx, dismissed, b.Actor, b.Reason)
+	return results, dismiss(ctx, tx, dismissed, b.Actor, b.Reason, &b.ID)
 }
 
 // dismiss resolves letters that the transaction has locked.
-func dismiss(ctx context.Context, tx pgx.Tx, letters []deadletter.Job, actor, reason string) error {
+func dismiss(ctx context.Context, tx pgx.Tx, letters []deadletter.Job, by order.Actor, reason string, operationID *uuid.UUID) error {
 	if len(letters) == 0 {
 		return nil
 	}
 
 	ends := make([]deadletter.Closing, len(letters))
 
+	actions := make([]action.Action, len(letters))
+
 	var events []db.OrderEvent
 
 	for i, letter := range letters {
-		ends[i] = deadletter.Closing{JobID: letter.JobID, Resolution: deadletter.Dismissed, By: actor, Note: reason}
+		ends[i] = deadletter.Closing{JobID: letter.JobID, Resolution: deadletter.Dismissed, By: by.Name, Note: reason}
+		actions[i] = actOn(letter, action.ResolveLetter, by, map[string]any{"operation_id": operationID})
 
 		if letter.HasOrder {
 			events = append(events, letterEvent(letter, ends[i], nil))
@@ -120,13 +125,17 @@ func dismiss(ctx context.Context, tx pgx.Tx, letters []deadletter.Job, actor, re
 		return err
 	}
 
+	if err := action.Record(ctx, tx, actions...); err != nil {
+		return err
+	}
+
 	return db.RecordEvents(ctx, tx, events)
 }
 
 // ResolveLetter dismisses a dead letter: an operator has decided that nothing is to be
 // done. The reason is kept. The same request again changes nothing. If the letter was
 // resolved in another way, ResolveLetter returns [order.LetterResolved].
-func ResolveLetter(ctx context.Context, tx pgx.Tx, jobID int64, actor, reason string) (deadletter.Detail, error) {
+func ResolveLetter(ctx context.Context, tx pgx.Tx, jobID int64, by order.Actor, reason string) (deadletter.Detail, error) {
 	letter, before, err := lockLetter(ctx, tx, jobID, reason)
 
 	switch {
@@ -139,7 +148,7 @@ func ResolveLetter(ctx context.Context, tx pgx.Tx, jobID int64, actor, reason st
 			"The dead letter is resolved already: %s by %s.", before.Resolution, before.ResolvedBy)
 	}
 
-	if err := dismiss(ctx, tx, []deadletter.Job{letter}, actor, reason); err != nil {
+	if err := dismiss(ctx, tx, []deadletter.Job{letter}, by, reason, nil); err != nil {
 		return before, err
 	}
 
@@ -149,7 +158,7 @@ func ResolveLetter(ctx context.Context, tx pgx.Tx, jobID int64, actor, reason st
 // ReopenLetter undoes the dismissal of a dead letter: it is open again, and an operator
 // must decide about it. If the letter is open, nothing changes. A letter that was resolved
 // in another way is refused with [order.LetterResolved].
-func ReopenLetter(ctx context.Context, tx pgx.Tx, jobID int64, actor, reason string) (deadletter.Detail, error) {
+func ReopenLetter(ctx context.Context, tx pgx.Tx, jobID int64, by order.Actor, reason string) (deadletter.Detail, error) {
 	letter, before, err := lockLetter(ctx, tx, jobID, reason)
 
 	switch {
@@ -166,8 +175,12 @@ func ReopenLetter(ctx context.Context, tx pgx.Tx, jobID int64, actor, reason str
 		return before, err
 	}
 
+	if err := action.Record(ctx, tx, actOn(letter, action.ReopenLetter, by, map[string]any{})); err != nil {
+		return before, err
+	}
+
 	if letter.HasOrder {
-		event := letterEvent(letter, deadletter.Closing{JobID: jobID, By: actor, Note: reason}, nil)
+		event := letterEvent(letter, deadletter.Closing{JobID: jobID, By: by.Name, Note: reason}, nil)
 		event.Type = "reopen"
 
 		if err := db.RecordEvents(ctx, tx, []db.OrderEvent{event}); err != nil {

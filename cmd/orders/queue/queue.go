@@ -17,6 +17,7 @@ import (
 	"orders/cmd/orders/output"
 	"orders/cmd/orders/shell"
 	"orders/db"
+	"orders/db/action"
 	"orders/db/jobqueue"
 	"orders/db/report"
 	"orders/jobs"
@@ -107,7 +108,7 @@ type pauseCmd struct {
 
 // Run pauses the queues and lists all.
 func (c pauseCmd) Run(s *shell.Shell) error {
-	return change(s, c.Queue, c.format, func(ctx context.Context, tx pgx.Tx, queue *flow.Queue, name string) error {
+	return change(s, c.Queue, c.format, action.PauseQueue, func(ctx context.Context, tx pgx.Tx, queue *flow.Queue, name string) error {
 		return queue.QueuePauseTx(ctx, tx, name, nil)
 	})
 }
@@ -119,13 +120,15 @@ type resumeCmd struct {
 
 // Run resumes the queues and lists all.
 func (c resumeCmd) Run(s *shell.Shell) error {
-	return change(s, c.Queue, c.format, func(ctx context.Context, tx pgx.Tx, queue *flow.Queue, name string) error {
+	return change(s, c.Queue, c.format, action.ResumeQueue, func(ctx context.Context, tx pgx.Tx, queue *flow.Queue, name string) error {
 		return queue.QueueResumeTx(ctx, tx, name, nil)
 	})
 }
 
 // change changes all the queues or none. Repeating it changes nothing.
-func change(s *shell.Shell, queues []string, f format, act func(context.Context, pgx.Tx, *flow.Queue, string) error) error {
+func change(
+	s *shell.Shell, queues []string, f format, done action.Name, act func(context.Context, pgx.Tx, *flow.Queue, string) error,
+) error {
 	for _, name := range queues {
 		if !slices.Contains(names(), name) {
 			return fmt.Errorf("there is no queue %q; the queues are %s", name, strings.Join(names(), ", "))
@@ -139,7 +142,13 @@ func change(s *shell.Shell, queues []string, f format, act func(context.Context,
 		}
 
 		err = db.InTx(s.Ctx, pool, func(tx pgx.Tx) error {
+			var actions []action.Action
+
 			for _, name := range queues {
+				actions = append(actions, action.Action{
+					By: shell.Actor(), Name: done, Target: action.Target{Kind: action.Queue, ID: name},
+				})
+
 				if err := act(s.Ctx, tx, queue, name); errors.Is(err, river.ErrNotFound) {
 					return fmt.Errorf("the queue %s is not in the database yet; start a worker once (orders work)", name)
 				} else if err != nil {
@@ -147,7 +156,7 @@ func change(s *shell.Shell, queues []string, f format, act func(context.Context,
 				}
 			}
 
-			return nil
+			return action.Record(s.Ctx, tx, actions...)
 		})
 		if err != nil {
 			return err

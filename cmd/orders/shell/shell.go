@@ -74,12 +74,13 @@ func (s *Shell) PrintJSON(value any) error {
 func (s *Shell) PrintTable(t report.Table) error { return output.Table(s.Stdout, t, "table") }
 
 // Actor is the actor of acts from the shell.
-func Actor() string {
+func Actor() order.Actor {
+	name := "cli"
 	if u, err := user.Current(); err == nil {
-		return "cli:" + u.Username
+		name += ":" + u.Username
 	}
 
-	return "cli"
+	return order.Actor{Name: name, KnownBy: order.ByCLI}
 }
 
 // Each converts values. It never returns nil, which JSON would show as null.

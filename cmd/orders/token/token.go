@@ -14,8 +14,10 @@ import (
 	"orders/api/access"
 	"orders/cmd/orders/output"
 	"orders/cmd/orders/shell"
+	"orders/db/action"
 	"orders/db/report"
 	"orders/db/token"
+	"orders/order"
 )
 
 // Cmd makes, lists and revokes tokens.
@@ -61,12 +63,14 @@ func Roles() string {
 // can keep the text.
 func (c createTokenCmd) Run(s *shell.Shell) error {
 	text := token.New()
-	t := token.Token{Name: c.Name, Roles: shell.Each(c.Role, func(r access.Role) string { return string(r) }), CreatedBy: shell.Actor()}
+	t := token.Token{Name: c.Name, Roles: shell.Each(c.Role, func(r access.Role) string { return string(r) }), CreatedBy: shell.Actor().Name}
 
 	err := s.InTx(func(tx pgx.Tx) (err error) {
-		t, err = token.Create(s.Ctx, tx, text, t, c.Expires)
+		if t, err = token.Create(s.Ctx, tx, text, t, c.Expires); err != nil {
+			return err
+		}
 
-		return err
+		return action.Record(s.Ctx, tx, Act(action.CreateToken, shell.Actor(), t))
 	})
 	if err != nil {
 		return shell.Refusal(err)
@@ -114,9 +118,11 @@ func (c revokeTokenCmd) Run(s *shell.Shell) error {
 	var revoked token.Token
 
 	err := s.InTx(func(tx pgx.Tx) (err error) {
-		revoked, err = token.Revoke(s.Ctx, tx, c.Token, shell.Actor())
+		if revoked, err = token.Revoke(s.Ctx, tx, c.Token, shell.Actor().Name); err != nil {
+			return err
+		}
 
-		return err
+		return action.Record(s.Ctx, tx, Act(action.RevokeToken, shell.Actor(), revoked))
 	})
 	if err != nil {
 		return shell.Refusal(err)
@@ -125,6 +131,13 @@ func (c revokeTokenCmd) Run(s *shell.Shell) error {
 	_, err = fmt.Fprintf(s.Stdout, "Token %s of %s is revoked.\n", revoked.ID, revoked.Name)
 
 	return err
+}
+
+// Act is what somebody does to a token.
+func Act(name action.Name, by order.Actor, t token.Token) action.Action {
+	return action.Action{
+		By: by, Name: name, Target: action.Target{Kind: action.Token, ID: t.ID}, Detail: map[string]any{"name": t.Name, "roles": t.Roles},
+	}
 }
 
 // Check refuses the text of a token that was not made by create and could be guessed.

@@ -1,4 +1,5 @@
-package api
+// Package customer has the operations about customers: points and messages.
+package customer
 
 import (
 	"context"
@@ -8,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"orders/api/access"
 	"orders/api/operation"
@@ -15,10 +17,15 @@ import (
 	"orders/order"
 )
 
-func (s *service) registerCustomers() {
-	o := exampleOrder()
+type service struct{ pool *pgxpool.Pool }
 
-	operation.Register(s.api, huma.Operation{
+// Register adds the operations.
+func Register(api huma.API, pool *pgxpool.Pool) {
+	s := &service{pool: pool}
+	user, id := "u-1", uuid.MustParse("019b8d92-5f40-7bb3-8d6c-2c1fbd0d4a11")
+	at := time.Date(2026, time.January, 5, 9, 30, 0, int(40*time.Millisecond), time.UTC)
+
+	operation.Register(api, huma.Operation{
 		OperationID: "get-points",
 		Method:      http.MethodGet,
 		Path:        "/users/{id}/points",
@@ -27,13 +34,13 @@ func (s *service) registerCustomers() {
 		Description: "Reads the balance and its entries, the newest first. A customer without orders has no points.",
 	}, operation.Contract{
 		Roles: access.ToRead,
-		Response: pointsPage{UserID: o.UserID, Balance: order.PointsEarned, Entries: []PointsEntry{
-			{OrderID: o.ID, Kind: "earn", Points: order.PointsEarned, At: o.UpdatedAt},
+		Response: pointsPage{UserID: user, Balance: order.PointsEarned, Entries: []PointsEntry{
+			{OrderID: id, Kind: "earn", Points: order.PointsEarned, At: at},
 		}},
 		Returns: "The balance and a page of entries",
 	}, s.getPoints)
 
-	operation.Register(s.api, huma.Operation{
+	operation.Register(api, huma.Operation{
 		OperationID: "list-notifications",
 		Method:      http.MethodGet,
 		Path:        "/users/{id}/notifications",
@@ -43,7 +50,7 @@ func (s *service) registerCustomers() {
 	}, operation.Contract{
 		Roles: access.ToRead,
 		Response: inboxPage{Notifications: []Notification{
-			{OrderID: o.ID, Template: order.NoticeCreated, Body: order.NoticeCreated.Text(), At: o.UpdatedAt},
+			{OrderID: id, Template: order.NoticeCreated, Body: order.NoticeCreated.Text(), At: at},
 		}},
 		Returns: "A page of messages",
 	}, s.listNotifications)
@@ -52,15 +59,15 @@ func (s *service) registerCustomers() {
 type customerInput struct {
 	operation.Page
 
-	UserID userID `path:"id" example:"u-1" doc:"The customer"`
+	UserID ID `path:"id" example:"u-1" doc:"The customer"`
 }
 
-// userID names a customer. It is a part of addresses, so it has no slash and is not a
+// An ID names a customer. It is a part of addresses, so it has no slash and is not a
 // dot: clients and proxies would read another address.
-type userID string
+type ID string
 
 // Schema is the user id's.
-func (userID) Schema(huma.Registry) *huma.Schema {
+func (ID) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{
 		Type:               huma.TypeString,
 		MinLength:          new(1),
@@ -102,7 +109,7 @@ func (s *service) getPoints(ctx context.Context, in *customerInput) (pointsPage,
 	out := pointsPage{UserID: user}
 
 	entries, next, err := pointsList.Page(in.Page, func(after *db.LedgerPosition, limit int) (entries []db.PointsEntry, err error) {
-		err = db.Snapshot(ctx, s.Pool, func(tx pgx.Tx) (err error) {
+		err = db.Snapshot(ctx, s.pool, func(tx pgx.Tx) (err error) {
 			if out.Balance, err = db.Balance(ctx, tx, user); err != nil {
 				return err
 			}
@@ -147,7 +154,7 @@ var inboxList = operation.List[db.Notification, db.LedgerPosition]{
 
 func (s *service) listNotifications(ctx context.Context, in *customerInput) (inboxPage, error) {
 	inbox, next, err := inboxList.Page(in.Page, func(after *db.LedgerPosition, limit int) ([]db.Notification, error) {
-		return db.Inbox(ctx, s.Pool, string(in.UserID), after, limit)
+		return db.Inbox(ctx, s.pool, string(in.UserID), after, limit)
 	})
 
 	return inboxPage{Notifications: operation.Each(inbox, notificationOf), NextPage: next}, err

@@ -1,0 +1,127 @@
+package action
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"orders/db"
+	"orders/order"
+)
+
+// A Recorded is an action as it was recorded.
+type Recorded struct {
+	ID         int64
+	At         time.Time
+	Actor      string
+	KnownBy    order.Identification
+	Action     Name
+	TargetKind Kind
+	TargetID   string
+	OrderID    *uuid.UUID
+	Detail     map[string]any
+}
+
+// A Filter narrows a list; what is zero does not.
+type Filter struct {
+	Actor      string
+	Action     Name
+	TargetKind Kind
+	TargetID   string
+	OrderID    uuid.UUID // of the target, or the target itself
+	Since      time.Time // this moment and later
+	Until      time.Time // before this moment
+}
+
+// A Position is where a page of a list ended.
+type Position struct {
+	At time.Time
+	ID int64
+}
+
+// List lists the actions that match, the newest first: at most limit that follow the position
+// after (nil for the first page).
+func List(ctx context.Context, q db.Querier, f Filter, after *Position, limit int) ([]Recorded, error) {
+	conditions, args := f.conditions()
+
+	if after != nil {
+		args = append(args, after.At, after.ID)
+		conditions = append(conditions, fmt.Sprintf("(at, id) < ($%d, $%d)", len(args)-1, len(args)))
+	}
+
+	args = append(args, limit)
+
+	rows, err := q.Query(ctx, `
+		SELECT id, at, actor, known_by, action, target_kind, target_id, order_id, detail
+		FROM operator_actions
+		WHERE `+strings.Join(conditions, `
+			AND `)+`
+		ORDER BY at DESC, id DESC
+		LIMIT $`+fmt.Sprint(len(args)), args...)
+	if err != nil {
+		return nil, fmt.Errorf("list actions: %w", err)
+	}
+
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Recorded])
+	if err != nil {
+		return nil, fmt.Errorf("list actions: %w", err)
+	}
+
+	return list, nil
+}
+
+// conditions are those of the filter, with the values of their parameters.
+func (f Filter) conditions() (conditions []string, args []any) {
+	conditions = []string{"true"}
+
+	add := func(given bool, condition string, value any) {
+		if given {
+			args = append(args, value)
+			conditions = append(conditions, strings.ReplaceAll(condition, "?", fmt.Sprintf("$%d", len(args))))
+		}
+	}
+
+	add(f.Actor != "", "actor = ?", f.Actor)
+	add(f.Action != "", "action = ?", f.Action)
+	add(f.TargetKind != "", "target_kind = ?", f.TargetKind)
+	add(f.TargetID != "", "target_id = ?", f.TargetID)
+	add(f.OrderID != uuid.Nil, "(order_id = ?::uuid OR target_id = ?::uuid::text AND target_kind = 'order')", f.OrderID)
+	add(!f.Since.IsZero(), "at >= ?", f.Since)
+	add(!f.Until.IsZero(), "at < ?", f.Until)
+
+	return conditions, args
+}
+
+// OrdersOf finds the orders of jobs. A job of many orders has none here.
+func OrdersOf(ctx context.Context, q db.Querier, jobIDs []int64) (map[int64]uuid.UUID, error) {
+	rows, err := q.Query(ctx, `
+		SELECT id, (args ->> 'order_id')::uuid
+		FROM river_job
+		WHERE id = ANY($1)
+			AND args ? 'order_id'`, jobIDs)
+	if err != nil {
+		return nil, fmt.Errorf("find orders of jobs: %w", err)
+	}
+
+	var (
+		id      int64
+		orderID uuid.UUID
+	)
+
+	orders := map[int64]uuid.UUID{}
+
+	_, err = pgx.ForEachRow(rows, []any{&id, &orderID}, func() error {
+		orders[id] = orderID
+
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("find orders of jobs: %w", err)
+	}
+
+	return orders, nil
+}

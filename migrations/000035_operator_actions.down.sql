@@ -1,0 +1,2 @@
+DROP TABLE operator_actions;
+DROP FUNCTION refuse_change;
