@@ -192,6 +192,19 @@ func TestOpenLoadKeepsItsRate(t *testing.T) {
 	}
 }
 
+// A load that cannot send as fast as it should ends all the same: a hundred million orders are due here.
+func TestOpenLoadEndsAfterItsDuration(t *testing.T) {
+	t.Parallel()
+
+	l := stub(t, func(w http.ResponseWriter, _ *http.Request) { created(w) })
+	l.Rate, l.Duration = 1e9, 100*time.Millisecond
+
+	result, err := l.Run(t.Context())
+	if err != nil || len(result.Accepted) == 0 || len(result.Accepted) > 1e6 {
+		t.Errorf("%d accepted, %v", len(result.Accepted), err)
+	}
+}
+
 func TestLoadFailsOnOtherAnswers(t *testing.T) {
 	t.Parallel()
 
