@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"orders/cmd/orders/output"
+	"orders/cmd/orders/progress"
 	"orders/cmd/orders/shell"
 	"orders/db"
 	"orders/db/audit"
@@ -113,17 +114,17 @@ func (c auditCmd) audit(p *program) (result auditResult, err error) {
 func (c auditCmd) check(
 	p *program, pool *pgxpool.Pool, invariant audit.Invariant, record bool,
 ) (found []audit.Violation, orders int, err error) {
-	fmt.Fprintf(p.stderr, "%s …", invariant.Name)
+	bar := progress.Start(p.stderr, invariant.Name)
 
 	defer func() {
 		if err != nil {
-			fmt.Fprintln(p.stderr)
+			bar.End("not checked")
 		}
 	}()
 
-	progress := func(done, total int) {
+	at := func(done, total int) {
 		orders = done
-		fmt.Fprintf(p.stderr, "\r%s … %d of %d orders", invariant.Name, done, total)
+		bar.At(done, total)
 	}
 
 	err = db.InTx(p.ctx, pool, func(tx pgx.Tx) error {
@@ -132,7 +133,7 @@ func (c auditCmd) check(
 			return err
 		}
 
-		if found, err = invariant.Check(p.ctx, tx, c.Grace, progress); err != nil || !record {
+		if found, err = invariant.Check(p.ctx, tx, c.Grace, at); err != nil || !record {
 			return err
 		}
 
@@ -153,7 +154,11 @@ func (c auditCmd) check(
 		outcome = fmt.Sprintf("broken %d times", len(found))
 	}
 
-	fmt.Fprintf(p.stderr, ": %s\n", outcome)
+	if orders > 0 {
+		outcome = fmt.Sprintf("%d orders, %s", orders, outcome)
+	}
+
+	bar.End(outcome)
 
 	return found, orders, nil
 }

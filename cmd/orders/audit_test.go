@@ -57,7 +57,7 @@ func TestAuditCommand(t *testing.T) {
 		t.Errorf("exit code %d:\n%s", code, stdout)
 	}
 
-	if !strings.Contains(stderr, "150 of 150 orders: broken 150 times") || !strings.Contains(stderr, "points-balance …: holds") {
+	if !strings.Contains(stderr, ": 150 orders, broken 150 times") || !strings.Contains(stderr, "points-balance: holds\n") {
 		t.Errorf("progress:\n%s", stderr)
 	}
 

@@ -8,8 +8,8 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// printHelp prints the help of a command with the settings that concern it: those whose
-// tag `for` names it, and those without the tag.
+// printHelp prints the help of a command: its own flags, and then the settings that concern
+// it. These are those whose tag `for` names it, and those without the tag.
 func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 	command := ctx.Selected()
 	if command == nil {
@@ -24,6 +24,8 @@ func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 		if only := flag.Tag.Get("for"); only != "" && !slices.Contains(strings.Split(only, ","), command.Name) {
 			flag.Hidden = true
 		}
+
+		flag.Group = &kong.Group{Key: "settings", Title: "Global flags:"} // kong prints groups last
 	}
 
 	if err := kong.DefaultHelpPrinter(options, ctx); err != nil {

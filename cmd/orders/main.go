@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"orders/cmd/orders/check"
+	"orders/cmd/orders/completion"
 	"orders/cmd/orders/deadletter"
 	"orders/cmd/orders/memory"
 	"orders/cmd/orders/order"
@@ -83,6 +84,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 	exited := -1
 	parser := newParser(&c, kong.Writers(stdout, stderr), kong.Exit(func(code int) { exited = code }))
+
+	if completion.Complete(parser) {
+		return exitOK
+	}
 
 	if len(args) == 0 {
 		args = []string{"--help"}
@@ -186,12 +191,13 @@ type cli struct {
 	Cancel   order.CancelCmd   `cmd:"" help:"Cancel an order: its stock and points are given back."`
 	Queues   queue.Cmd         `cmd:"" help:"List the queues, and pause or resume them."`
 
-	Letters deadletter.Cmd `cmd:"" name:"dead-letters" help:"List the jobs that were given up, redrive their work, or resolve them."`
-	Token   token.Cmd      `cmd:"" help:"Make, list and revoke the tokens that the API asks for."`
-	Workers workersCmd     `cmd:"" help:"List the workers, and those found dead within the last hour."`
-	Health  healthCmd      `cmd:"" help:"Check whether the process at ORDERS_LISTEN is ready; exit with code 1 if it is not."`
-	Show    configCmd      `cmd:"" name:"config" help:"Print the settings in force, with secrets redacted."`
-	Version versionCmd     `cmd:"" help:"Print the program's version."`
+	Letters    deadletter.Cmd `cmd:"" name:"dead-letters" help:"List the jobs that were given up, redrive their work, or resolve them."`
+	Token      token.Cmd      `cmd:"" help:"Make, list and revoke the tokens that the API asks for."`
+	Workers    workersCmd     `cmd:"" help:"List the workers, and those found dead within the last hour."`
+	Health     healthCmd      `cmd:"" help:"Check whether the process at ORDERS_LISTEN is ready; exit with code 1 if it is not."`
+	Show       configCmd      `cmd:"" name:"config" help:"Print the settings in force, with secrets redacted."`
+	Completion completion.Cmd `cmd:"" help:"Print the code that makes bash, zsh or fish complete this program's commands and flags."`
+	Version    versionCmd     `cmd:"" help:"Print the program's version."`
 }
 
 type versionCmd struct{}

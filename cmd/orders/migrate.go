@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"orders/cmd/orders/progress"
 	"orders/db"
 	"orders/db/schema"
 )
@@ -24,9 +25,17 @@ func (migrateUpCmd) Run(p *program) error {
 		return err
 	}
 
-	if err := p.migrator().Up(p.ctx); err != nil {
+	bar := progress.Start(p.stderr, "migrations")
+	migrator := p.migrator()
+	migrator.Progress = bar.At
+
+	if err := migrator.Up(p.ctx); err != nil {
+		bar.End("stopped")
+
 		return err
 	}
+
+	bar.End("done")
 
 	return migrateVersionCmd{}.Run(p)
 }

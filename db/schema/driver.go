@@ -23,6 +23,8 @@ type driver struct {
 	conn *pgx.Conn
 	all  []migration
 
+	progress func(done, total int) // may be nil
+
 	current  int // the version before the file that runs
 	target   int // the version after it
 	recorded bool
@@ -56,13 +58,32 @@ func (d *driver) SetVersion(version int, dirty bool) error {
 	switch {
 	case dirty:
 		d.target, d.recorded = version, false
+		d.report(d.current)
 	case d.recorded:
 		d.current = version
+		d.report(version)
 	default:
 		return d.record(version)
 	}
 
 	return nil
+}
+
+// report says how many migrations the schema has at a version.
+func (d *driver) report(version int) {
+	if d.progress == nil {
+		return
+	}
+
+	done := 0
+
+	for _, m := range d.all {
+		if int(m.version) <= version {
+			done++
+		}
+	}
+
+	d.progress(done, len(d.all))
 }
 
 // Run runs a file and records its version.

@@ -27,6 +27,8 @@ type Migrator struct {
 	URL   string
 	Log   *slog.Logger
 	Files fs.FS // the numbered pairs; those of package migrations if nil
+
+	Progress func(done, total int) // called before each migration of ours and after the last one; may be nil
 }
 
 // Up migrates the database to the schema of this program, without a log.
@@ -251,7 +253,7 @@ func (m Migrator) locked(ctx context.Context, do func(*session) error) error {
 		return fmt.Errorf("read migrations: %w", err)
 	}
 
-	d := &driver{ctx: ctx, conn: conn, all: all}
+	d := &driver{ctx: ctx, conn: conn, all: all, progress: m.Progress}
 
 	ours, err := migrate.NewWithInstance("embedded", files, "orders", d)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"orders/api/operator"
 	"orders/cmd/orders/output"
+	"orders/cmd/orders/progress"
 	"orders/cmd/orders/shell"
 	"orders/db"
 	"orders/db/deadletter"
@@ -62,11 +63,14 @@ func (c resolveLetterCmd) Run(s *shell.Shell) error {
 	return withKind(s, filter.Kind, func(pool *pgxpool.Pool) error {
 		var run repair.Run[repair.ResolveResult]
 
+		bar := progress.Start(s.Stderr, "resolve")
 		err := db.InTx(s.Ctx, pool, func(tx pgx.Tx) (err error) {
 			run, err = repair.ResolveMany(s.Ctx, tx, repair.BulkResolve{Operation: op, Reason: c.Reason}, c.DryRun)
 
 			return err
 		})
+		bar.End(outcome(len(run.Results), err))
+
 		if err != nil {
 			return shell.Refusal(err)
 		}

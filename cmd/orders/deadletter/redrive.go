@@ -11,6 +11,7 @@ import (
 
 	"orders/api/operator"
 	"orders/cmd/orders/output"
+	"orders/cmd/orders/progress"
 	"orders/cmd/orders/shell"
 	"orders/db"
 	"orders/db/deadletter"
@@ -105,11 +106,14 @@ func (c redriveCmd) Run(s *shell.Shell) error {
 
 		var run repair.Run[repair.RedriveResult]
 
+		bar := progress.Start(s.Stderr, "redrive")
 		err = db.InTx(s.Ctx, pool, func(tx pgx.Tx) (err error) {
 			run, err = repair.RedriveMany(s.Ctx, tx, queue, repair.BulkRedrive{Operation: op, Note: c.Note, Rate: c.Rate}, c.DryRun)
 
 			return err
 		})
+		bar.End(outcome(len(run.Results), err))
+
 		if err != nil {
 			return shell.Refusal(err)
 		}
@@ -120,6 +124,15 @@ func (c redriveCmd) Run(s *shell.Shell) error {
 
 		return c.refused(op, run.Results)
 	})
+}
+
+// outcome says how much a change of many letters has done.
+func outcome(letters int, err error) string {
+	if err != nil {
+		return "nothing is changed"
+	}
+
+	return fmt.Sprintf("%d dead letters", letters)
 }
 
 // refused is the error of letters that were named and not redriven.
