@@ -61,6 +61,7 @@ type Options struct {
 	Keys         *access.Keyring       // the tokens that requests need; nil if none is asked for
 	Hosts        []string              // without Keys: names that requests may be for, beside those of this machine
 	Admission    *admission.Controller // refuses orders while work waits too long; nil to refuse none
+	Refused      admission.Count       // counts what the in-flight limit refuses; nil for nothing
 	RedriveAfter []time.Duration       // the delays before each automatic redrive, to tell clients
 }
 
@@ -99,7 +100,7 @@ func newService(o Options, mux *http.ServeMux) *service {
 	s := &service{
 		Options:  o,
 		api:      humago.New(mux, config(o.Version)),
-		inFlight: admission.NewInFlight(o.Log),
+		inFlight: admission.NewInFlight(o.Log, o.Refused),
 		pages:    map[string][]access.Role{},
 	}
 	s.api.UseMiddleware(s.Keys.Check, middleware.Guard, middleware.NewBodies().Read, middleware.Compress)

@@ -117,6 +117,7 @@ const (
 	KindExpire     = "expire"
 	KindCompensate = "compensate"
 	KindAudit      = "audit"
+	KindStats      = "stats"
 	KindPrune      = "prune"
 )
 
@@ -138,7 +139,16 @@ func (Audit) Kind() string { return KindAudit }
 // InsertOpts are the kind's queue, uniqueness and attempts.
 func (a Audit) InsertOpts() river.InsertOpts { return insertOpts(a.Kind()) }
 
-// Prune deletes idempotency keys and failed attempts that are past their retention.
+// Stats counts what happened in each minute.
+type Stats struct{}
+
+// Kind names the job.
+func (Stats) Kind() string { return KindStats }
+
+// InsertOpts are the kind's queue, uniqueness and attempts.
+func (a Stats) InsertOpts() river.InsertOpts { return insertOpts(a.Kind()) }
+
+// Prune deletes idempotency keys, failed attempts and statistics that are past their retention.
 type Prune struct{}
 
 // Kind names the job.

@@ -75,7 +75,9 @@ var policies = func() []Policy {
 		sweep(KindCompensate, Defaults().CompensateEvery,
 			"every 30 s: redrives dead letters or undoes their orders, expires overdue orders, enqueues missing jobs"),
 		sweep(KindAudit, 5*time.Minute, "every 5 min: checks the invariants on what is new"),
-		sweep(KindPrune, time.Minute, "every minute: deletes Idempotency-Keys past 24 hours, and failed attempts of deleted jobs past 48"),
+		sweep(KindStats, time.Minute, "every minute: counts what was placed, settled and ended in each minute, and how long it took"),
+		sweep(KindPrune, time.Minute,
+			"every minute: deletes Idempotency-Keys past 24 hours, failed attempts of deleted jobs past 48, statistics past 35 days"),
 	)
 }()
 
@@ -167,6 +169,7 @@ func Periodic(s Settings) []*river.PeriodicJob {
 	return []*river.PeriodicJob{
 		every(s.CompensateEvery, Compensate{}),
 		every(PolicyOf(KindAudit).Every, Audit{}),
+		every(PolicyOf(KindStats).Every, Stats{}),
 		every(PolicyOf(KindPrune).Every, Prune{}),
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"orders/db"
 	"orders/db/idempotency"
 	"orders/db/jobqueue"
+	"orders/db/stats"
 	"orders/jobs"
 )
 
@@ -29,7 +30,7 @@ type prune struct {
 	log  *slog.Logger
 }
 
-// Work deletes expired idempotency keys and old failed attempts.
+// Work deletes expired idempotency keys, old failed attempts and old statistics.
 func (p *prune) Work(ctx context.Context, _ *river.Job[jobs.Prune]) error {
 	keys, err := p.delete(ctx, idempotency.Prune)
 	if err != nil {
@@ -38,6 +39,10 @@ func (p *prune) Work(ctx context.Context, _ *river.Job[jobs.Prune]) error {
 
 	failed, err := p.delete(ctx, jobqueue.PruneFailures)
 	if err != nil {
+		return err
+	}
+
+	if _, err := p.delete(ctx, stats.Prune); err != nil {
 		return err
 	}
 

@@ -150,6 +150,7 @@ func (w *Workers) register(o Options, queue *flow.Queue, log *sampler) *river.Wo
 		rules: o.Rules, changed: changed,
 	})
 	river.AddWorker(handlers, &auditor{policy: policy[jobs.Audit]{clock: w.clock}, pool: o.Pool, log: o.Log})
+	river.AddWorker(handlers, &statistics{policy: policy[jobs.Stats]{clock: w.clock}, pool: o.Pool})
 	river.AddWorker(handlers, &prune{policy: policy[jobs.Prune]{clock: w.clock}, pool: o.Pool, log: o.Log})
 
 	return handlers

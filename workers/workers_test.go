@@ -317,6 +317,19 @@ func TestPruneDeletesWhatIsPastItsTime(t *testing.T) {
 	b.eventually(1, `SELECT count(*) FROM river_job WHERE kind = 'prune' AND state = 'completed'`)
 }
 
+func TestMinutesAreCounted(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	b.order(1)
+	b.exec(`INSERT INTO stats_minutes VALUES (now() - interval '36 days', 1, 1, 0, 0, 0, 0)`)
+	b.start() // the leader enqueues the job at its start
+
+	b.eventually(1, `SELECT count(*) FROM river_job WHERE kind = 'stats' AND state = 'completed'`)
+	b.eventually(1, `SELECT sum(placed) FROM stats_minutes WHERE minute > now() - interval '35 days'`)
+	b.eventually(0, `SELECT count(*) FROM stats_minutes WHERE minute < now() - interval '35 days'`)
+}
+
 func count(b *bundle, sql string) (n int) {
 	b.t.Helper()
 

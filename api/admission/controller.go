@@ -35,6 +35,7 @@ type Options struct {
 	Pool    *pgxpool.Pool
 	Log     *slog.Logger
 	MaxWait time.Duration // how long an order's work may wait
+	Count   Count
 }
 
 // A Controller is the admission controller. It keeps orders from being accepted faster
@@ -80,7 +81,7 @@ type verdict struct {
 
 // NewController makes a controller that accepts everything until it runs.
 func NewController(o Options) *Controller {
-	c := &Controller{Options: o, refused: refusals{log: o.Log, cause: order.Overloaded}}
+	c := &Controller{Options: o, refused: refusals{log: o.Log, cause: order.Overloaded, count: o.Count}}
 	c.forget()
 
 	return c

@@ -58,3 +58,6 @@ func (r *refusals) Note(ctx context.Context, details ...any) {
 func NewRefusals(log *slog.Logger, cause order.Code) *Refusals {
 	return &refusals{log: log, cause: cause}
 }
+
+// CountWith sets the count of refusals.
+func (r *refusals) CountWith(count Count) { r.count = count }

@@ -28,8 +28,8 @@ type InFlight struct {
 }
 
 // NewInFlight makes a limit. All operations that use it as a middleware share it.
-func NewInFlight(log *slog.Logger) *InFlight {
-	return &InFlight{refused: refusals{log: log, cause: order.InFlightLimit}}
+func NewInFlight(log *slog.Logger, count Count) *InFlight {
+	return &InFlight{refused: refusals{log: log, cause: order.InFlightLimit, count: count}}
 }
 
 // Limit is the middleware of an operation that changes orders.

@@ -19,6 +19,7 @@ const (
 type refusals struct {
 	log   *slog.Logger
 	cause order.Code
+	count Count
 
 	mu      sync.Mutex
 	refused int64     // since they began; 0 while there are none
@@ -28,8 +29,15 @@ type refusals struct {
 	logged  time.Time // the last line
 }
 
+// A Count is called with the cause of each refusal, on the path of the request; nil for none.
+type Count func(cause order.Code)
+
 // note counts a refusal. It tells whether refusals begin with it: then the caller calls begin.
 func (r *refusals) note() (first bool) {
+	if r.count != nil {
+		r.count(r.cause)
+	}
+
 	r.mu.Lock()
 	defer r.mu.Unlock()
 

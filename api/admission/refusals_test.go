@@ -86,3 +86,20 @@ func moment(t *testing.T, line map[string]any) time.Time {
 
 	return at
 }
+
+// Each refusal is counted, and not only those that are logged.
+func TestEachRefusalIsCounted(t *testing.T) {
+	t.Parallel()
+
+	counted := map[order.Code]int{}
+	r := admission.NewRefusals(slog.New(slog.DiscardHandler), order.InFlightLimit)
+	r.CountWith(func(cause order.Code) { counted[cause]++ })
+
+	for range 3 {
+		r.Note(t.Context())
+	}
+
+	if counted[order.InFlightLimit] != 3 {
+		t.Errorf("counted %v", counted)
+	}
+}

@@ -22,7 +22,9 @@ import (
 	"orders/db/groupcommit"
 	"orders/db/jobqueue"
 	"orders/db/schema"
+	"orders/db/stats"
 	"orders/jobs"
+	"orders/order"
 	"orders/order/flow"
 )
 
@@ -34,18 +36,24 @@ const (
 	drainTimeout  = 30 * time.Second // for requests and jobs that run when a signal ends the program
 )
 
-// commits are the group commits that requests share transactions through.
+// commits are the group commits that requests share transactions through, and the count of
+// those that are refused.
 type commits struct {
-	place  *groupcommit.Group[flow.Placement, flow.Placed]
-	cancel *groupcommit.Group[flow.Cancellation, flow.Changed]
-	pay    *groupcommit.Group[flow.Payment, flow.Changed]
+	place   *groupcommit.Group[flow.Placement, flow.Placed]
+	cancel  *groupcommit.Group[flow.Cancellation, flow.Changed]
+	pay     *groupcommit.Group[flow.Payment, flow.Changed]
+	refused *stats.Refusals
 }
+
+// count counts a refused request.
+func (c *commits) count(cause order.Code) { c.refused.Add(string(cause)) }
 
 // Close commits what callers wait for. Call it when no request is running.
 func (c *commits) Close() {
 	c.place.Close()
 	c.cancel.Close()
 	c.pay.Close()
+	c.refused.Close()
 }
 
 // newAPI assembles the HTTP handler of the API.
@@ -67,19 +75,22 @@ func newAPI(ctx context.Context, p *program, pool *pgxpool.Pool, queues *jobqueu
 		return nil, nil, err
 	}
 
+	now := clock.New(p.log)
+	go now.Follow(ctx, pool)
+
 	notifying := groupcommit.Options{Committed: change.NewNotifier(pool).Changed}
 	c := &commits{
 		// No client watches an order before it is placed, so placing notifies nobody.
 		place:  groupcommit.New(pool, groupcommit.Options{}, flow.PlaceSharing(queue, p.OrdersPerJob)),
 		cancel: groupcommit.New(pool, notifying, flow.Cancel),
 		pay:    groupcommit.New(pool, notifying, flow.Pay(queue)),
+
+		refused: stats.NewRefusals(pool, p.log, now.Now),
 	}
+	go c.refused.Run(ctx)
 
 	watch := stream.NewWatch(stream.Options{Pool: pool, Link: p.link, Log: p.log, Encode: api.EncodeOrder})
 	context.AfterFunc(ctx, watch.Close) // streams last for minutes: draining must not wait for them
-
-	now := clock.New(p.log)
-	go now.Follow(ctx, pool)
 
 	handler := api.New(api.Options{ //nolint:contextcheck // requests bring their own
 		Pool:    pool,
@@ -98,7 +109,8 @@ func newAPI(ctx context.Context, p *program, pool *pgxpool.Pool, queues *jobqueu
 
 		Keys:         keys,
 		Hosts:        p.Hosts,
-		Admission:    newAdmission(ctx, p, pool),
+		Admission:    newAdmission(ctx, p, pool, c.count),
+		Refused:      c.count,
 		RedriveAfter: p.RedriveAfter,
 	})
 
@@ -124,12 +136,12 @@ func startRiverUI(ctx context.Context, p *program, queue *flow.Queue) (http.Hand
 }
 
 // newAdmission starts the admission controller. There is none if ORDERS_MAX_WAIT is 0.
-func newAdmission(ctx context.Context, p *program, pool *pgxpool.Pool) *admission.Controller {
+func newAdmission(ctx context.Context, p *program, pool *pgxpool.Pool, count admission.Count) *admission.Controller {
 	if p.MaxWait == 0 {
 		return nil
 	}
 
-	controller := admission.NewController(admission.Options{Pool: pool, Log: p.log, MaxWait: p.MaxWait})
+	controller := admission.NewController(admission.Options{Pool: pool, Log: p.log, MaxWait: p.MaxWait, Count: count})
 	go controller.Run(ctx)
 
 	return controller

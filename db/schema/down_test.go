@@ -36,7 +36,7 @@ func TestEachWayDownIsConfirmed(t *testing.T) {
 	t.Parallel()
 
 	url := dbtest.URL(t)
-	newest := dbtest.Count(t, open(t, url), `SELECT max(version) FROM orders_migrations`)
+	all := dbtest.Count(t, open(t, url), `SELECT count(*) FROM orders_migrations`)
 
 	var confirmed [2][]string
 
@@ -62,8 +62,8 @@ func TestEachWayDownIsConfirmed(t *testing.T) {
 		t.Errorf("%q was confirmed twice", confirmed[0])
 	}
 
-	if got := dbtest.Count(t, open(t, url), `SELECT max(version) FROM orders_migrations`); got != newest-len(confirmed) {
-		t.Errorf("the schema is at %d, of %d", got, newest)
+	if got := dbtest.Count(t, open(t, url), `SELECT count(*) FROM orders_migrations`); got != all-len(confirmed) {
+		t.Errorf("%d of %d migrations are left", got, all)
 	}
 }
 

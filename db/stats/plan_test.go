@@ -1,0 +1,55 @@
+package stats_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"orders/db/dbtest"
+	"orders/db/stats"
+)
+
+// Counting a minute reads the rows of that minute, however many there are.
+func TestCountingScansNoTableThatGrows(t *testing.T) {
+	b := setup(t)
+
+	for _, sql := range []string{
+		`INSERT INTO orders (id, user_id, status, currency, total)
+			SELECT (left(uuid_at(now() - n * interval '1 second')::text, 15) || substr(gen_random_uuid()::text, 16))::uuid, 'u', 'confirmed', 'EUR', 1
+			FROM generate_series(60000, 1, -1) AS n`,
+		`INSERT INTO stock_movements (order_id, sku, kind, quantity, at) SELECT id, 'tea', 'deduct', 1, time_of_uuid(id) FROM orders ORDER BY id`,
+		`INSERT INTO points_entries (order_id, kind, user_id, points, at) SELECT id, 'earn', 'u', 10, time_of_uuid(id) FROM orders ORDER BY id`,
+		`INSERT INTO notifications (order_id, template, user_id, body, at) SELECT id, 'created', 'u', 'x', time_of_uuid(id) FROM orders ORDER BY id`,
+		`INSERT INTO order_events (order_id, type, at) SELECT id, 'cancelled', time_of_uuid(id) FROM orders ORDER BY id`,
+		`INSERT INTO payments (order_id, reference, at) SELECT id, id, time_of_uuid(id) FROM orders ORDER BY id`,
+		`INSERT INTO stats_minutes SELECT now() - n * interval '1 minute', 1, 1, 0, 0, 0, 0 FROM generate_series(1, 50000) AS n`,
+		`INSERT INTO stats_latencies SELECT minute, 'points', '{1,2,3}' FROM stats_minutes`,
+		`INSERT INTO stats_refusals SELECT minute, 'overloaded', 1 FROM stats_minutes`,
+		`VACUUM ANALYZE`,
+	} {
+		b.exec(sql)
+	}
+
+	from, to := b.now.Add(-time.Hour), b.now
+
+	for name, do := range map[string]func(ctx context.Context, tx pgx.Tx) error{
+		"update": func(ctx context.Context, tx pgx.Tx) error {
+			return dbtest.Err(stats.Update(ctx, tx, b.now.Add(-time.Minute), time.Minute))
+		},
+		"minutes": func(ctx context.Context, tx pgx.Tx) error {
+			return dbtest.Err(stats.Minutes(ctx, tx, from, to, time.Minute))
+		},
+		"latencies": func(ctx context.Context, tx pgx.Tx) error { return dbtest.Err(stats.Latencies(ctx, tx, from, to)) },
+		"causes":    func(ctx context.Context, tx pgx.Tx) error { return dbtest.Err(stats.RefusedByCause(ctx, tx, from, to)) },
+		"final":     func(ctx context.Context, tx pgx.Tx) error { return dbtest.Err(stats.Final(ctx, tx)) },
+		"prune":     func(ctx context.Context, tx pgx.Tx) error { return dbtest.Err(stats.Prune(ctx, tx, 100)) },
+	} {
+		for _, plan := range dbtest.ExplainAnalyze(t, b.pool, do) {
+			if dbtest.ScansGrowingTable(plan) || dbtest.ReadsMany(plan) {
+				t.Errorf("%s: %s", name, plan)
+			}
+		}
+	}
+}
