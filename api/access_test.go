@@ -73,7 +73,7 @@ func TestEveryRouteAsksForItsRoles(t *testing.T) {
 			method, path = "POST", route.Pattern
 		}
 
-		path = strings.NewReplacer("{$}", "", "{id}", exampleID, "{job_id}", "1", "{sku}", "tea", "{user_id}", "u-1", "{code}", "invalid").Replace(path)
+		path = strings.NewReplacer("{$}", "", "{id}", exampleID, "{job_id}", "1", "{sku}", "tea", "{user_id}", "u-1", "{code}", "invalid", "{name}", "console.css", "{job}", "1", "{operation}", exampleID).Replace(path)
 
 		t.Run(method+" "+path, func(t *testing.T) {
 			t.Parallel()

@@ -25,6 +25,7 @@ import (
 
 	"orders/api/access"
 	"orders/api/admission"
+	"orders/api/console"
 	"orders/api/customer"
 	"orders/api/middleware"
 	"orders/api/operation"
@@ -85,7 +86,8 @@ func New(o Options) http.Handler {
 		handler = middleware.LocalHosts(o.Hosts, handler)
 	}
 
-	handler = middleware.Observe(o.Log, middleware.RecoverPanics(middleware.CORS(o.Origins, handler)))
+	handler = middleware.CORS(o.Origins, console.ProblemPages(o.console(), handler))
+	handler = middleware.Observe(o.Log, middleware.RecoverPanics(handler))
 
 	return middleware.ReadWithin(middleware.AtOnce, handler)
 }

@@ -16,6 +16,7 @@ import (
 	"orders/db/catalogue"
 	"orders/db/dbtest"
 	"orders/db/deadletter"
+	"orders/db/lookup"
 	"orders/db/progress"
 	"orders/db/timeline"
 	"orders/db/watermark"
@@ -172,6 +173,27 @@ func TestNoQueryScansATableThatGrows(t *testing.T) {
 		},
 		"look work up": func(ctx context.Context, tx pgx.Tx) error {
 			return dbtest.Err(progress.Statuses(ctx, tx, []progress.Work{{Kind: "points", OrderID: ids[0]}, {Kind: "notification", OrderID: ids[1], Template: "created"}}))
+		},
+		"search by what may name an order": func(ctx context.Context, tx pgx.Tx) error {
+			return dbtest.Err(lookup.Search(ctx, tx, "4711"))
+		},
+		"search an order": func(ctx context.Context, tx pgx.Tx) error {
+			return dbtest.Err(lookup.Search(ctx, tx, ids[0].String()))
+		},
+		"read an order's jobs": func(ctx context.Context, tx pgx.Tx) error { return dbtest.Err(lookup.Jobs(ctx, tx, ids[0])) },
+		"count orders of dead letters": func(ctx context.Context, tx pgx.Tx) error {
+			return dbtest.Err(deadletter.Impacts(ctx, tx))
+		},
+		"count dead letters by hour": func(ctx context.Context, tx pgx.Tx) error { return dbtest.Err(deadletter.Trends(ctx, tx)) },
+		"list customers of dead letters": func(ctx context.Context, tx pgx.Tx) error {
+			return dbtest.Err(deadletter.Customers(ctx, tx, deadletter.Cause{Kind: "points", Signature: "x"}, 50))
+		},
+		"read a redrive": func(ctx context.Context, tx pgx.Tx) error {
+			if _, err := deadletter.ReadOperation(ctx, tx, ids[0]); order.CodeOf(err) != order.NotFound {
+				return err
+			}
+
+			return nil
 		},
 		"find missing orders": func(ctx context.Context, tx pgx.Tx) error { return dbtest.Err(db.Missing(ctx, tx, ids)) },
 	} {

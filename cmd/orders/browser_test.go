@@ -54,7 +54,7 @@ func TestBrowserPages(t *testing.T) {
 	eventually(t, devPool(t, settings), 3, `SELECT count(*) FROM river_job WHERE state = 'completed' AND queue <> 'maintenance'`)
 
 	for path, want := range map[string][]string{
-		"/":                             {"Place an order", "/orders/{id}", "Book a receipt of stock"},
+		"/":                             {"Overview", "Wants a person", "Workers"},
 		"/docs":                         {"Place an order", "/orders/{id}", "Book a receipt of stock"},
 		"/riverui/jobs?state=completed": {"inventory", "points", "notification", "Completed"},
 	} {

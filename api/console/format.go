@@ -1,0 +1,172 @@
+package console
+
+import (
+	"fmt"
+	"html/template"
+	"io/fs"
+	"path"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/bojanz/currency"
+)
+
+// templates are the pages by name. Each is parsed with the layout and the parts.
+var templates = sync.OnceValue(func() map[string]*template.Template {
+	shared := template.Must(template.New("").Funcs(functions).ParseFS(files, "templates/layout.html", "templates/part-*.html"))
+	pages := map[string]*template.Template{}
+
+	names, err := fs.Glob(files, "templates/*.html")
+	if err != nil {
+		panic(err) //nolint:forbidigo // the pattern is part of the program
+	}
+
+	for _, name := range names {
+		file := path.Base(name)
+		if file == "layout.html" || strings.HasPrefix(file, "part-") {
+			continue
+		}
+
+		pages[strings.TrimSuffix(file, ".html")] = template.Must(template.Must(shared.Clone()).ParseFS(files, name))
+	}
+
+	return pages
+})
+
+// functions are what templates call.
+var functions = template.FuncMap{
+	"when":     when,
+	"clock":    func(t time.Time) template.HTML { return moment(t, "15:04:05") },
+	"ago":      ago,
+	"duration": duration,
+	"number":   number,
+	"money":    money,
+	"pill":     pill,
+	"words":    words,
+	"tail":     tail,
+	"share":    share,
+	"bars":     bars,
+	"add":      func(a, b int) int { return a + b },
+	"list":     func(values ...any) []any { return values },
+}
+
+// when shows a time. All times are UTC, as in the log.
+func when(at any) template.HTML {
+	switch t := at.(type) {
+	case time.Time:
+		return moment(t, time.DateTime)
+	case *time.Time:
+		if t != nil {
+			return moment(*t, time.DateTime)
+		}
+	}
+
+	return `<span class="none">–</span>`
+}
+
+func moment(t time.Time, layout string) template.HTML {
+	t = t.UTC()
+
+	return template.HTML(`<time datetime="` + t.Format(time.RFC3339Nano) + `" title="` + t.Format("2006-01-02 15:04:05.000") + ` UTC">` + //nolint:gosec // formats of times
+		t.Format(layout) + `</time>`)
+}
+
+// ago says how long ago a time was, or how long it is until then.
+func ago(now, t time.Time) string {
+	if d := now.Sub(t); d >= 0 {
+		return duration(d) + " ago"
+	}
+
+	return "in " + duration(t.Sub(now))
+}
+
+// duration rounds to what a reader can compare.
+func duration(d time.Duration) string {
+	switch {
+	case d < time.Millisecond:
+		return "0 ms"
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	case d < 10*time.Second:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%.0f s", d.Seconds())
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%.0f min", d.Minutes())
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%.0f h", d.Hours())
+	default:
+		return fmt.Sprintf("%.0f days", d.Hours()/24)
+	}
+}
+
+// number writes an integer with its thousands apart.
+func number(value any) string {
+	digits := fmt.Sprint(value)
+	sign := ""
+
+	if rest, negative := strings.CutPrefix(digits, "-"); negative {
+		digits, sign = rest, "−"
+	}
+
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+
+	return sign + digits
+}
+
+// money writes an amount in minor units in the units of its currency.
+func money(minor int64, code string) string {
+	amount, err := currency.NewAmountFromInt64(minor, code)
+	if err != nil {
+		return number(minor) + " " + code + " in minor units"
+	}
+
+	whole, fraction, _ := strings.Cut(amount.Number(), ".")
+	if fraction != "" {
+		fraction = "." + fraction
+	}
+
+	return number(whole) + fraction + " " + code
+}
+
+// words writes a value of the API in words.
+func words(value any) string { return strings.ReplaceAll(fmt.Sprint(value), "_", " ") }
+
+// tones are the colours of states. A state that is not listed has none. The text always says the
+// state, too.
+var tones = map[string]string{
+	"confirmed": "good", "done": "good", "redriven": "good", "applied": "good", "already_applied": "good", "alive": "good", "ok": "good",
+	"completed": "good", "active": "good", "eligible": "good",
+	"pending": "busy", "waiting": "busy", "running": "busy", "available": "busy", "awaiting_payment": "busy", "live": "busy",
+	"live_job_exists": "busy", "scheduled": "busy",
+	"retrying": "warn", "retryable": "warn", "paused": "warn", "low": "warn", "transient": "warn", "attention": "warn",
+	"dead": "bad", "failed": "bad", "rejected": "bad", "broken": "bad", "permanent": "bad", "poison": "bad", "not_redrivable": "bad",
+	"open": "bad", "revoked": "bad", "discarded": "bad",
+}
+
+// pill shows a state as a word in its colour.
+func pill(state any) template.HTML {
+	text := fmt.Sprint(state)
+
+	return template.HTML(`<span class="pill ` + tones[text] + `">` + template.HTMLEscapeString(words(text)) + `</span>`) //nolint:gosec // escaped
+}
+
+// tail is the end of an id. Ids begin with a time, so that those of one minute begin alike.
+func tail(id any) string {
+	text := fmt.Sprint(id)
+
+	return text[max(0, len(text)-12):]
+}
+
+// share is a part of a whole in percent, for the width of a bar.
+func share(part, whole int64) string {
+	if whole <= 0 {
+		return "0"
+	}
+
+	return strconv.FormatInt(100*part/whole, 10)
+}
