@@ -54,9 +54,9 @@ func TestAddingAStep(t *testing.T) {
 	}
 
 	inTree(t, tree, "generate", "./...")
-	inTree(t, tree, "vet", "./...")
-	inTree(t, tree, "test", "./cmd/orders", "-run", "TestConformance/invoice", "-count", "1")
-	inTree(t, tree, "test", "./order/...", "./jobs", "-run", "Spec|Step|Polic", "-count", "1")
+	inTree(t, tree, "build", "./...")
+	inTree(t, tree, "test", "-vet=off", "-run", "TestConformance/invoice", "-count", "1", "./cmd/orders")
+	inTree(t, tree, "test", "-vet=off", "-run", "Spec|Step|Polic", "-count", "1", "./order/...", "./jobs")
 
 	touched := changedFiles(t, "../..", tree)
 	t.Logf("the step touches %d files that were there before: %s", len(touched), strings.Join(touched, ", "))
@@ -78,7 +78,7 @@ func inTree(t *testing.T, tree string, args ...string) {
 		t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 
-	if args[0] == "test" && bytes.Contains(out, []byte("no tests to run")) && args[1] == "./cmd/orders" {
+	if slices.Contains(args, "./cmd/orders") && bytes.Contains(out, []byte("no tests to run")) {
 		t.Fatalf("go %s ran no test:\n%s", strings.Join(args, " "), out)
 	}
 }
