@@ -73,6 +73,14 @@ func TestConsolePagesWithoutData(t *testing.T) {
 		"/console/search?q=":              "Write an order id",
 		"/console/search?q=nobody":        "Nothing is named",
 		"/console/problems":               "There are no open dead letters",
+		"/console/queues":                 "No minute is counted yet",
+		"/console/stock":                  "There is no such product",
+		"/console/points":                 "Write the id of a customer",
+		"/console/points?user_id=nobody":  "This customer has no points",
+		"/console/audit":                  "No audit has finished yet",
+		"/console/actions":                "Nobody has done anything yet",
+		"/console/actions?actor=x":        "Nobody did that",
+		"/console/tokens":                 "There is no token yet",
 		"/console/problems/group?kind=points&signature=x":            "No letter of this cause is open",
 		"/console/problems/plan?kind=points&signature=x&act=redrive": "There is no open letter",
 	} {
@@ -101,6 +109,7 @@ func TestConsoleRefusals(t *testing.T) {
 		"/console/nowhere": 404, "/nowhere": 404, "/console/orders/x": 404, "/console/orders/" + exampleID: 404,
 		"/console/orders?status=bored": 422, "/console/orders?from=yesterday": 422, "/console/orders?cursor=x": 422,
 		"/console/problems/group": 422, "/console/problems/letters/0": 404, "/console/problems/letters/9": 404,
+		"/console/stock/nothing": 404, "/console/actions?from=yesterday": 422, "/console/points?user_id=u&cursor=x": 422,
 		"/console/redrives/" + exampleID: 404, "/console/problems/plan?kind=a&signature=b&limit=0": 422,
 	} {
 		wantTexts(t, path, b.see(t, status, path), fmt.Sprint("Status ", status), "request <code>")
@@ -298,6 +307,7 @@ func TestConsoleForAViewer(t *testing.T) {
 		"/console/orders/" + id: "Cancel this order", "/console/problems/group" + group: "Dry run",
 		"/console/problems/plan" + group + "&act=redrive": "Redrive 1 letter",
 		fmt.Sprint("/console/problems/letters/", jobs[0]): "Redrive</button>",
+		"/console/queues": "Pause</button>",
 	} {
 		if page := guard.see(t, 200, path, "Authorization", "Bearer "+viewer); strings.Contains(page, button) || strings.Contains(page, `method="post"`) {
 			t.Errorf("a viewer sees %q on %s", button, path)
@@ -314,6 +324,10 @@ func TestConsoleForAViewer(t *testing.T) {
 		}
 	}
 
+	if r := guard.ask(t, "GET", "/console/tokens", "", "Authorization", "Bearer "+viewer); r.status != 403 {
+		t.Errorf("a viewer reads the tokens: %d", r.status)
+	}
+
 	posts := 0
 
 	for _, route := range api.Routes() {
@@ -323,7 +337,7 @@ func TestConsoleForAViewer(t *testing.T) {
 		}
 
 		posts++
-		path = "/console" + strings.NewReplacer("{id}", id, "{job}", fmt.Sprint(jobs[0])).Replace(path)
+		path = "/console" + strings.NewReplacer("{id}", id, "{job}", fmt.Sprint(jobs[0]), "{queue}", "points").Replace(path)
 		form := url.Values{"form": {exampleID}, "kind": {"points"}, "signature": {signature}, "note": {"x"}, "reason": {"x"}}
 
 		if r := guard.submit(t, path, form, "Authorization", "Bearer "+viewer); r.status != 403 || !strings.Contains(r.body, "role operator") {
@@ -331,7 +345,7 @@ func TestConsoleForAViewer(t *testing.T) {
 		}
 	}
 
-	if n := b.count(t, "redrives") + b.count(t, "order_events"); n != 0 || posts < 5 {
+	if n := b.count(t, "redrives") + b.count(t, "order_events"); n != 0 || posts < 9 {
 		t.Errorf("a viewer changed %d rows by %d forms", n, posts)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	"orders/api/console/page"
 	"orders/api/problem"
 )
 
@@ -26,7 +27,7 @@ func Front(w http.ResponseWriter, r *http.Request) {
 // ProblemPages shows a refusal as a page if a browser asks for a page of the console, or for an
 // address that has no route. Programs, and browsers that read the API, get problems as ever.
 func ProblemPages(o Options, next http.Handler) http.Handler {
-	c := &console{Options: o}
+	site := o.site()
 
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !WantsPage(r) {
@@ -40,7 +41,7 @@ func ProblemPages(o Options, next http.Handler) http.Handler {
 
 		var p problem.Problem
 		if held.holds && json.Unmarshal(held.body.Bytes(), &p) == nil {
-			c.render(w, r, p.Status, view{Template: "problem", Title: p.Title, Data: &p})
+			site.Render(w, r, p.Status, page.View{Template: "problem", Title: p.Title, Data: &p})
 		}
 	})
 }

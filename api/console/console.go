@@ -1,10 +1,5 @@
 // Package console serves the pages of operators: what the service does at the moment, orders,
 // problems, queues, stock, points, audits, reports and actions.
-//
-// A page is a function that reads data, and a template. Pages work without scripts. A script
-// replaces the parts of a page that are marked as live with those of the same page, read
-// again. Forms are sent to routes that do what the API's operations do. They then redirect to
-// a page (post, redirect, get). Each form has an id, so that one that is sent twice acts once.
 package console
 
 import (
@@ -15,6 +10,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"orders/api/access"
+	"orders/api/console/letters"
+	"orders/api/console/page"
 	"orders/order/flow"
 )
 
@@ -29,11 +26,8 @@ type Options struct {
 	Open         bool // no token is asked for, and everybody may do everything
 }
 
-// A Route is a page or an act, and who may use it.
-type Route struct {
-	Pattern string
-	Roles   []access.Role
-	Handler http.Handler
+func (o Options) site() *page.Site {
+	return &page.Site{Version: o.Version, RiverUI: o.RiverUI, Open: o.Open}
 }
 
 type console struct {
@@ -41,35 +35,32 @@ type console struct {
 }
 
 // Routes are those of all pages.
-func Routes(o Options) []Route {
-	c := &console{Options: o}
-	routes := []Route{{"GET /console/assets/{name}", access.Public, http.HandlerFunc(serveAsset)}}
+func Routes(o Options) []page.Route {
+	c, site := &console{Options: o}, o.site()
 
-	get := func(path string, show page) {
-		routes = append(routes, Route{"GET " + path, access.ToWatch, c.show(show)})
-	}
-	post := func(path string, do act, from page) {
-		routes = append(routes, Route{"POST " + path, access.ToOperate, c.do(do, from)})
-	}
+	return append(letters.Routes(site, o.Pool, o.Queue),
+		page.Route{Pattern: "GET /console/assets/{name}", Roles: access.Public, Handler: http.HandlerFunc(page.ServeAsset)},
 
-	get("/console", c.overview)
-	get("/console/{$}", c.overview)
+		site.Get("/console", c.overview),
+		site.Get("/console/{$}", c.overview),
 
-	get("/console/orders", c.orders)
-	get("/console/search", c.search)
-	get("/console/orders/{id}", c.order)
-	post("/console/orders/{id}/cancel", c.cancelOrder, c.order)
+		site.Get("/console/orders", c.orders),
+		site.Get("/console/search", c.search),
+		site.Get("/console/orders/{id}", c.order),
+		site.Post("/console/orders/{id}/cancel", c.cancelOrder, c.order),
 
-	get("/console/problems", c.problems)
-	get("/console/problems/group", c.group)
-	get("/console/problems/plan", c.plan)
-	post("/console/problems/redrive", c.redriveGroup, c.group)
-	post("/console/problems/resolve", c.resolveGroup, c.group)
-	get("/console/redrives/{operation}", c.redrive)
-	get("/console/problems/letters/{job}", c.letter)
-	post("/console/problems/letters/{job}/redrive", c.redriveLetter, c.letter)
-	post("/console/problems/letters/{job}/resolve", c.resolveLetter, c.letter)
-	post("/console/problems/letters/{job}/reopen", c.reopenLetter, c.letter)
+		site.Get("/console/queues", c.queues),
+		site.Post("/console/queues/{queue}/pause", c.pauseQueue, c.queues),
+		site.Post("/console/queues/{queue}/resume", c.resumeQueue, c.queues),
 
-	return routes
+		site.Get("/console/stock", c.stock),
+		site.Get("/console/stock/{sku}", c.product),
+		site.Get("/console/points", c.points),
+		site.Get("/console/audit", c.audit),
+		site.Get("/console/actions", c.actions),
+
+		site.GetOperator("/console/tokens", c.tokens),
+		site.PostShown("/console/tokens", c.createToken, c.tokens),
+		site.Post("/console/tokens/{id}/revoke", c.revokeToken, c.tokens),
+	)
 }

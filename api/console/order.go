@@ -3,12 +3,12 @@ package console
 import (
 	"html/template"
 	"net/http"
-	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"orders/api/access"
+	"orders/api/console/page"
 	"orders/api/problem"
 	"orders/db"
 	"orders/db/deadletter"
@@ -42,10 +42,10 @@ type stepRow struct {
 	Error  string             // of the newest failed attempt, as it was recorded
 }
 
-func (c *console) order(r *http.Request) (view, error) {
-	v := view{Template: "order", Section: "orders"}
+func (c *console) order(r *http.Request) (page.View, error) {
+	v := page.View{Template: "order", Section: "orders"}
 
-	id, err := pathID(r, "id")
+	id, err := page.PathID(r, "id")
 	if err != nil {
 		return v, err
 	}
@@ -63,7 +63,7 @@ func (c *console) order(r *http.Request) (view, error) {
 	_, refused := p.Order.Status.Next(order.Cancel)
 	p.Cancels = refused == nil && p.Order.Status != order.Cancelled
 
-	v.Title, v.Data = "Order "+tail(id), p
+	v.Title, v.Data = "Order "+page.Tail(id), p
 
 	if !p.Order.Settled() {
 		v.Watch = "/orders/" + id.String() + "/events"
@@ -144,24 +144,22 @@ func stepRows(o order.Order, jobs []lookup.Job, letters []deadletter.Letter) (ro
 	return rows, others
 }
 
-const maxReason = 500
-
 func (c *console) cancelOrder(r *http.Request) (string, error) {
-	id, err := pathID(r, "id")
+	id, err := page.PathID(r, "id")
 	if err != nil {
 		return "", err
 	}
 
 	problem.RequestInfoOf(r.Context()).Order = id.String()
 
-	form, err := formID(r)
+	form, err := page.FormID(r)
 	if err != nil {
 		return "", err
 	}
 
-	reason := strings.TrimSpace(r.PostFormValue("reason"))
-	if reason == "" || len(reason) > maxReason {
-		return "", order.Errorf(order.Invalid, "Say why, in 1 to %d characters: the customer and later readers see it.", maxReason)
+	reason := page.Text(r, "reason")
+	if reason == "" || len(reason) > page.MaxReason {
+		return "", order.Errorf(order.Invalid, "Say why, in 1 to %d characters: the customer and later readers see it.", page.MaxReason)
 	}
 
 	hash, err := idempotency.HashOf(id, reason)

@@ -5,49 +5,18 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"orders/api/console/page"
 	"orders/api/operation"
 	"orders/db"
 	"orders/db/lookup"
 	"orders/order"
 )
 
-// pageSize is how many rows a list shows.
-const pageSize = 50
-
-// A pageLink is the address of the next page of a list; empty if there is none.
-type pageLink struct {
-	Next  string
-	First string // of the first page, if this is another
-}
-
-// paging makes the links of a list from the cursor of its next page.
-func paging(r *http.Request, next operation.NextPage) (p pageLink) {
-	query := r.URL.Query()
-	query.Del("done")
-
-	if query.Has("cursor") {
-		query.Del("cursor")
-		p.First = r.URL.Path + "?" + query.Encode()
-	}
-
-	if next.NextCursor != "" {
-		query.Set("cursor", next.NextCursor)
-		p.Next = r.URL.Path + "?" + query.Encode()
-	}
-
-	return p
-}
-
-func pageOf(r *http.Request) operation.Page {
-	return operation.Page{Limit: pageSize, Cursor: r.URL.Query().Get("cursor")}
-}
-
 type ordersPage struct {
-	pageLink
+	page.Links
 
 	Orders   []order.Order
 	Statuses []order.Status
@@ -61,9 +30,6 @@ type orderFilter struct {
 	Status                 order.Status
 	From, To               string
 }
-
-// minute is how browsers send a field of type datetime-local. The fields are labelled UTC.
-const minute = "2006-01-02T15:04"
 
 func filterOf(query url.Values) (orderFilter, db.OrderFilter, error) {
 	text := func(name string) string { return strings.TrimSpace(query.Get(name)) }
@@ -82,27 +48,13 @@ func filterOf(query url.Values) (orderFilter, db.OrderFilter, error) {
 	}
 
 	var err error
-	if f.Created.From, err = timeOf(shown.From); err != nil {
+	if f.Created.From, err = page.TimeOf(shown.From); err != nil {
 		return shown, f, err
 	}
 
-	f.Created.To, err = timeOf(shown.To)
+	f.Created.To, err = page.TimeOf(shown.To)
 
 	return shown, f, err
-}
-
-func timeOf(text string) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-
-	for _, layout := range []string{minute, time.RFC3339, time.DateTime, time.DateOnly} {
-		if at, err := time.Parse(layout, text); err == nil && at.Unix() > 0 {
-			return at, nil
-		}
-	}
-
-	return time.Time{}, order.Errorf(order.Invalid, "%q is no time; write it as 2026-01-31T13:45, in UTC.", text)
 }
 
 var orderList = operation.List[order.Order, db.OrderPosition]{
@@ -110,8 +62,8 @@ var orderList = operation.List[order.Order, db.OrderPosition]{
 	Position: func(o order.Order) db.OrderPosition { return db.OrderPosition{UpdatedAt: o.UpdatedAt, ID: o.ID} },
 }
 
-func (c *console) orders(r *http.Request) (view, error) {
-	v := view{Template: "orders", Title: "Orders", Section: "orders", Refresh: 5}
+func (c *console) orders(r *http.Request) (page.View, error) {
+	v := page.View{Template: "orders", Title: "Orders", Section: "orders", Refresh: 5}
 
 	shown, filter, err := filterOf(r.URL.Query())
 	if err != nil {
@@ -120,7 +72,7 @@ func (c *console) orders(r *http.Request) (view, error) {
 
 	p := ordersPage{Statuses: order.Statuses(), Filter: shown, Filtered: shown != (orderFilter{})}
 
-	list, next, err := orderList.Page(pageOf(r), func(after *db.OrderPosition, limit int) (list []order.Order, err error) {
+	list, next, err := orderList.Page(page.Of(r), func(after *db.OrderPosition, limit int) (list []order.Order, err error) {
 		filter.After, filter.Limit = after, limit
 
 		err = db.Snapshot(r.Context(), c.Pool, func(tx pgx.Tx) (err error) {
@@ -131,7 +83,7 @@ func (c *console) orders(r *http.Request) (view, error) {
 
 		return list, err
 	})
-	p.Orders, p.pageLink = list, paging(r, next)
+	p.Orders, p.Links = list, page.LinksOf(r, next)
 	v.Data = p
 
 	if p.First != "" {
@@ -156,9 +108,9 @@ func (p searchPage) Nothing() bool {
 	return len(p.Orders) == 0 && !p.Customer && !p.Product && p.Letter == nil
 }
 
-func (c *console) search(r *http.Request) (view, error) {
-	text := strings.TrimSpace(r.URL.Query().Get("q"))
-	v := view{Template: "search", Title: "Search", Section: "orders", Query: text}
+func (c *console) search(r *http.Request) (page.View, error) {
+	text := page.Text(r, "q")
+	v := page.View{Template: "search", Title: "Search", Section: "orders", Query: text}
 
 	found, err := lookup.Search(r.Context(), c.Pool, text)
 	p := searchPage{Text: text, Found: found}

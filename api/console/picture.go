@@ -5,6 +5,7 @@ import (
 	"html/template"
 	"strings"
 
+	"orders/api/console/page"
 	"orders/order"
 )
 
@@ -21,8 +22,13 @@ const (
 )
 
 var places = []place{
-	{order.Pending, 0, 10}, {order.AwaitingPayment, 256, 10}, {order.Confirmed, 512, 10},
-	{order.Rejected, 0, 130}, {order.Failed, 170, 130}, {order.Expired, 341, 130}, {order.Cancelled, 512, 130},
+	{order.Pending, 0, 10},
+	{order.AwaitingPayment, 256, 10},
+	{order.Confirmed, 512, 10},
+	{order.Rejected, 0, 130},
+	{order.Failed, 170, 130},
+	{order.Expired, 341, 130},
+	{order.Cancelled, 512, 130},
 }
 
 // picture draws the statuses of an order: where it is, and where it can go from there.
@@ -52,10 +58,10 @@ func picture(o order.Order) template.HTML {
 		}
 
 		fmt.Fprintf(&svg, `<g class=%q><rect x="%d" y="%d" width="%d" height="%d" rx="6"></rect><text x="%d" y="%d">%s</text></g>`,
-			class, p.x, p.y, boxWidth, boxHeight, p.x+boxWidth/2, p.y+boxHeight/2+5, words(p.status))
+			class, p.x, p.y, boxWidth, boxHeight, p.x+boxWidth/2, p.y+boxHeight/2+5, page.Words(p.status))
 	}
 
-	label := "The order is " + words(o.Status) + "."
+	label := "The order is " + page.Words(o.Status) + "."
 	if len(reach) > 0 {
 		label += " It can still change."
 	}

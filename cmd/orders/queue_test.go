@@ -62,7 +62,7 @@ func TestQueuesArePausedFromTheShell(t *testing.T) {
 		t.Errorf("%+v", q)
 	}
 
-	acted(t, url, "pause_queue points", "pause_queue notification", "pause_queue points", "resume_queue points", "resume_queue notification")
+	acted(t, url, "pause_queue points", "pause_queue notification", "resume_queue points", "resume_queue notification")
 
 	code, stdout, _ := inProcess(t, url, "queues", "list")
 	if code != exitOK || !strings.Contains(stdout, "queue") || !strings.Contains(stdout, "maintenance") {

@@ -20,8 +20,8 @@ import (
 	"orders/order"
 )
 
-// prefix makes tokens that were committed by mistake easy to find.
-const prefix = "orders_"
+// Prefix makes tokens that were committed by mistake easy to find.
+const Prefix = "orders_"
 
 // MinLength is the least length of a token's text, in bytes, if it was not made by [New].
 const MinLength = 32
@@ -43,7 +43,7 @@ type Token struct {
 }
 
 // New makes the text of a token.
-func New() string { return prefix + rand.Text() }
+func New() string { return Prefix + rand.Text() }
 
 // IDOf is the id of the token with the text.
 func IDOf(text string) string {

@@ -3,7 +3,6 @@ package queue
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,16 +11,16 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/riverqueue/river"
 
 	"orders/cmd/orders/output"
 	"orders/cmd/orders/shell"
 	"orders/db"
-	"orders/db/action"
 	"orders/db/jobqueue"
 	"orders/db/report"
 	"orders/jobs"
+	"orders/order"
 	"orders/order/flow"
+	"orders/order/repair"
 )
 
 // Cmd lists, pauses and resumes queues.
@@ -107,11 +106,7 @@ type pauseCmd struct {
 }
 
 // Run pauses the queues and lists all.
-func (c pauseCmd) Run(s *shell.Shell) error {
-	return change(s, c.Queue, c.format, action.PauseQueue, func(ctx context.Context, tx pgx.Tx, queue *flow.Queue, name string) error {
-		return queue.QueuePauseTx(ctx, tx, name, nil)
-	})
-}
+func (c pauseCmd) Run(s *shell.Shell) error { return change(s, c.Queue, c.format, repair.Pause) }
 
 type resumeCmd struct {
 	Queue []string `arg:"" help:"The names of the queues, as list prints them."`
@@ -119,16 +114,10 @@ type resumeCmd struct {
 }
 
 // Run resumes the queues and lists all.
-func (c resumeCmd) Run(s *shell.Shell) error {
-	return change(s, c.Queue, c.format, action.ResumeQueue, func(ctx context.Context, tx pgx.Tx, queue *flow.Queue, name string) error {
-		return queue.QueueResumeTx(ctx, tx, name, nil)
-	})
-}
+func (c resumeCmd) Run(s *shell.Shell) error { return change(s, c.Queue, c.format, repair.Resume) }
 
 // change changes all the queues or none. Repeating it changes nothing.
-func change(
-	s *shell.Shell, queues []string, f format, done action.Name, act func(context.Context, pgx.Tx, *flow.Queue, string) error,
-) error {
+func change(s *shell.Shell, queues []string, f format, act func(context.Context, pgx.Tx, *flow.Queue, string, order.Actor) error) error {
 	for _, name := range queues {
 		if !slices.Contains(names(), name) {
 			return fmt.Errorf("there is no queue %q; the queues are %s", name, strings.Join(names(), ", "))
@@ -142,24 +131,16 @@ func change(
 		}
 
 		err = db.InTx(s.Ctx, pool, func(tx pgx.Tx) error {
-			var actions []action.Action
-
 			for _, name := range queues {
-				actions = append(actions, action.Action{
-					By: shell.Actor(), Name: done, Target: action.Target{Kind: action.Queue, ID: name},
-				})
-
-				if err := act(s.Ctx, tx, queue, name); errors.Is(err, river.ErrNotFound) {
-					return fmt.Errorf("the queue %s is not in the database yet; start a worker once (orders work)", name)
-				} else if err != nil {
-					return fmt.Errorf("change queue %s: %w", name, err)
+				if err := act(s.Ctx, tx, queue, name, shell.Actor()); err != nil {
+					return err
 				}
 			}
 
-			return action.Record(s.Ctx, tx, actions...)
+			return nil
 		})
 		if err != nil {
-			return err
+			return shell.Refusal(err)
 		}
 
 		return f.print(s, pool)

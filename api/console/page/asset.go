@@ -1,4 +1,4 @@
-package console
+package page
 
 import (
 	"crypto/sha256"
@@ -29,8 +29,8 @@ var assetVersion = func() string {
 	return hex.EncodeToString(hash.Sum(nil))[:12]
 }()
 
-// serveAsset serves a file that pages load. The files have no data, so they are for anyone.
-func serveAsset(w http.ResponseWriter, r *http.Request) {
+// ServeAsset serves a file that pages load. The files have no data, so they are for anyone.
+func ServeAsset(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
 
 	data, err := files.ReadFile("assets/" + name)
@@ -46,5 +46,5 @@ func serveAsset(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
 	}
 
-	w.Write(data)
+	w.Write(data) //nolint:gosec // a file of the program
 }

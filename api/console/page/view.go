@@ -1,10 +1,9 @@
-package console
+package page
 
 import (
 	"bytes"
-	"context"
+	"maps"
 	"net/http"
-	"slices"
 	"strconv"
 	"time"
 
@@ -23,8 +22,8 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 // maxForm bounds the body of a form, in bytes.
 const maxForm = 64 << 10
 
-// A view is what a template shows.
-type view struct {
+// A View is what a template shows.
+type View struct {
 	Template string // the file, without .html
 	Title    string
 	Section  string // of the navigation
@@ -47,18 +46,12 @@ type view struct {
 	Form    string // an id for the forms of this page
 }
 
-// A page reads what a page shows.
-type page func(r *http.Request) (view, error)
-
-// An act does what a form asks for, and returns the address of the page to show then.
-type act func(r *http.Request) (address string, err error)
-
 // show serves a page.
-func (c *console) show(read page) http.Handler {
+func (s *Site) show(read Read) http.Handler {
 	return middleware.Gzip(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v, err := read(r)
 		if err != nil {
-			c.refuse(w, r, problem.Of(r.Context(), err))
+			s.refuse(w, r, problem.Of(r.Context(), err))
 
 			return
 		}
@@ -70,56 +63,60 @@ func (c *console) show(read page) http.Handler {
 		}
 
 		v.Done = doneText(r)
-		c.render(w, r, http.StatusOK, v)
+		s.Render(w, r, http.StatusOK, v)
 	}))
 }
 
-// do serves a form. If the act is refused, the page with the form is shown again with the reason.
-func (c *console) do(act act, from page) http.Handler {
+// do serves a form.
+func (s *Site) do(act, from Read) http.Handler {
 	return middleware.ReadWithin(formPatience, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 
 		if err := r.ParseForm(); err != nil {
-			c.refuse(w, r, problem.New(r.Context(), problem.MalformedBody, "The form did not arrive; send it again."))
+			s.refuse(w, r, problem.New(r.Context(), problem.MalformedBody, "The form did not arrive; send it again."))
 
 			return
 		}
 
-		address, err := act(r)
-		if err == nil {
-			http.Redirect(w, r, address, http.StatusSeeOther)
+		v, err := act(r)
 
-			return
+		switch {
+		case err != nil:
+			s.refuseForm(w, r, problem.Of(r.Context(), err), from)
+		case v.Redirect != "":
+			http.Redirect(w, r, v.Redirect, http.StatusSeeOther)
+		default:
+			s.Render(w, r, http.StatusOK, v)
 		}
-
-		refusal := problem.Of(r.Context(), err)
-
-		v, err := from(r)
-		if err != nil || refusal.Status >= http.StatusInternalServerError {
-			c.refuse(w, r, refusal)
-
-			return
-		}
-
-		v.Error = refusal.Detail
-		c.render(w, r, refusal.Status, v)
 	}))
+}
+
+// refuseForm shows the page with the form again.
+func (s *Site) refuseForm(w http.ResponseWriter, r *http.Request, refusal *problem.Problem, from Read) {
+	v, err := from(r)
+	if err != nil || refusal.Status >= http.StatusInternalServerError {
+		s.refuse(w, r, refusal)
+
+		return
+	}
+
+	v.Error = refusal.Detail
+	s.Render(w, r, refusal.Status, v)
 }
 
 const formPatience = 10 * time.Second // for the body of a form to arrive
 
 // refuse shows a problem as a page.
-func (c *console) refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem) {
-	for name, values := range p.GetHeaders() {
-		w.Header()[name] = values
-	}
+func (s *Site) refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem) {
+	maps.Copy(w.Header(), p.GetHeaders())
 
-	c.render(w, r, p.Status, view{Template: "problem", Title: p.Title, Data: p})
+	s.Render(w, r, p.Status, View{Template: "problem", Title: p.Title, Data: p})
 }
 
-func (c *console) render(w http.ResponseWriter, r *http.Request, status int, v view) {
-	v.Who, v.Open, v.RiverUI, v.Version, v.Assets = access.Of(r.Context()), c.Open, c.RiverUI, c.Version, assetVersion
-	v.May = c.may(r.Context(), access.ToOperate)
+// Render writes a page.
+func (s *Site) Render(w http.ResponseWriter, r *http.Request, status int, v View) {
+	v.Who, v.Open, v.RiverUI, v.Version, v.Assets = access.Of(r.Context()), s.Open, s.RiverUI, s.Version, assetVersion
+	v.May = s.Open || access.Of(r.Context()).May(access.ToOperate)
 	v.Now, v.Form = time.Now().UTC(), uuid.NewString()
 
 	if v.Query == "" {
@@ -141,11 +138,6 @@ func (c *console) render(w http.ResponseWriter, r *http.Request, status int, v v
 	w.Write(text.Bytes())
 }
 
-// may tells whether who sends the request may use routes for the roles.
-func (c *console) may(ctx context.Context, roles []access.Role) bool {
-	return c.Open || slices.ContainsFunc(access.Of(ctx).Roles, func(role access.Role) bool { return slices.Contains(roles, role) })
-}
-
 // done are the sentences about what a form did, by the value of the parameter done.
 var done = map[string]string{
 	"cancelled":  "The order is cancelled.",
@@ -154,6 +146,9 @@ var done = map[string]string{
 	"resolved":   "The dead letter is resolved.",
 	"nothing":    "There was no open dead letter: nothing was done.",
 	"reopened":   "The dead letter is open again.",
+	"paused":     "The queue is paused: no job of it begins until it is resumed.",
+	"resumed":    "The queue is resumed: its jobs run again.",
+	"revoked":    "The token is revoked. It is useless within two seconds.",
 }
 
 // doneText says what the form did that redirected to the page.
@@ -167,8 +162,8 @@ func doneText(r *http.Request) string {
 	return text
 }
 
-// formID is the id of a form, which makes that it acts once however often it is sent.
-func formID(r *http.Request) (uuid.UUID, error) {
+// FormID is the id of a form, which makes that it acts once however often it is sent.
+func FormID(r *http.Request) (uuid.UUID, error) {
 	id, err := uuid.Parse(r.PostFormValue("form"))
 	if err != nil {
 		return id, order.Errorf(order.Invalid, "The form has no id; reload the page, and send it again.")
@@ -177,8 +172,8 @@ func formID(r *http.Request) (uuid.UUID, error) {
 	return id, nil
 }
 
-// pathID is the UUID in a path.
-func pathID(r *http.Request, name string) (uuid.UUID, error) {
+// PathID is the UUID in a path.
+func PathID(r *http.Request, name string) (uuid.UUID, error) {
 	id, err := uuid.Parse(r.PathValue(name))
 	if err != nil {
 		return id, order.Errorf(order.NotFound, "%q is no id; an id is a UUID.", r.PathValue(name))

@@ -1,4 +1,4 @@
-package console
+package letters
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"orders/api/access"
+	"orders/api/console/page"
 	"orders/db"
 	"orders/db/deadletter"
 	"orders/order"
@@ -56,8 +57,8 @@ func (p *planPage) count(outcome, means string) {
 }
 
 // plan makes a dry run of an act on a group, and asks to confirm it.
-func (c *console) plan(r *http.Request) (view, error) {
-	v := view{Template: "plan", Section: "problems"}
+func (s *service) plan(r *http.Request) (page.View, error) {
+	v := page.View{Template: "plan", Section: "problems"}
 
 	filter, err := groupOf(r)
 	if err != nil {
@@ -73,10 +74,10 @@ func (c *console) plan(r *http.Request) (view, error) {
 
 	switch p.Act {
 	case "resolve":
-		v.Title, err = "Resolve: dry run", c.planResolve(r.Context(), op, &p)
+		v.Title, err = "Resolve: dry run", s.planResolve(r.Context(), op, &p)
 	default:
 		p.Act = "redrive"
-		v.Title, err = "Redrive: dry run", c.planRedrive(r.Context(), op, &p)
+		v.Title, err = "Redrive: dry run", s.planRedrive(r.Context(), op, &p)
 	}
 
 	v.Data = p
@@ -84,9 +85,9 @@ func (c *console) plan(r *http.Request) (view, error) {
 	return v, err
 }
 
-func (c *console) planRedrive(ctx context.Context, op repair.Operation, p *planPage) error {
-	return db.Snapshot(ctx, c.Pool, func(tx pgx.Tx) error {
-		run, err := repair.RedriveMany(ctx, tx, c.Queue, repair.BulkRedrive{Operation: op, Note: p.Note, Rate: p.Rate}, true)
+func (s *service) planRedrive(ctx context.Context, op repair.Operation, p *planPage) error {
+	return db.Snapshot(ctx, s.pool, func(tx pgx.Tx) error {
+		run, err := repair.RedriveMany(ctx, tx, s.queue, repair.BulkRedrive{Operation: op, Note: p.Note, Rate: p.Rate}, true)
 
 		for _, result := range run.Results {
 			p.count(string(result.Outcome), outcomeWords[result.Outcome])
@@ -104,8 +105,8 @@ func (c *console) planRedrive(ctx context.Context, op repair.Operation, p *planP
 	})
 }
 
-func (c *console) planResolve(ctx context.Context, op repair.Operation, p *planPage) error {
-	return db.Snapshot(ctx, c.Pool, func(tx pgx.Tx) error {
+func (s *service) planResolve(ctx context.Context, op repair.Operation, p *planPage) error {
+	return db.Snapshot(ctx, s.pool, func(tx pgx.Tx) error {
 		run, err := repair.ResolveMany(ctx, tx, repair.BulkResolve{Operation: op, Reason: p.Note}, true)
 
 		for _, result := range run.Results {
@@ -141,8 +142,8 @@ func paceOf(r *http.Request) (rate float64, limit int, err error) {
 		}
 	}
 
-	if len(note(r)) > maxReason {
-		return 0, 0, order.Errorf(order.Invalid, "The reason is longer than %d characters.", maxReason)
+	if len(note(r)) > page.MaxReason {
+		return 0, 0, order.Errorf(order.Invalid, "The reason is longer than %d characters.", page.MaxReason)
 	}
 
 	return rate, limit, nil
@@ -150,7 +151,7 @@ func paceOf(r *http.Request) (rate float64, limit int, err error) {
 
 // operationOf is the operation that a form asks for.
 func operationOf(r *http.Request) (op repair.Operation, rate float64, err error) {
-	if op.ID, err = formID(r); err != nil {
+	if op.ID, err = page.FormID(r); err != nil {
 		return op, 0, err
 	}
 
@@ -172,7 +173,8 @@ func operationOf(r *http.Request) (op repair.Operation, rate float64, err error)
 	return op, rate, err
 }
 
-func (c *console) redriveGroup(r *http.Request) (string, error) {
+func (s *service) redriveGroup(r *http.Request) (string, error) {
+	ctx := r.Context()
 	op, rate, err := operationOf(r)
 	if err != nil {
 		return "", err
@@ -180,20 +182,21 @@ func (c *console) redriveGroup(r *http.Request) (string, error) {
 
 	var letters int
 
-	err = db.InTx(r.Context(), c.Pool, func(tx pgx.Tx) error {
-		run, err := repair.RedriveMany(r.Context(), tx, c.Queue, repair.BulkRedrive{Operation: op, Note: note(r), Rate: rate}, false)
+	err = db.InTx(ctx, s.pool, func(tx pgx.Tx) error {
+		run, err := repair.RedriveMany(ctx, tx, s.queue, repair.BulkRedrive{Operation: op, Note: note(r), Rate: rate}, false)
 		letters = len(run.Results)
 
 		return err
 	})
 	if letters == 0 {
-		return groupAddress("group", op.Filter.Kind, op.Filter.Signature, url.Values{"done": {"nothing"}}), err
+		return groupAddress(op.Filter.Kind, op.Filter.Signature, url.Values{"done": {"nothing"}}), err
 	}
 
 	return "/console/redrives/" + op.ID.String(), err
 }
 
-func (c *console) resolveGroup(r *http.Request) (string, error) {
+func (s *service) resolveGroup(r *http.Request) (string, error) {
+	ctx := r.Context()
 	op, _, err := operationOf(r)
 	if err != nil {
 		return "", err
@@ -201,14 +204,14 @@ func (c *console) resolveGroup(r *http.Request) (string, error) {
 
 	var dismissed int
 
-	err = db.InTx(r.Context(), c.Pool, func(tx pgx.Tx) error {
-		run, err := repair.ResolveMany(r.Context(), tx, repair.BulkResolve{Operation: op, Reason: note(r)}, false)
+	err = db.InTx(ctx, s.pool, func(tx pgx.Tx) error {
+		run, err := repair.ResolveMany(ctx, tx, repair.BulkResolve{Operation: op, Reason: note(r)}, false)
 		dismissed = len(run.Results)
 
 		return err
 	})
 
-	return groupAddress("group", op.Filter.Kind, op.Filter.Signature,
+	return groupAddress(op.Filter.Kind, op.Filter.Signature,
 		url.Values{"state": {"resolved"}, "done": {"resolved"}, "n": {strconv.Itoa(dismissed)}}), err
 }
 
@@ -216,7 +219,8 @@ func letterAddress(id int64, done string) string {
 	return "/console/problems/letters/" + strconv.FormatInt(id, 10) + "?done=" + done
 }
 
-func (c *console) redriveLetter(r *http.Request) (string, error) {
+func (s *service) redriveLetter(r *http.Request) (string, error) {
+	ctx := r.Context()
 	op, _, err := operationOf(r)
 	if err != nil {
 		return "", err
@@ -224,8 +228,8 @@ func (c *console) redriveLetter(r *http.Request) (string, error) {
 
 	what := "unredriven"
 
-	err = db.InTx(r.Context(), c.Pool, func(tx pgx.Tx) error {
-		run, err := repair.RedriveOne(r.Context(), tx, c.Queue, repair.BulkRedrive{Operation: op, Note: note(r)})
+	err = db.InTx(ctx, s.pool, func(tx pgx.Tx) error {
+		run, err := repair.RedriveOne(ctx, tx, s.queue, repair.BulkRedrive{Operation: op, Note: note(r)})
 		if err == nil && run.Results[0].Outcome == repair.Redriven {
 			what = "redriven"
 		}
@@ -236,27 +240,29 @@ func (c *console) redriveLetter(r *http.Request) (string, error) {
 	return letterAddress(op.JobIDs[0], what), err
 }
 
-func (c *console) resolveLetter(r *http.Request) (string, error) {
+func (s *service) resolveLetter(r *http.Request) (string, error) {
+	ctx := r.Context()
 	job, err := jobOf(r)
 	if err != nil {
 		return "", err
 	}
 
-	return letterAddress(job, "resolved"), db.InTx(r.Context(), c.Pool, func(tx pgx.Tx) error {
-		_, err := repair.ResolveLetter(r.Context(), tx, job, access.Actor(r.Context()), note(r))
+	return letterAddress(job, "resolved"), db.InTx(ctx, s.pool, func(tx pgx.Tx) error {
+		_, err := repair.ResolveLetter(ctx, tx, job, access.Actor(ctx), note(r))
 
 		return err
 	})
 }
 
-func (c *console) reopenLetter(r *http.Request) (string, error) {
+func (s *service) reopenLetter(r *http.Request) (string, error) {
+	ctx := r.Context()
 	job, err := jobOf(r)
 	if err != nil {
 		return "", err
 	}
 
-	return letterAddress(job, "reopened"), db.InTx(r.Context(), c.Pool, func(tx pgx.Tx) error {
-		_, err := repair.ReopenLetter(r.Context(), tx, job, access.Actor(r.Context()), note(r))
+	return letterAddress(job, "reopened"), db.InTx(ctx, s.pool, func(tx pgx.Tx) error {
+		_, err := repair.ReopenLetter(ctx, tx, job, access.Actor(ctx), note(r))
 
 		return err
 	})
@@ -277,17 +283,17 @@ type redriveRow struct {
 }
 
 // redrive shows a redrive and how far its jobs are.
-func (c *console) redrive(r *http.Request) (view, error) {
-	v := view{Template: "redrive", Title: "Redrive", Section: "problems"}
+func (s *service) redrive(r *http.Request) (page.View, error) {
+	v := page.View{Template: "redrive", Title: "Redrive", Section: "problems"}
 
-	id, err := pathID(r, "operation")
+	id, err := page.PathID(r, "operation")
 	if err != nil {
 		return v, err
 	}
 
 	var p redrivePage
 
-	if p.Operation, err = deadletter.ReadOperation(r.Context(), c.Pool, id); err != nil {
+	if p.Operation, err = deadletter.ReadOperation(r.Context(), s.pool, id); err != nil {
 		return v, err
 	}
 

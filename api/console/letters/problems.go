@@ -1,12 +1,14 @@
-package console
+package letters
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
 
 	"github.com/jackc/pgx/v5"
 
+	"orders/api/console/page"
 	"orders/api/operation"
 	"orders/db"
 	"orders/db/deadletter"
@@ -31,37 +33,36 @@ type groupRow struct {
 }
 
 // Address is that of the group's page.
-func (g groupRow) Address() string { return groupAddress("group", g.Kind, g.Signature, nil) }
+func (g groupRow) Address() string { return GroupAddress(g.Kind, g.Signature) }
 
 // Capped tells whether the impact is of a part of the letters.
 func (g groupRow) Capped() bool { return g.Count > deadletter.MaxImpact }
 
-func groupAddress(page, kind, signature string, more url.Values) string {
+func groupAddress(kind, signature string, more url.Values) string {
 	query := url.Values{"kind": {kind}, "signature": {signature}}
-	for name, values := range more {
-		query[name] = values
-	}
+	maps.Copy(query, more)
 
-	return "/console/problems/" + page + "?" + query.Encode()
+	return "/console/problems/group?" + query.Encode()
 }
 
-func (c *console) problems(r *http.Request) (view, error) {
-	v := view{Template: "problems", Title: "Problems", Section: "problems", Refresh: 5}
+func (s *service) problems(r *http.Request) (page.View, error) {
+	ctx := r.Context()
+	v := page.View{Template: "problems", Title: "Problems", Section: "problems", Refresh: 5}
 
 	var p problemsPage
 
-	err := db.Snapshot(r.Context(), c.Pool, func(tx pgx.Tx) error {
-		groups, err := deadletter.Groups(r.Context(), tx, deadletter.Filter{}, maxGroups)
+	err := db.Snapshot(ctx, s.pool, func(tx pgx.Tx) error {
+		groups, err := deadletter.Groups(ctx, tx, deadletter.Filter{}, maxGroups)
 		if err != nil {
 			return err
 		}
 
-		impacts, err := deadletter.Impacts(r.Context(), tx)
+		impacts, err := deadletter.Impacts(ctx, tx)
 		if err != nil {
 			return err
 		}
 
-		trends, err := deadletter.Trends(r.Context(), tx)
+		trends, err := deadletter.Trends(ctx, tx)
 		if err != nil {
 			return err
 		}
@@ -80,7 +81,7 @@ func (c *console) problems(r *http.Request) (view, error) {
 }
 
 type groupPage struct {
-	pageLink
+	page.Links
 	groupRow
 
 	State     deadletter.State
@@ -100,9 +101,9 @@ var letterList = operation.List[deadletter.Letter, deadletter.Position]{
 // maxCustomers bounds the customers of a group's page.
 const maxCustomers = 50
 
-func (c *console) group(r *http.Request) (view, error) {
+func (s *service) group(r *http.Request) (page.View, error) {
 	filter, err := groupOf(r)
-	v := view{Template: "group", Title: "Problem", Section: "problems", Refresh: 5}
+	v := page.View{Template: "group", Title: "Problem", Section: "problems", Refresh: 5}
 
 	if err != nil {
 		return v, err
@@ -113,7 +114,7 @@ func (c *console) group(r *http.Request) (view, error) {
 		p.State = deadletter.Resolved
 	}
 
-	err = db.Snapshot(r.Context(), c.Pool, func(tx pgx.Tx) error { return p.read(r, tx, filter) })
+	err = db.Snapshot(r.Context(), s.pool, func(tx pgx.Tx) error { return p.read(r, tx, filter) })
 	v.Data = p
 
 	if p.First != "" {
@@ -152,10 +153,10 @@ func (p *groupPage) read(r *http.Request, tx pgx.Tx, filter deadletter.Filter) e
 		return err
 	}
 
-	letters, next, err := letterList.Page(pageOf(r), func(after *deadletter.Position, limit int) ([]deadletter.Letter, error) {
+	letters, next, err := letterList.Page(page.Of(r), func(after *deadletter.Position, limit int) ([]deadletter.Letter, error) {
 		return deadletter.List(ctx, tx, filter, p.State, after, limit)
 	})
-	p.Letters, p.pageLink = letters, paging(r, next)
+	p.Letters, p.Links = letters, page.LinksOf(r, next)
 
 	return err
 }
@@ -187,15 +188,15 @@ func jobOf(r *http.Request) (int64, error) {
 	return id, nil
 }
 
-func (c *console) letter(r *http.Request) (view, error) {
-	v := view{Template: "letter", Title: "Dead letter", Section: "problems", Refresh: 5}
+func (s *service) letter(r *http.Request) (page.View, error) {
+	v := page.View{Template: "letter", Title: "Dead letter", Section: "problems", Refresh: 5}
 
 	id, err := jobOf(r)
 	if err != nil {
 		return v, err
 	}
 
-	letter, err := deadletter.Read(r.Context(), c.Pool, id)
+	letter, err := deadletter.Read(r.Context(), s.pool, id)
 	p := letterPage{Detail: letter, Open: letter.ResolvedAt == nil, Dismissed: letter.Resolution == deadletter.Dismissed}
 	p.Args = string(letter.Args)
 	v.Title, v.Data = "Dead letter "+strconv.FormatInt(id, 10), p

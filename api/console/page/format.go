@@ -1,9 +1,10 @@
-package console
+package page
 
 import (
 	"fmt"
 	"html/template"
 	"io/fs"
+	"math"
 	"path"
 	"strconv"
 	"strings"
@@ -41,11 +42,12 @@ var functions = template.FuncMap{
 	"clock":    func(t time.Time) template.HTML { return moment(t, "15:04:05") },
 	"ago":      ago,
 	"duration": duration,
-	"number":   number,
+	"number":   Number,
 	"money":    money,
+	"rate":     rate,
 	"pill":     pill,
-	"words":    words,
-	"tail":     tail,
+	"words":    Words,
+	"tail":     Tail,
 	"share":    share,
 	"bars":     bars,
 	"add":      func(a, b int) int { return a + b },
@@ -69,12 +71,21 @@ func when(at any) template.HTML {
 func moment(t time.Time, layout string) template.HTML {
 	t = t.UTC()
 
-	return template.HTML(`<time datetime="` + t.Format(time.RFC3339Nano) + `" title="` + t.Format("2006-01-02 15:04:05.000") + ` UTC">` + //nolint:gosec // formats of times
-		t.Format(layout) + `</time>`)
+	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s UTC">%s</time>`, //nolint:gosec // formats of times
+		t.Format(time.RFC3339Nano), t.Format("2006-01-02 15:04:05.000"), t.Format(layout)))
 }
 
 // ago says how long ago a time was, or how long it is until then.
-func ago(now, t time.Time) string {
+func ago(now time.Time, at any) string {
+	t, isTime := at.(time.Time)
+	if p, isPointer := at.(*time.Time); isPointer && p != nil {
+		t, isTime = *p, true
+	}
+
+	if !isTime {
+		return "–"
+	}
+
 	if d := now.Sub(t); d >= 0 {
 		return duration(d) + " ago"
 	}
@@ -102,8 +113,12 @@ func duration(d time.Duration) string {
 	}
 }
 
-// number writes an integer with its thousands apart.
-func number(value any) string {
+// Number writes an integer, or a pointer to one, with its thousands apart.
+func Number(value any) string {
+	if n, isPointer := value.(*int64); isPointer {
+		value = *n
+	}
+
 	digits := fmt.Sprint(value)
 	sign := ""
 
@@ -118,11 +133,20 @@ func number(value any) string {
 	return sign + digits
 }
 
+// rate writes a number a minute.
+func rate(value float64) string {
+	if value < 9.95 {
+		return strings.TrimSuffix(strconv.FormatFloat(value, 'f', 1, 64), ".0")
+	}
+
+	return Number(int64(math.Round(value)))
+}
+
 // money writes an amount in minor units in the units of its currency.
 func money(minor int64, code string) string {
 	amount, err := currency.NewAmountFromInt64(minor, code)
 	if err != nil {
-		return number(minor) + " " + code + " in minor units"
+		return Number(minor) + " " + code + " in minor units"
 	}
 
 	whole, fraction, _ := strings.Cut(amount.Number(), ".")
@@ -130,33 +154,35 @@ func money(minor int64, code string) string {
 		fraction = "." + fraction
 	}
 
-	return number(whole) + fraction + " " + code
+	return Number(whole) + fraction + " " + code
 }
 
-// words writes a value of the API in words.
-func words(value any) string { return strings.ReplaceAll(fmt.Sprint(value), "_", " ") }
+// Words writes a value of the API in words.
+func Words(value any) string { return strings.ReplaceAll(fmt.Sprint(value), "_", " ") }
 
 // tones are the colours of states. A state that is not listed has none. The text always says the
 // state, too.
 var tones = map[string]string{
 	"confirmed": "good", "done": "good", "redriven": "good", "applied": "good", "already_applied": "good", "alive": "good", "ok": "good",
-	"completed": "good", "active": "good", "eligible": "good",
+	"completed": "good", "active": "good", "eligible": "good", "in stock": "good", "resolved": "good", "shrinking": "good",
 	"pending": "busy", "waiting": "busy", "running": "busy", "available": "busy", "awaiting_payment": "busy", "live": "busy",
-	"live_job_exists": "busy", "scheduled": "busy",
+	"live_job_exists": "busy", "scheduled": "busy", "leader": "busy",
 	"retrying": "warn", "retryable": "warn", "paused": "warn", "low": "warn", "transient": "warn", "attention": "warn",
+	"warning": "warn", "growing": "warn",
 	"dead": "bad", "failed": "bad", "rejected": "bad", "broken": "bad", "permanent": "bad", "poison": "bad", "not_redrivable": "bad",
-	"open": "bad", "revoked": "bad", "discarded": "bad",
+	"open": "bad", "revoked": "bad", "discarded": "bad", "critical": "bad", "sold out": "bad", "no worker": "bad",
 }
 
 // pill shows a state as a word in its colour.
 func pill(state any) template.HTML {
 	text := fmt.Sprint(state)
 
-	return template.HTML(`<span class="pill ` + tones[text] + `">` + template.HTMLEscapeString(words(text)) + `</span>`) //nolint:gosec // escaped
+	return template.HTML(fmt.Sprintf(`<span class="pill %s">%s</span>`, //nolint:gosec // escaped
+		tones[text], template.HTMLEscapeString(Words(text))))
 }
 
-// tail is the end of an id. Ids begin with a time, so that those of one minute begin alike.
-func tail(id any) string {
+// Tail is the end of an id. Ids begin with a time, so that those of one minute begin alike.
+func Tail(id any) string {
 	text := fmt.Sprint(id)
 
 	return text[max(0, len(text)-12):]
