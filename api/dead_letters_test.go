@@ -178,6 +178,31 @@ func TestDeadLettersAreRedrivenByFilter(t *testing.T) {
 		t.Errorf("dry run: %+v", dry)
 	}
 
+	// One was given up before the outage that this is about.
+	if _, err := b.pool.Exec(t.Context(), `UPDATE dead_letters SET dead_at = now() - interval '3 hours' WHERE job_id = (SELECT max(job_id) FROM dead_letters)`); err != nil {
+		t.Fatal(err)
+	}
+
+	if since := ask(`{"signature":"` + signature + `","since":"now-2h","dry_run":true}`); since.Outcomes["eligible"] != 4 {
+		t.Errorf("since: %+v", since)
+	}
+
+	if until := ask(`{"until":"now-2h","dry_run":true}`); until.Outcomes["eligible"] != 1 {
+		t.Errorf("until: %+v", until)
+	}
+
+	if groups := as[letterGroups](t, b.ask(t, "GET", "/dead-letters/groups?since=now-2h", ""), 200).Groups; len(groups) != 1 || groups[0].Count != 4 {
+		t.Errorf("groups since: %+v", groups)
+	}
+
+	wantProblem(t, b.ask(t, "GET", "/dead-letters?since=yesterday", ""), 422, order.Invalid)
+	wantProblem(t, b.ask(t, "GET", "/dead-letters?since=2026-02-31", ""), 422, order.Invalid)
+	wantProblem(t, b.ask(t, "POST", "/dead-letters/redrive", `{"since":"2026-02-31"}`), 422, order.Invalid)
+
+	if _, err := b.pool.Exec(t.Context(), `UPDATE dead_letters SET dead_at = now()`); err != nil {
+		t.Fatal(err)
+	}
+
 	first := ask(`{"reason":"transient","limit":3,"rate":2,"note":"mended"}`)
 	if first.DryRun || first.Outcomes["redriven"] != 3 || len(first.Letters) != 3 || first.Letters[0].NewJobID == nil {
 		t.Errorf("first %+v", first)

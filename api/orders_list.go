@@ -35,6 +35,7 @@ func (s *service) registerOrderList() {
 
 type listOrdersInput struct {
 	operation.Page
+	operation.Period // of the time of placing, as created_from and created_to
 
 	UserID      operation.Text `query:"user_id" minLength:"1" maxLength:"128" doc:"Only orders of this customer"`
 	Status      []order.Status `query:"status" nullable:"false" minItems:"1" maxItems:"10" doc:"Only orders with one of these statuses, separated by commas"`
@@ -86,6 +87,24 @@ func (in *listOrdersInput) filter() db.OrderFilter {
 	}
 }
 
+// narrow applies since and until to a filter, which may have created_from and created_to: all of them hold.
+func (in *listOrdersInput) narrow(f *db.OrderFilter, now time.Time) error {
+	since, until, err := in.Moments()
+	if err != nil {
+		return err //nolint:wrapcheck // a refusal
+	}
+
+	if from := since.Time(now); from.After(f.Created.From) {
+		f.Created.From = from
+	}
+
+	if to := until.Time(now); !to.IsZero() && (f.Created.To.IsZero() || to.Before(f.Created.To)) {
+		f.Created.To = to
+	}
+
+	return nil
+}
+
 type orderPage struct {
 	Orders []Order `json:"orders" nullable:"false"`
 
@@ -98,8 +117,12 @@ var orderList = operation.List[order.Order, db.OrderPosition]{
 }
 
 func (s *service) listOrders(ctx context.Context, in *listOrdersInput) (orderPage, error) {
+	filter := in.filter()
+	if err := in.narrow(&filter, s.Clock.Now()); err != nil {
+		return orderPage{}, err
+	}
+
 	orders, next, err := orderList.Page(in.Page, func(after *db.OrderPosition, limit int) (orders []order.Order, err error) {
-		filter := in.filter()
 		filter.After, filter.Limit = after, limit
 
 		err = db.Snapshot(ctx, s.Pool, func(tx pgx.Tx) (err error) {

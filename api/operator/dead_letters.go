@@ -10,6 +10,7 @@ import (
 
 	"orders/api/access"
 	"orders/api/operation"
+	"orders/db"
 	"orders/db/deadletter"
 	"orders/order"
 	"orders/order/repair"
@@ -42,7 +43,7 @@ func (s *service) registerDeadLetters() {
 		Tags:        []string{"dead letters"},
 		Summary:     "Group dead letters by cause",
 		Description: "Groups the open dead letters by kind and signature. The signature is the error without ids, numbers and " +
-			"addresses. The 200 largest groups are listed.",
+			"addresses. The 200 largest groups are listed. With `since` and `until` it groups those that were given up in that time.",
 	}, operation.Contract{
 		Roles: access.ToWatch,
 		Response: letterGroups{Groups: []DeadLetterGroup{{
@@ -72,6 +73,20 @@ func (s *service) registerDeadLetters() {
 type LetterQuery struct {
 	Kind   operation.Text    `query:"kind" maxLength:"128" doc:"Only jobs of this kind. A kind that neither the program nor a dead letter has is refused."`
 	Reason deadletter.Reason `query:"reason" doc:"Only dead letters with this reason"`
+
+	operation.Period
+}
+
+// filter is the query's, once its kind is known.
+func (l LetterQuery) filter(ctx context.Context, q db.Querier) (f deadletter.Filter, err error) {
+	if err := repair.CheckKind(ctx, q, string(l.Kind)); err != nil {
+		return f, err
+	}
+
+	f = deadletter.Filter{Kind: string(l.Kind), Reason: l.Reason}
+	f.Since, f.Until, err = l.Moments()
+
+	return f, err
 }
 
 type listLettersInput struct {
@@ -97,11 +112,12 @@ var letterList = operation.List[deadletter.Letter, deadletter.Position]{
 }
 
 func (s *service) listDeadLetters(ctx context.Context, in *listLettersInput) (letterPage, error) {
-	if err := repair.CheckKind(ctx, s.pool, string(in.Kind)); err != nil {
+	filter, err := in.filter(ctx, s.pool)
+	if err != nil {
 		return letterPage{}, err
 	}
 
-	filter := deadletter.Filter{Kind: string(in.Kind), Reason: in.Reason, Signature: string(in.Signature), OrderID: uuid.UUID(in.OrderID)}
+	filter.Signature, filter.OrderID = string(in.Signature), uuid.UUID(in.OrderID)
 
 	letters, next, err := letterList.Page(in.Page, func(after *deadletter.Position, limit int) ([]deadletter.Letter, error) {
 		return deadletter.List(ctx, s.pool, filter, in.State, after, limit)
@@ -115,11 +131,12 @@ type letterGroups struct {
 }
 
 func (s *service) listLetterGroups(ctx context.Context, in *struct{ LetterQuery }) (letterGroups, error) {
-	if err := repair.CheckKind(ctx, s.pool, string(in.Kind)); err != nil {
+	filter, err := in.filter(ctx, s.pool)
+	if err != nil {
 		return letterGroups{}, err
 	}
 
-	groups, err := deadletter.Groups(ctx, s.pool, deadletter.Filter{Kind: string(in.Kind), Reason: in.Reason}, maxGroups)
+	groups, err := deadletter.Groups(ctx, s.pool, filter, maxGroups)
 
 	return letterGroups{Groups: operation.Each(groups, DeadLetterGroupOf)}, err
 }

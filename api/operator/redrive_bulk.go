@@ -25,7 +25,7 @@ func (s *service) registerBulkRedrive() {
 		MaxBodyBytes: operation.SmallBody,
 		Tags:         []string{"dead letters"},
 		Summary:      "Do the work of many dead letters again",
-		Description: "Redrives the open dead letters that match each given field of `kind`, `signature`, `order_id` and `reason`; give " +
+		Description: "Redrives the open dead letters that match each given field of `kind`, `signature`, `order_id`, `reason`, `since` and `until`; give " +
 			"at least one. The oldest letters come first. With `dry_run` it writes nothing and returns the outcome that each letter " +
 			"would have. " +
 			"`operation_id` is another name for the Idempotency-Key. If it is sent again, nothing changes and the response is the " +
@@ -51,6 +51,8 @@ type LetterSelection struct {
 	Signature   operation.Text    `json:"signature,omitempty" maxLength:"250" doc:"Only dead letters with this signature"`
 	OrderID     *operation.ID     `json:"order_id,omitempty" doc:"Only dead letters of this order"`
 	Reason      deadletter.Reason `json:"reason,omitempty" doc:"Only dead letters with this reason"`
+	Since       operation.Moment  `json:"since,omitempty" doc:"Only dead letters that were given up then or later: a time, a date (UTC), or a time before now such as now-2h"`
+	Until       operation.Moment  `json:"until,omitempty" doc:"Only dead letters that were given up before, given as since is"`
 	DryRun      bool              `json:"dry_run,omitempty" doc:"Write nothing, and return the outcome that each dead letter would have"`
 	Limit       int               `json:"limit,omitempty" minimum:"1" maximum:"1000" default:"100" doc:"The largest number of dead letters, the oldest first"`
 	OperationID *operation.ID     `json:"operation_id,omitempty" doc:"Identifies this operation, as an Idempotency-Key does. Send one of them, or both with the same value. A new id by default."`
@@ -84,14 +86,18 @@ func (l LetterSelection) operation(ctx context.Context, q db.Querier, r idempote
 	return op, err
 }
 
-func (l LetterSelection) filter() (deadletter.Filter, error) {
-	filter := deadletter.Filter{Kind: string(l.Kind), Signature: string(l.Signature), Reason: l.Reason}
+func (l LetterSelection) filter() (filter deadletter.Filter, err error) {
+	filter = deadletter.Filter{Kind: string(l.Kind), Signature: string(l.Signature), Reason: l.Reason}
+	if filter.Since, filter.Until, err = operation.MomentsOf(l.Since, l.Until); err != nil {
+		return filter, err
+	}
+
 	if l.OrderID != nil {
 		filter.OrderID = uuid.UUID(*l.OrderID)
 	}
 
 	if filter == (deadletter.Filter{}) {
-		return filter, order.Errorf(order.Invalid, "Say which dead letters: give at least one of kind, signature, order_id and reason.")
+		return filter, order.Errorf(order.Invalid, "Say which dead letters: give at least one of kind, signature, order_id, reason, since and until.")
 	}
 
 	return filter, nil

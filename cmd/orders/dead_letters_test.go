@@ -80,6 +80,10 @@ func TestDeadLettersFromTheShell(t *testing.T) {
 	}{
 		{args: "list", says: []string{"job_id", first, second, "transient", "open", "said <it>"}},
 		{args: "list --kind inventory", says: []string{"(no rows)"}},
+		{args: "list --until now-1h", says: []string{"(no rows)"}},
+		{args: "groups --since now-1h", says: []string{"count", "5"}},
+		{args: "groups --since yesterday", code: exitError, says: []string{"--since", "now-2h"}},
+		{args: "redrive --since now-1h --dry-run", says: []string{first, second, "eligible"}},
 		{args: "groups", says: []string{"count", "5", "points: unavailable: no route to ?, said <it>"}},
 		{args: "show " + first, says: []string{"signature", `"order_id"`, "attempt", "10.0.0.1"}},
 		{args: "redrive --kind points --dry-run", says: []string{first, "eligible"}},

@@ -21,6 +21,8 @@ type Filter struct {
 	Reason    Reason
 	Signature string
 	OrderID   uuid.UUID
+	Since     order.Moment `json:",omitzero"` // given up then or later
+	Until     order.Moment `json:",omitzero"` // given up before
 }
 
 // A State says whether a letter is resolved.
@@ -70,6 +72,19 @@ func (f Filter) conditions(state State) (conditions []string, args []any) {
 	if f.OrderID != uuid.Nil {
 		where("order_id", f.OrderID)
 	}
+
+	when := func(operator string, m order.Moment) {
+		if m.Relative {
+			args = append(args, m.Ago)
+			conditions = append(conditions, fmt.Sprintf("dead_at %s now() - $%d::interval", operator, len(args)))
+		} else if !m.At.IsZero() {
+			args = append(args, m.At)
+			conditions = append(conditions, fmt.Sprintf("dead_at %s $%d", operator, len(args)))
+		}
+	}
+
+	when(">=", f.Since)
+	when("<", f.Until)
 
 	return conditions, args
 }

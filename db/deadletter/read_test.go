@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -33,6 +34,12 @@ func TestDeadLettersAreListedByFilterAndPage(t *testing.T) {
 	}
 
 	change(t, pool, `UPDATE dead_letters SET dead_at = now()`) // at one moment: the position needs more than the time
+
+	change(t, pool, `UPDATE dead_letters SET dead_at = now() - interval '3 hours'
+		WHERE job_id = (SELECT min(job_id) FROM dead_letters)`) // the oldest
+
+	ago := func(d time.Duration) order.Moment { return order.Moment{Relative: true, Ago: d} }
+	before := order.Moment{At: time.Now().Add(-time.Hour)}
 
 	poison := giveUp{kind: "inventory", errors: []string{"x"}, class: deadletter.Poison}.dead(t, pool)
 	closed := giveUp{kind: "inventory"}.dead(t, pool)
@@ -72,12 +79,19 @@ func TestDeadLettersAreListedByFilterAndPage(t *testing.T) {
 		"by kind":      {deadletter.Filter{Kind: "points"}, deadletter.Open, letters, poison - 1},
 		"by reason":    {deadletter.Filter{Reason: deadletter.Poison}, deadletter.Open, 1, poison},
 		"by signature": {deadletter.Filter{Signature: "points: unavailable: attempt ?"}, deadletter.All, letters, poison - 1},
+		"since":        {deadletter.Filter{Since: ago(2 * time.Hour), Kind: "points"}, deadletter.Open, letters - 1, poison - 1},
+		"until":        {deadletter.Filter{Until: before}, deadletter.All, 1, poison - letters},
+		"in a period":  {deadletter.Filter{Since: ago(4 * time.Hour), Until: before}, deadletter.All, 1, poison - letters},
 		"by order":     {deadletter.Filter{OrderID: id, Kind: "points", Reason: deadletter.Transient}, deadletter.All, letters, poison - 1},
 	} {
 		got := list(test.filter, test.state)
 		if len(got) != test.want || got[0] != test.first || !slices.IsSortedFunc(got, func(a, b int64) int { return int(b - a) }) {
 			t.Errorf("%s: %v", name, got)
 		}
+	}
+
+	if empty := list(deadletter.Filter{Since: order.Moment{Relative: true}}, deadletter.All); len(empty) > 0 {
+		t.Errorf("since now: %v", empty)
 	}
 
 	oldest, err := deadletter.Oldest(t.Context(), pool, deadletter.Filter{Kind: "points"}, 2)
@@ -168,6 +182,7 @@ func TestDeadLettersCostTheSameAfterYears(t *testing.T) {
 		"list resolved letters":        list(deadletter.Filter{}, deadletter.Resolved, nil),
 		"list all letters":             list(deadletter.Filter{}, deadletter.All, nil),
 		"list all letters, next page":  list(deadletter.Filter{}, deadletter.All, &after),
+		"list letters since":           list(deadletter.Filter{Since: order.Moment{Relative: true, Ago: time.Hour}}, deadletter.All, nil),
 		"list an order's letters":      list(deadletter.Filter{OrderID: ids[0]}, deadletter.All, nil),
 		"group letters": func(ctx context.Context, tx pgx.Tx) error {
 			return dbtest.Err(deadletter.Groups(ctx, tx, deadletter.Filter{}, 50))

@@ -37,6 +37,7 @@ type resolveLetterCmd struct {
 	Class     deadletter.Reason `enum:",${letter_reasons}" default:"" help:"Only dead letters with this reason, which list calls --reason: ${letter_reasons}."`
 	Signature string            `help:"Only dead letters with this signature, as groups prints it."`
 	Order     string            `placeholder:"ID" help:"Only dead letters of this order."`
+	periodFlags
 	selectFlags
 
 	Reason string `required:"" help:"Why nothing is to be done."`
@@ -44,7 +45,9 @@ type resolveLetterCmd struct {
 
 // Run resolves one letter and prints it, or resolves several and prints the outcomes.
 func (c resolveLetterCmd) Run(s *shell.Shell) error {
-	filter, err := letterFlags{kindFlags: kindFlags{Kind: c.Kind, Reason: c.Class}, Signature: c.Signature, Order: c.Order}.filter()
+	filter, err := letterFlags{
+		kindFlags: kindFlags{Kind: c.Kind, Reason: c.Class}, periodFlags: c.periodFlags, Signature: c.Signature, Order: c.Order,
+	}.filter()
 	if err != nil {
 		return err
 	}

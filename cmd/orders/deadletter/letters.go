@@ -13,6 +13,7 @@ import (
 	"orders/cmd/orders/shell"
 	"orders/db/deadletter"
 	"orders/db/report"
+	"orders/order"
 	"orders/order/repair"
 )
 
@@ -37,9 +38,27 @@ func Reasons() string {
 	return strings.Join(shell.Each(deadletter.Reasons(), func(r deadletter.Reason) string { return string(r) }), ",")
 }
 
+// periodFlags narrow dead letters by when they were given up.
+type periodFlags struct {
+	Since string `placeholder:"TIME" help:"Only dead letters given up then or later: a time, a date (UTC), or now-2h or now-1d."`
+	Until string `placeholder:"TIME" help:"Only dead letters given up before, given as --since is."`
+}
+
+// narrow adds the period to a filter.
+func (f periodFlags) narrow(filter *deadletter.Filter) (err error) {
+	if filter.Since, err = order.ParseMoment("--since", f.Since); err != nil {
+		return shell.Refusal(err)
+	}
+
+	filter.Until, err = order.ParseMoment("--until", f.Until)
+
+	return shell.Refusal(err)
+}
+
 // letterFlags narrow dead letters.
 type letterFlags struct {
 	kindFlags
+	periodFlags
 
 	Signature string `help:"Only dead letters with this signature, as groups prints it."`
 	Order     string `placeholder:"ID" help:"Only dead letters of this order."`
@@ -47,6 +66,9 @@ type letterFlags struct {
 
 func (f letterFlags) filter() (deadletter.Filter, error) {
 	filter := deadletter.Filter{Kind: f.Kind, Reason: f.Reason, Signature: f.Signature}
+	if err := f.narrow(&filter); err != nil {
+		return filter, err
+	}
 
 	if f.Order != "" {
 		id, err := uuid.Parse(f.Order)
@@ -94,6 +116,7 @@ func (c listLettersCmd) Run(s *shell.Shell) error {
 
 type letterGroupsCmd struct {
 	kindFlags
+	periodFlags
 
 	Limit int  `default:"50" help:"The largest number of groups to list: 1 to 1000."`
 	JSON  bool `name:"json" help:"For scripts: an array, as GET /dead-letters/groups has it."`
@@ -104,8 +127,13 @@ func (c letterGroupsCmd) Run(s *shell.Shell) error {
 		return err
 	}
 
+	filter := deadletter.Filter{Kind: c.Kind, Reason: c.Reason}
+	if err := c.narrow(&filter); err != nil {
+		return err
+	}
+
 	return withKind(s, c.Kind, func(pool *pgxpool.Pool) error {
-		groups, err := deadletter.Groups(s.Ctx, pool, deadletter.Filter{Kind: c.Kind, Reason: c.Reason}, c.Limit)
+		groups, err := deadletter.Groups(s.Ctx, pool, filter, c.Limit)
 		if err != nil {
 			return err
 		}

@@ -1,0 +1,63 @@
+package order
+
+import (
+	"regexp"
+	"strconv"
+	"time"
+)
+
+// A Moment is a time as people give it: a time, or how long before now it is. What is before
+// now stays so until the database resolves it, by its own clock. The zero Moment is none.
+type Moment struct {
+	At       time.Time     `json:",omitzero"`
+	Relative bool          `json:",omitzero"` // to now: Ago counts, and At does not
+	Ago      time.Duration `json:",omitzero"`
+}
+
+// MomentSyntax says in words what [ParseMoment] reads.
+const MomentSyntax = "a time such as 2026-11-26T12:00:00Z, a date, or now-30m, now-2h or now-1d"
+
+// MomentPattern matches what [ParseMoment] reads.
+const MomentPattern = `^(now(-[0-9]{1,6}[smhdw])?|[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.]{5,18}(Z|[+-][0-9]{2}:[0-9]{2})?)?)$`
+
+var (
+	relative = regexp.MustCompile(`^now(?:-([0-9]{1,6})([smhdw]))?$`)
+
+	units = map[string]time.Duration{
+		"s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour, "w": 7 * 24 * time.Hour,
+	}
+
+	// layouts are the forms of a time. One without a zone is UTC.
+	layouts = []string{time.RFC3339Nano, "2006-01-02T15:04Z07:00", "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", time.DateOnly}
+)
+
+// ParseMoment reads the value of since or until; the zero Moment if text is empty. A date is its
+// first moment, in UTC.
+func ParseMoment(name, text string) (Moment, error) {
+	if text == "" {
+		return Moment{}, nil
+	}
+
+	if parts := relative.FindStringSubmatch(text); parts != nil {
+		n, _ := strconv.Atoi(parts[1]) // empty for now itself
+
+		return Moment{Relative: true, Ago: time.Duration(n) * units[parts[2]]}, nil
+	}
+
+	for _, layout := range layouts {
+		if at, err := time.Parse(layout, text); err == nil && at.Year() >= 1970 {
+			return Moment{At: at.UTC()}, nil
+		}
+	}
+
+	return Moment{}, Errorf(Invalid, "Give %s as %s.", name, MomentSyntax)
+}
+
+// Time is the moment, if now is now.
+func (m Moment) Time(now time.Time) time.Time {
+	if m.Relative {
+		return now.Add(-m.Ago)
+	}
+
+	return m.At
+}
