@@ -1,9 +1,12 @@
 package api_test
 
 import (
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -73,7 +76,7 @@ func TestEveryRouteAsksForItsRoles(t *testing.T) {
 			method, path = "POST", route.Pattern
 		}
 
-		path = strings.NewReplacer("{$}", "", "{id}", exampleID, "{job_id}", "1", "{sku}", "tea", "{user_id}", "u-1", "{code}", "invalid", "{name}", "console.css", "{job}", "1", "{operation}", exampleID).Replace(path)
+		path = examplePath(path)
 
 		t.Run(method+" "+path, func(t *testing.T) {
 			t.Parallel()
@@ -97,12 +100,12 @@ func TestEveryRouteAsksForItsRoles(t *testing.T) {
 				return
 			}
 
-			if got := status("Authorization", "Bearer "+token.New()); got != 401 {
+			if got := status("Authorization", "Bearer "+token.New()); got != 401 && got != 429 {
 				t.Errorf("with a token that is not known: %d", got)
 			}
 
 			for role, text := range tokens {
-				if got, may := status("Authorization", "Bearer "+text), slices.Contains(route.Roles, role); (got == 401 || got == 403) == may {
+				if got, may := status("Authorization", "Bearer "+text), slices.Contains(route.Roles, role); (got == 401 || got == 403 || got == 429) == may {
 					t.Errorf("as %s: %d", role, got)
 				}
 			}
@@ -112,17 +115,79 @@ func TestEveryRouteAsksForItsRoles(t *testing.T) {
 
 const exampleID = "019b8d92-5f40-7bb3-8d6c-2c1fbd0d4a11"
 
-// A viewer may read, and change nothing.
+// A viewer changes nothing by any route with any method, by a token, by a session, or named by
+// a proxy.
 func TestAViewerChangesNothing(t *testing.T) {
 	t.Parallel()
 
-	for _, route := range api.Routes() {
-		if strings.HasPrefix(route.Pattern, "GET ") || !slices.Contains(route.Roles, access.Viewer) {
-			continue
+	b := setup(t, func(o *api.Options) {
+		o.Keys = access.NewKeyring(o.Pool, slog.New(slog.DiscardHandler))
+		o.RiverUI = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodGet && r.Method != http.MethodHead {
+				t.Errorf("River UI got %s %s", r.Method, r.URL.Path)
+			}
+		})
+
+		proxy, err := access.NewProxy([]string{"127.0.0.1", "::1"}, "X-Forwarded-User", "X-Forwarded-Groups", []string{"staff=viewer"})
+		if err != nil {
+			t.Fatal(err)
 		}
 
-		t.Errorf("%s is for viewers", route.Pattern)
+		o.Keys.Trust(proxy)
+	})
+
+	text := makeToken(t, b, "vera", access.Viewer)
+	cookie, _ := b.login(t, text, "/")
+
+	for known, headers := range map[string][]string{
+		"token":   {"Authorization", "Bearer " + text},
+		"session": {"Cookie", cookie},
+		"proxy":   {"X-Forwarded-User", "vera", "X-Forwarded-Groups", "staff"},
+	} {
+		for _, route := range api.Routes() {
+			if slices.Contains(route.Roles, access.Anyone) {
+				continue // it shows a document, logs in or logs out
+			}
+
+			path := examplePath(route.Pattern)
+			if strings.HasSuffix(path, "/events") {
+				continue // a stream that lasts; it is a GET
+			}
+
+			for _, method := range []string{"POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY"} {
+				r := b.ask(t, method, path, "{}", append(headers, "Content-Type", "application/json", "X-HTTP-Method-Override", "GET")...)
+				if r.status != 403 && r.status != 405 {
+					t.Errorf("%s %s by a %s: %d %s", method, path, known, r.status, r.body)
+				}
+			}
+
+			// What a GET says of its method must not turn it into another.
+			r := b.ask(t, "GET", path, "", append(headers, "X-HTTP-Method-Override", "POST", "Accept", "*/*")...)
+			if mayRead := slices.Contains(route.Roles, access.Viewer); mayRead && (r.status == 401 || r.status == 403) {
+				t.Errorf("GET %s by a %s: %d %s", path, known, r.status, r.body)
+			}
+		}
 	}
+
+	for _, table := range []string{"orders", "products", "stock_receipts", "idempotency_keys", "order_events", "redrives", "river_queue"} {
+		if n := b.count(t, table); n != 0 {
+			t.Errorf("%d rows of %s", n, table)
+		}
+	}
+
+	if n := b.count(t, "operator_actions WHERE action <> 'log_in'"); n != 0 {
+		t.Errorf("%d actions", n)
+	}
+}
+
+// examplePath is a path of a route.
+func examplePath(pattern string) string {
+	path := pattern[strings.Index(pattern, "/"):]
+
+	return strings.NewReplacer(
+		"{$}", "", "{id}", exampleID, "{job_id}", "1", "{sku}", "tea", "{user_id}", "u-1", "{code}", "invalid", "{path...}", "",
+		"{name}", "console.css", "{job}", "1", "{operation}", exampleID,
+	).Replace(path)
 }
 
 // The refusals say what to do. An act has its token's name as actor.
@@ -198,5 +263,26 @@ func TestOtherHostsAreRefusedWithoutTokens(t *testing.T) {
 		if want == 421 && !strings.Contains(w.Body.String(), string(problem.UnknownHost)) {
 			t.Errorf("Host %q: %s", host, w.Body)
 		}
+	}
+}
+
+// A route that is registered without roles would be for anyone.
+func TestRoutesAreRegisteredWithTheirRoles(t *testing.T) {
+	t.Parallel()
+
+	err := filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || path == "riverui/riverui.go" {
+			return err
+		}
+
+		source, err := os.ReadFile(path)
+		if n := strings.Count(string(source), "mux.Handle(") + strings.Count(string(source), "mux.HandleFunc("); n > 1 || n == 1 && path != "pages.go" {
+			t.Errorf("%s registers a route without handle, or without operation's functions", path)
+		}
+
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

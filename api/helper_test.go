@@ -226,7 +226,7 @@ func wantProblem(t *testing.T, r reply, status int, code order.Code) problem.Pro
 		t.Errorf("request_id = %q, X-Request-Id = %q", p.RequestID, r.requestID())
 	}
 
-	if hasRetry := r.header.Get("Retry-After") != ""; hasRetry != (status == http.StatusServiceUnavailable) {
+	if hasRetry := r.header.Get("Retry-After") != ""; hasRetry != (status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests) {
 		t.Errorf("status %d with Retry-After %q", status, r.header.Get("Retry-After"))
 	}
 

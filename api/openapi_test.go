@@ -178,7 +178,7 @@ func checkResponses(t *testing.T, doc node, name string, op node) {
 			t.Errorf("%s %s: %v", name, status, response)
 		}
 
-		if (at(response, "headers", "Retry-After") != nil) != (status == "503") {
+		if (at(response, "headers", "Retry-After") != nil) != (status == "503" || status == "429") {
 			t.Errorf("%s %s: Retry-After", name, status)
 		}
 

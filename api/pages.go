@@ -33,6 +33,10 @@ func (s *service) servePages(mux *http.ServeMux) {
 		s.handle(mux, route.Pattern, route.Roles, route.Handler)
 	}
 
+	s.handle(mux, "GET /login", access.Public, page(http.HandlerFunc(s.Keys.LoginPage)))
+	s.handle(mux, "POST /login", access.Public, page(middleware.ReadWithin(consolePatience, http.HandlerFunc(s.Keys.Login))))
+	s.handle(mux, "POST /logout", access.Public, page(middleware.ReadWithin(consolePatience, http.HandlerFunc(s.Keys.Logout))))
+
 	if s.RiverUI != nil {
 		bounded := func(ui http.Handler) http.Handler {
 			return page(middleware.ReadWithin(consolePatience, http.MaxBytesHandler(ui, maxConsoleBody)))

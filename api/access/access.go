@@ -71,11 +71,9 @@ func Of(ctx context.Context) Principal {
 }
 
 // Actor is who acts by a request.
-func Actor(ctx context.Context) order.Actor {
-	p := Of(ctx)
+func Actor(ctx context.Context) order.Actor { return Of(ctx).actor() }
 
-	return order.Actor{Name: p.Name, KnownBy: p.KnownBy}
-}
+func (p Principal) actor() order.Actor { return order.Actor{Name: p.Name, KnownBy: p.KnownBy} }
 
 // Authorize returns the request's context with its principal, or why the request may not
 // use a route for the roles. Without a keyring, no token is asked for. A route without
@@ -83,27 +81,73 @@ func Actor(ctx context.Context) order.Actor {
 func (k *Keyring) Authorize(r *http.Request, roles []Role) (context.Context, *problem.Problem) {
 	ctx := r.Context()
 
-	if k == nil || slices.Contains(roles, Anyone) {
+	switch {
+	case k == nil:
 		return ctx, nil
+	case slices.Contains(roles, Anyone): // it does not matter who it is
+		return context.WithValue(ctx, contextKey{}, Principal{}), nil
 	}
 
-	text, has := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !has {
-		return ctx, problem.New(ctx, problem.Unauthenticated, "")
-	}
-
-	p, known, err := k.find(ctx, strings.TrimSpace(text))
+	p, refusal := k.identify(r)
 
 	switch {
-	case err != nil:
-		return ctx, problem.Of(ctx, err)
-	case !known:
-		return ctx, problem.New(ctx, problem.Unauthenticated, "The token is not known, is revoked or has expired; ask for another one.")
+	case refusal != nil:
+		return ctx, refusal
 	case !p.May(roles):
 		return ctx, problem.New(ctx, problem.Forbidden, "This needs a token with the role "+words(roles)+".")
 	}
 
 	return context.WithValue(ctx, contextKey{}, p), nil
+}
+
+// identify finds out who sends a request. A user that the proxy names comes first: oauth2-proxy
+// may send a token of its own with it. A token comes before a session: its sender means it.
+func (k *Keyring) identify(r *http.Request) (Principal, *problem.Problem) {
+	if user, named := k.proxy.user(r); named {
+		return user, nil
+	}
+
+	if text, has := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); has {
+		return k.bearer(r, strings.TrimSpace(text))
+	}
+
+	id, err := k.sessions.tokenOf(r)
+	if err != nil {
+		return Principal{}, problem.Of(r.Context(), err)
+	}
+
+	p, known, err := k.byID(r.Context(), id)
+	if err != nil {
+		return p, problem.Of(r.Context(), err)
+	}
+
+	if !known {
+		return p, problem.New(r.Context(), problem.Unauthenticated, "")
+	}
+
+	p.KnownBy = order.BySession
+
+	return p, nil
+}
+
+// bearer finds the principal of a token's text. A token that is known is good however often
+// others have failed: its sender may share an address with them. Guesses are slowed down so that
+// they cost nothing; a token's 130 bits are what makes them useless.
+func (k *Keyring) bearer(r *http.Request, text string) (Principal, *problem.Problem) {
+	p, id, err := k.find(r.Context(), text)
+
+	switch {
+	case err != nil:
+		return p, problem.Of(r.Context(), err)
+	case id != "":
+		return p, nil
+	}
+
+	if wait := k.failures.count(k.proxy.sender(r)); wait > 0 {
+		return p, problem.New(r.Context(), problem.TooManyFailures, "").After(wait)
+	}
+
+	return p, problem.New(r.Context(), problem.Unauthenticated, "The token is not known, is revoked or has expired; ask for another one.")
 }
 
 // words are the roles in a sentence.
@@ -163,10 +207,16 @@ func RolesOf(op *huma.Operation) []Role {
 // Scheme is the name of the security scheme in the document.
 const Scheme = "token"
 
-// Require serves a route for the roles.
+// Require serves a route for the roles. It leads a browser to the login page.
 func (k *Keyring) Require(roles []Role, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, refusal := k.Authorize(r, roles)
+		if refusal != nil && refusal.Status == http.StatusUnauthorized && isPage(r) {
+			toLogin(w, r)
+
+			return
+		}
+
 		if refusal != nil {
 			refuse(w, refusal)
 

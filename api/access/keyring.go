@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -33,6 +34,10 @@ type Keyring struct {
 	log    *slog.Logger
 	misses *rate.Limiter
 
+	sessions sessions
+	proxy    *Proxy // nil for none
+	failures failures
+
 	mu     sync.Mutex
 	tokens map[string]token.Token // nil until they were read
 	used   map[string]bool
@@ -40,8 +45,14 @@ type Keyring struct {
 
 // NewKeyring makes a keyring. Run keeps it up to date.
 func NewKeyring(pool *pgxpool.Pool, log *slog.Logger) *Keyring {
-	return &Keyring{pool: pool, log: log, misses: rate.NewLimiter(rate.Every(missEvery), missBurst), used: map[string]bool{}}
+	return &Keyring{
+		pool: pool, log: log, misses: rate.NewLimiter(rate.Every(missEvery), missBurst), used: map[string]bool{},
+		sessions: newSessions(pool), failures: failures{by: map[netip.Prefix]*rate.Limiter{}},
+	}
 }
+
+// Trust lets a proxy name users. Call it before the keyring is used.
+func (k *Keyring) Trust(p *Proxy) { k.proxy = p }
 
 // Run reads the tokens again and again until ctx ends. If the database is away, the tokens
 // stay as they are: no request can do anything then.
@@ -86,23 +97,24 @@ func (k *Keyring) recordUse(ctx context.Context) error {
 	return token.Used(ctx, k.pool, ids)
 }
 
-// find returns the principal of a token's text. It fails if the tokens cannot be read.
-func (k *Keyring) find(ctx context.Context, text string) (p Principal, known bool, err error) {
-	if p, known = k.look(text); known {
-		return p, true, nil
+// find returns the principal of a token's text, and the token's id; an empty id if it is not
+// known. It fails if the tokens cannot be read.
+func (k *Keyring) find(ctx context.Context, text string) (p Principal, id string, err error) {
+	if p, id = k.look(text); id != "" {
+		return p, id, nil
 	}
 
 	if !k.empty() && !k.misses.Allow() {
-		return p, false, nil
+		return p, "", nil
 	}
 
 	if err := k.read(ctx); err != nil {
-		return p, false, db.Error(err)
+		return p, "", db.Error(err)
 	}
 
-	p, known = k.look(text)
+	p, id = k.look(text)
 
-	return p, known, nil
+	return p, id, nil
 }
 
 func (k *Keyring) empty() bool {
@@ -112,7 +124,7 @@ func (k *Keyring) empty() bool {
 	return k.tokens == nil
 }
 
-func (k *Keyring) look(text string) (Principal, bool) {
+func (k *Keyring) look(text string) (Principal, string) {
 	id := token.IDOf(text)
 
 	k.mu.Lock()
@@ -120,15 +132,40 @@ func (k *Keyring) look(text string) (Principal, bool) {
 
 	t, found := k.tokens[id]
 	if !found || !t.Is(text) {
-		return Principal{}, false
+		return Principal{}, ""
 	}
 
 	k.used[id] = true
 
+	return principalOf(t), id
+}
+
+// byID returns the principal of the token of a session.
+func (k *Keyring) byID(ctx context.Context, id string) (p Principal, known bool, err error) {
+	if k.empty() {
+		if err := k.read(ctx); err != nil {
+			return p, false, db.Error(err)
+		}
+	}
+
+	k.mu.Lock()
+	defer k.mu.Unlock()
+
+	t, found := k.tokens[id]
+	if !found || t.ExpiresAt != nil && time.Now().After(*t.ExpiresAt) {
+		return p, false, nil
+	}
+
+	k.used[id] = true
+
+	return principalOf(t), true, nil
+}
+
+func principalOf(t token.Token) Principal {
 	p := Principal{Name: t.Name, KnownBy: order.ByToken}
 	for _, role := range t.Roles {
 		p.Roles = append(p.Roles, Role(role))
 	}
 
-	return p, true
+	return p
 }

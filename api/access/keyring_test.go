@@ -144,7 +144,7 @@ func TestGuessingReadsTheTableRarely(t *testing.T) {
 	const guesses = 5_000
 
 	for range guesses {
-		if status(t, k, token.New()) != 401 || status(t, k, text) != 0 {
+		if guess := status(t, k, token.New()); guess != 401 && guess != 429 || status(t, k, text) != 0 {
 			t.Fatal("a guess was right, or the token was refused")
 		}
 	}

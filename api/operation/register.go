@@ -125,7 +125,7 @@ func Describe(op *huma.Operation, c Contract, schemas huma.Registry) {
 	refusals := slices.Concat(c.Refusals, commonRefusals)
 
 	if access.Declare(op, c.Roles); !slices.Contains(c.Roles, access.Anyone) {
-		refusals = append(refusals, problem.Unauthenticated, problem.Forbidden)
+		refusals = append(refusals, problem.Unauthenticated, problem.Forbidden, problem.TooManyFailures)
 	}
 
 	if !c.Offline {
@@ -171,7 +171,7 @@ func describeRefusal(op *huma.Operation, code order.Code, schemas huma.Registry)
 		op.Responses[strconv.Itoa(status)] = response
 	}
 
-	if status == http.StatusServiceUnavailable {
+	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
 		response.Headers["Retry-After"] = HeaderRef("Retry-After")
 	}
 

@@ -101,7 +101,7 @@ func (p *Problem) GetStatus() int { return p.Status }
 
 // GetHeaders tells huma the headers.
 func (p *Problem) GetHeaders() http.Header {
-	if p.Status == http.StatusServiceUnavailable {
+	if p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests {
 		seconds := math.Ceil(min(max(p.retryAfter, shortestRetry), longestRetry).Seconds())
 
 		return http.Header{"Retry-After": {strconv.Itoa(int(seconds))}}
@@ -110,14 +110,23 @@ func (p *Problem) GetHeaders() http.Header {
 	return nil
 }
 
+// After says when to try again.
+func (p *Problem) After(wait time.Duration) *Problem {
+	p.retryAfter = wait
+
+	return p
+}
+
+// SetHeaders sets the headers where huma is not in charge, and the body is another one.
+func (p *Problem) SetHeaders(header http.Header) { maps.Copy(header, p.GetHeaders()) }
+
 // ContentType tells huma the media type.
 func (*Problem) ContentType(string) string { return ContentType }
 
 // Write responds with the problem where huma is not in charge.
 func (p *Problem) Write(w http.ResponseWriter) {
 	header := w.Header()
-	maps.Copy(header, p.GetHeaders())
-
+	p.SetHeaders(header)
 	header.Set("Content-Type", ContentType)
 	w.WriteHeader(p.Status)
 

@@ -24,6 +24,7 @@ const (
 	PreconditionFailed order.Code = "precondition-failed"
 	Unauthenticated    order.Code = "unauthenticated"
 	Forbidden          order.Code = "forbidden"
+	TooManyFailures    order.Code = "too-many-failures"
 	UnknownHost        order.Code = "unknown-host"
 )
 
@@ -133,6 +134,12 @@ var types = map[order.Code]Type{
 	Forbidden: {
 		http.StatusForbidden, "The token may not do this", "This needs a token with the role operator.",
 		"The token is known, but its roles do not allow the request. The detail names the roles that do. Use another token.",
+	},
+	TooManyFailures: {
+		http.StatusTooManyRequests, "Too many tokens were not known",
+		"Too many tokens from this address were not known; check the token, and try again after Retry-After.",
+		"Requests from the address had tokens that are not known, are revoked or have expired, more often than a mistake explains. " +
+			"A token that is known is good in the meantime, but logging in has to wait. Try again after Retry-After.",
 	},
 	UnknownHost: {
 		http.StatusMisdirectedRequest, "The Host is not one of this server",

@@ -15,6 +15,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"orders/api/access"
 	"orders/api/middleware"
 	"orders/cmd/orders/deadletter"
 	"orders/cmd/orders/settings"
@@ -36,6 +37,11 @@ type config struct {
 
 	OperatorToken     string `env:"ORDERS_OPERATOR_TOKEN" placeholder:"TOKEN" for:"dev,serve,config" help:"An operator's token, of 32 characters or more, which serve adds. It is for the first one: orders token create makes others."`
 	OperatorTokenFile string `env:"ORDERS_OPERATOR_TOKEN_FILE" placeholder:"FILE" for:"dev,serve,config" help:"The same, read from a file."`
+
+	ProxyAddresses    []string `env:"ORDERS_PROXY_ADDRESSES" placeholder:"CIDR,..." for:"serve,config" help:"Addresses of a proxy that signs users on and names them in headers, such as oauth2-proxy; from others the headers mean nothing."`
+	ProxyUserHeader   string   `env:"ORDERS_PROXY_USER_HEADER" default:"X-Forwarded-User" for:"serve,config" help:"Header that has the user's name."`
+	ProxyGroupsHeader string   `env:"ORDERS_PROXY_GROUPS_HEADER" default:"X-Forwarded-Groups" for:"serve,config" help:"Header that has the user's groups, separated by commas."`
+	ProxyRoles        []string `env:"ORDERS_PROXY_ROLES" placeholder:"GROUP=ROLE,..." for:"serve,config" help:"Roles of groups, for example sre=operator,staff=viewer."`
 
 	Origins []string `env:"ORDERS_ORIGINS" placeholder:"ORIGIN,..." for:"dev,serve,config" help:"Origins such as https://shop.example whose pages may use the API (CORS); none by default."`
 	DataDir string   `env:"ORDERS_DATA_DIR" default:".local" for:"dev,config" help:"Directory of the Postgres that dev runs."`
@@ -99,6 +105,10 @@ func (c *config) Validate() error {
 		mistake("ORDERS_ORDERS_PER_JOB: %d; write a number from 1 to %d", c.OrdersPerJob, maxOrdersPerJob)
 	}
 
+	if _, err := c.proxy(); err != nil {
+		mistakes = append(mistakes, err)
+	}
+
 	if c.OperatorToken != "" {
 		if err := token.Check(c.OperatorToken); err != nil {
 			mistake("ORDERS_OPERATOR_TOKEN: %w", err)
@@ -135,6 +145,15 @@ func (c *config) asksForTokens(dev bool) bool {
 	host, _, _ := net.SplitHostPort(c.Listen)
 
 	return !c.Insecure && (!dev || !loopback(host))
+}
+
+// proxy is the proxy that may name users; nil for none.
+func (c *config) proxy() (*access.Proxy, error) {
+	if len(c.ProxyAddresses) == 0 {
+		return nil, nil //nolint:nilnil // no proxy is a proxy that is trusted nowhere
+	}
+
+	return access.NewProxy(c.ProxyAddresses, c.ProxyUserHeader, c.ProxyGroupsHeader, c.ProxyRoles)
 }
 
 func loopback(host string) bool {

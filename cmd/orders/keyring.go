@@ -34,12 +34,19 @@ func newKeyring(ctx context.Context, p *program, pool *pgxpool.Pool, dev bool) (
 		return nil, err
 	}
 
-	if len(usable) == 0 {
+	proxy, err := p.proxy()
+	if err != nil {
+		return nil, err
+	}
+
+	if len(usable) == 0 && proxy == nil {
 		return nil, errors.New("there is no token, so nobody could use the API; make one with " +
 			"`orders token create --name NAME --role operator`, or set ORDERS_OPERATOR_TOKEN (--insecure asks for none, on loopback)")
 	}
 
 	keys := access.NewKeyring(pool, p.log)
+	keys.Trust(proxy)
+
 	go keys.Run(ctx)
 
 	return keys, nil

@@ -33,6 +33,8 @@ const (
 	ReopenLetter     Name = "reopen_dead_letter"
 	CreateToken      Name = "create_token"
 	RevokeToken      Name = "revoke_token"
+	LogIn            Name = "log_in"
+	LogOut           Name = "log_out"
 	RetryJob         Name = "retry_job"  // this one and the others below: in River UI
 	CancelJob        Name = "cancel_job" // of River, not an order
 	DeleteJob        Name = "delete_job"
@@ -46,7 +48,7 @@ const (
 func Names() []Name {
 	return []Name{
 		CancelOrder, PayOrder, PutProduct, ArchiveProduct, UnarchiveProduct, BookReceipt, AdjustStock,
-		RedriveLetter, ResolveLetter, ReopenLetter, CreateToken, RevokeToken,
+		RedriveLetter, ResolveLetter, ReopenLetter, CreateToken, RevokeToken, LogIn, LogOut,
 		RetryJob, CancelJob, DeleteJob, PauseQueue, ResumeQueue, ChangeQueue, OtherInRiverUI,
 	}
 }
