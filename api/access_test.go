@@ -122,7 +122,7 @@ func TestAViewerChangesNothing(t *testing.T) {
 
 	b := setup(t, func(o *api.Options) {
 		o.Keys = access.NewKeyring(o.Pool, slog.New(slog.DiscardHandler))
-		o.RiverUI = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		o.RiverUI = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			if r.Method != http.MethodGet && r.Method != http.MethodHead {
 				t.Errorf("River UI got %s %s", r.Method, r.URL.Path)
 			}
@@ -182,12 +182,12 @@ func TestAViewerChangesNothing(t *testing.T) {
 
 // examplePath is a path of a route.
 func examplePath(pattern string) string {
-	path := pattern[strings.Index(pattern, "/"):]
+	_, path, _ := strings.Cut(pattern, "/")
 
 	return strings.NewReplacer(
 		"{$}", "", "{id}", exampleID, "{job_id}", "1", "{sku}", "tea", "{user_id}", "u-1", "{code}", "invalid", "{path...}", "",
 		"{name}", "console.css", "{job}", "1", "{operation}", exampleID,
-	).Replace(path)
+	).Replace("/" + path)
 }
 
 // The refusals say what to do. An act has its token's name as actor.

@@ -111,7 +111,7 @@ func (k *Keyring) identify(r *http.Request) (Principal, *problem.Problem) {
 		return k.bearer(r, strings.TrimSpace(text))
 	}
 
-	id, err := k.sessions.tokenOf(r)
+	id, err := k.sessions.tokenOf(r) //nolint:contextcheck // it has that of r
 	if err != nil {
 		return Principal{}, problem.Of(r.Context(), err)
 	}

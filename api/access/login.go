@@ -36,7 +36,7 @@ func (k *Keyring) LoginPage(w http.ResponseWriter, r *http.Request) {
 	next := localPath(r.URL.Query().Get("next"))
 
 	if k == nil { // nobody is asked for a token
-		http.Redirect(w, r, next, http.StatusSeeOther)
+		http.Redirect(w, r, next, http.StatusSeeOther) //nolint:gosec // localPath has checked it
 
 		return
 	}
@@ -55,7 +55,7 @@ func (k *Keyring) Login(w http.ResponseWriter, r *http.Request) {
 	next := localPath(r.PostFormValue("next"))
 
 	if k == nil {
-		http.Redirect(w, r, next, http.StatusSeeOther)
+		http.Redirect(w, r, next, http.StatusSeeOther) //nolint:gosec // localPath has checked it
 
 		return
 	}
@@ -99,7 +99,7 @@ func (k *Keyring) begin(w http.ResponseWriter, r *http.Request, p Principal, tok
 		return err
 	}
 
-	return k.sessions.begin(w, r, tokenID)
+	return k.sessions.begin(w, r, tokenID) //nolint:contextcheck // it has that of r
 }
 
 // Logout ends the session of a request.
@@ -116,7 +116,7 @@ func (k *Keyring) Logout(w http.ResponseWriter, r *http.Request) {
 }
 
 func (k *Keyring) logout(w http.ResponseWriter, r *http.Request) error {
-	id, err := k.sessions.tokenOf(r)
+	id, err := k.sessions.tokenOf(r) //nolint:contextcheck // it has that of r
 	if err != nil {
 		return err
 	}
@@ -134,7 +134,7 @@ func (k *Keyring) logout(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 
-	return k.sessions.end(w, r)
+	return k.sessions.end(w, r) //nolint:contextcheck // it has that of r
 }
 
 func (k *Keyring) record(ctx context.Context, name action.Name, p Principal, tokenID string) error {
@@ -180,7 +180,7 @@ func toLogin(w http.ResponseWriter, r *http.Request) {
 
 	if site := r.Header.Get("Sec-Fetch-Site"); site == "cross-site" || site == "same-site" {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.Write([]byte(again)) //nolint:errcheck // the client has gone
+		w.Write([]byte(again))
 
 		return
 	}

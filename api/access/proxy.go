@@ -1,6 +1,7 @@
 package access
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -47,7 +48,7 @@ func NewProxy(addresses []string, userHeader, groupsHeader string, roles []strin
 	}
 
 	if len(p.addresses) > 0 && (p.userHeader == "" || p.groupsHeader == "" || len(p.roles) == 0) {
-		return nil, fmt.Errorf("ORDERS_PROXY_ADDRESSES: set ORDERS_PROXY_ROLES, too, for example sre=operator,staff=viewer")
+		return nil, errors.New("ORDERS_PROXY_ADDRESSES: set ORDERS_PROXY_ROLES, too, for example sre=operator,staff=viewer")
 	}
 
 	return p, nil

@@ -3,6 +3,7 @@ package action
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -61,7 +62,7 @@ func List(ctx context.Context, q db.Querier, f Filter, after *Position, limit in
 		WHERE `+strings.Join(conditions, `
 			AND `)+`
 		ORDER BY at DESC, id DESC
-		LIMIT $`+fmt.Sprint(len(args)), args...)
+		LIMIT $`+strconv.Itoa(len(args)), args...)
 	if err != nil {
 		return nil, fmt.Errorf("list actions: %w", err)
 	}

@@ -84,7 +84,7 @@ func (s *Store) DeleteCtx(ctx context.Context, token string) error {
 	return nil
 }
 
-// Find, Commit and Delete are what scs asks of a store. It calls those with a context.
+// Find is there for scs, which calls the functions with a context.
 func (s *Store) Find(token string) ([]byte, bool, error) {
 	return s.FindCtx(context.Background(), token)
 }
