@@ -47,7 +47,7 @@ lint: go ## report what .golangci.yml forbids, formatting included
 fmt: go ## format the code
 	$(LINT) fmt
 
-generate: go ## regenerate openapi.yaml and README's tables
+generate: go ## regenerate openapi.yaml, and the tables of README and docs/settings.md
 	go generate ./...
 
 verify: go ## fail if generated files or go.mod are not up to date

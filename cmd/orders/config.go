@@ -26,7 +26,7 @@ import (
 )
 
 // config holds every setting: an environment variable and a flag for each. --help and
-// README's table come from these tags.
+// docs/settings.md come from these tags.
 type config struct {
 	DatabaseURL string   `name:"database-url" env:"DATABASE_URL" placeholder:"URL" for:"dev,serve,work,migrate,seed,report,check,audit,why,timeline,cancel,queues,dead-letters,token,workers,config" help:"Postgres to use, as postgres://user:password@host/database. Without it, dev runs one of its own."`
 	DirectURL   string   `name:"direct-url" env:"ORDERS_DIRECT_URL" placeholder:"URL" for:"dev,serve,work,migrate,config" help:"Postgres itself, if DATABASE_URL leads to a pooler: for LISTEN, the lock of a worker, and migrations."`

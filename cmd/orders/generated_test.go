@@ -17,7 +17,7 @@ import (
 
 var update = flag.Bool("update", false, "write the generated files")
 
-// openapi.yaml and README's tables are generated from the program.
+// openapi.yaml and the tables of README and docs/settings.md are generated from the program.
 func TestGeneratedFilesAreUpToDate(t *testing.T) {
 	t.Parallel()
 
@@ -26,15 +26,13 @@ func TestGeneratedFilesAreUpToDate(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	readme, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+	readme := section(t, "../../README.md", "jobs", jobsTable())
 
-	text := section(t, string(readme), "settings", settingsTable())
-	text = section(t, text, "jobs", jobsTable())
-
-	for path, want := range map[string]string{"../../openapi.yaml": string(document), "../../README.md": text} {
+	for path, want := range map[string]string{
+		"../../openapi.yaml":     string(document),
+		"../../README.md":        readme,
+		"../../docs/settings.md": section(t, "../../docs/settings.md", "settings", settingsTable()),
+	} {
 		got, err := os.ReadFile(path)
 
 		switch {
@@ -48,21 +46,26 @@ func TestGeneratedFilesAreUpToDate(t *testing.T) {
 		}
 	}
 
-	if n := strings.Count(text, "\n"); n > 150 {
+	if n := strings.Count(readme, "\n"); n > 150 {
 		t.Errorf("README has %d lines; a reader reads at most 150 at once", n)
 	}
 }
 
-// section replaces the text between the section's two marks.
-func section(t *testing.T, text, name, content string) string {
+// section is the text of a file with another content between the section's two marks.
+func section(t *testing.T, path, name, content string) string {
 	t.Helper()
 
-	marks := regexp.MustCompile(`(?s)(<!-- ` + name + ` -->\n).*?(<!-- /` + name + ` -->)`)
-	if !marks.MatchString(text) {
-		t.Fatalf("README has no section %s", name)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
 	}
 
-	return marks.ReplaceAllString(text, "${1}"+strings.ReplaceAll(content, "$", "$$")+"${2}")
+	marks := regexp.MustCompile(`(?s)(<!-- ` + name + ` -->\n).*?(<!-- /` + name + ` -->)`)
+	if !marks.Match(text) {
+		t.Fatalf("%s has no section %s", path, name)
+	}
+
+	return marks.ReplaceAllString(string(text), "${1}"+strings.ReplaceAll(content, "$", "$$")+"${2}")
 }
 
 // settingsTable lists the settings as --help does, with the defaults that other packages define.
