@@ -15,24 +15,11 @@ import (
 func dom(t *testing.T, url string) string {
 	t.Helper()
 
-	var chromium string
-
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			chromium = path
-		}
-	}
-
-	if chromium == "" {
-		t.Fatal("no Chromium: install it (apt-get install chromium)")
-	}
-
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 
-	out, err := exec.CommandContext(ctx, chromium, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--user-data-dir="+t.TempDir(),
-		"--virtual-time-budget=10000", "--dump-dom", url).Output()
+	out, err := exec.CommandContext(ctx, chromium(t), append(chromiumFlags,
+		"--user-data-dir="+t.TempDir(), "--virtual-time-budget=10000", "--dump-dom", url)...).Output()
 	if err != nil {
 		t.Fatalf("chromium: %v", err)
 	}
@@ -54,7 +41,7 @@ func TestBrowserPages(t *testing.T) {
 	eventually(t, devPool(t, settings), 3, `SELECT count(*) FROM river_job WHERE state = 'completed' AND queue <> 'maintenance'`)
 
 	for path, want := range map[string][]string{
-		"/":                             {"Overview", "Wants a person", "Workers"},
+		"/":                             {"Overview", "Wants a person", "Workers", "leader"},
 		"/docs":                         {"Place an order", "/orders/{id}", "Book a receipt of stock"},
 		"/riverui/jobs?state=completed": {"inventory", "points", "notification", "Completed"},
 	} {
