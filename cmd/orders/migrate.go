@@ -30,7 +30,7 @@ func (migrateUpCmd) Run(p *program) error {
 	migrator.Progress = bar.At
 
 	if err := migrator.Up(p.ctx); err != nil {
-		bar.End("stopped")
+		bar.Abandon()
 
 		return err
 	}

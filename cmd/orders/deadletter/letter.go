@@ -72,11 +72,13 @@ func (c resolveLetterCmd) Run(s *shell.Shell) error {
 
 			return err
 		})
-		bar.End(outcome(len(run.Results), err))
-
 		if err != nil {
+			bar.Abandon()
+
 			return shell.Refusal(err)
 		}
+
+		bar.End(fmt.Sprintf("%d dead letters", len(run.Results)))
 
 		return c.print(s, op, run.Results)
 	})

@@ -112,11 +112,13 @@ func (c redriveCmd) Run(s *shell.Shell) error {
 
 			return err
 		})
-		bar.End(outcome(len(run.Results), err))
-
 		if err != nil {
+			bar.Abandon()
+
 			return shell.Refusal(err)
 		}
+
+		bar.End(fmt.Sprintf("%d dead letters", len(run.Results)))
 
 		if err := c.print(s, run.ID, run.Results); err != nil {
 			return err
@@ -124,15 +126,6 @@ func (c redriveCmd) Run(s *shell.Shell) error {
 
 		return c.refused(op, run.Results)
 	})
-}
-
-// outcome says how much a change of many letters has done.
-func outcome(letters int, err error) string {
-	if err != nil {
-		return "nothing is changed"
-	}
-
-	return fmt.Sprintf("%d dead letters", letters)
 }
 
 // refused is the error of letters that were named and not redriven.

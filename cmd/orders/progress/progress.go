@@ -19,7 +19,7 @@ type Bar struct {
 	bar  *progressbar.ProgressBar // nil if w is no terminal
 }
 
-// Start begins a piece of work. End must be called.
+// Start begins a piece of work. End or Abandon must be called.
 func Start(w io.Writer, what string) *Bar {
 	file, isFile := w.(*os.File)
 
@@ -55,12 +55,16 @@ func (b *Bar) At(done, total int) {
 	_ = b.bar.Set(min(done, total))
 }
 
-// End says what came of the work, in a line of its own that stays.
-func (b *Bar) End(outcome string) {
+// Abandon removes the bar and says nothing: the work has failed, and its error says why.
+func (b *Bar) Abandon() {
 	if b.bar != nil {
 		_ = b.bar.Finish()
 		_ = b.bar.Clear()
 	}
+}
 
+// End says what came of the work, in a line of its own that stays.
+func (b *Bar) End(outcome string) {
+	b.Abandon()
 	fmt.Fprintf(b.w, "%s: %s\n", b.what, outcome)
 }
