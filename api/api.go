@@ -142,7 +142,10 @@ func config(version string) huma.Config {
 	c.RejectUnknownQueryParameters = true
 	// Responses may gain fields. Request bodies declare themselves that they accept no others.
 	c.AllowAdditionalPropertiesByDefault = true
-	c.Formats = map[string]huma.Format{middleware.MediaJSON: middleware.StrictJSON, "json": middleware.StrictJSON} // json: for problem+json
+	c.Formats = map[string]huma.Format{
+		middleware.MediaJSON: middleware.StrictJSON, "json": middleware.StrictJSON, // json: for problem+json
+		middleware.MediaCSV: middleware.CSV,
+	}
 	c.Info.Description = description()
 	c.Info.License = &huma.License{Name: "MIT", Identifier: "MIT"}
 	c.Servers = []*huma.Server{{URL: "/", Description: "The server that this document comes from"}}

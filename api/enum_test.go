@@ -11,6 +11,7 @@ import (
 	"orders/db/action"
 	"orders/db/audit"
 	"orders/db/deadletter"
+	"orders/db/report"
 	"orders/db/timeline"
 	"orders/order"
 	"orders/order/explain"
@@ -38,6 +39,8 @@ func TestEnumsAreTheListsOfGo(t *testing.T) {
 		"ActionTarget":         strs(action.Kinds()),
 		"Identification":       strs(order.Identifications()),
 		"AuditMode":            {audit.Incremental, audit.Full},
+		"ReportParameterType":  strs(report.Types()),
+		"ReportFormat":         {"json", "csv"},
 		"ProductState":         {"active", "archived", "all"},
 		"AdjustmentReason":     strs(order.AdjustmentReasons()),
 		"PointsEntryKind":      {"earn", "reverse"},

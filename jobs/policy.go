@@ -77,7 +77,7 @@ var policies = func() []Policy {
 		sweep(KindAudit, 5*time.Minute, "every 5 min: checks the invariants on what is new"),
 		sweep(KindStats, time.Minute, "every minute: counts what was placed, settled and ended in each minute, and how long it took"),
 		sweep(KindPrune, time.Minute,
-			"every minute: deletes Idempotency-Keys past 24 hours, failed attempts of deleted jobs past 48, statistics past 35 days"),
+			"every minute: deletes Idempotency-Keys past 24 hours, failed attempts of deleted jobs past 48 (their counts stay), statistics past 35 days"),
 	)
 }()
 

@@ -1,6 +1,7 @@
 package order
 
 import (
+	"cmp"
 	"regexp"
 	"strconv"
 	"time"
@@ -31,6 +32,9 @@ var (
 	layouts = []string{time.RFC3339Nano, "2006-01-02T15:04Z07:00", "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", time.DateOnly}
 )
 
+// longestAgo keeps moments after 1970: ids of orders have no time before.
+const longestAgo = 50 * 365 * 24 * time.Hour
+
 // ParseMoment reads the value of since or until; the zero Moment if text is empty. A date is its
 // first moment, in UTC.
 func ParseMoment(name, text string) (Moment, error) {
@@ -39,9 +43,10 @@ func ParseMoment(name, text string) (Moment, error) {
 	}
 
 	if parts := relative.FindStringSubmatch(text); parts != nil {
-		n, _ := strconv.Atoi(parts[1]) // empty for now itself
-
-		return Moment{Relative: true, Ago: time.Duration(n) * units[parts[2]]}, nil
+		n, _ := strconv.ParseFloat(cmp.Or(parts[1], "0"), 64) // nothing for now itself
+		if unit := units[parts[2]]; n*unit.Hours() <= longestAgo.Hours() {
+			return Moment{Relative: true, Ago: time.Duration(n) * unit}, nil
+		}
 	}
 
 	for _, layout := range layouts {

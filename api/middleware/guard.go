@@ -1,9 +1,11 @@
 package middleware
 
 import (
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -37,11 +39,14 @@ func Guard(ctx huma.Context, next func(huma.Context)) {
 
 func check(r *http.Request, op *huma.Operation) *problem.Problem {
 	// huma looks at Accept only after the operation has had its effect.
-	if media := responseMedia(op); !accepts(media, strings.Join(r.Header.Values("Accept"), ",")) {
-		return problem.New(r.Context(), problem.NotAcceptable, "The response is "+media+"; Accept must allow that.")
+	offered, accept := responseMedia(op), strings.Join(r.Header.Values("Accept"), ",")
+
+	i := slices.IndexFunc(offered, func(media string) bool { return accepts(media, accept) })
+	if i < 0 {
+		return problem.New(r.Context(), problem.NotAcceptable, "The response is "+strings.Join(offered, " or ")+"; Accept must allow that.")
 	}
 
-	r.Header.Set("Accept", MediaJSON)
+	r.Header.Set("Accept", offered[i])
 
 	if op.RequestBody != nil {
 		if p := checkBody(r); p != nil {
@@ -95,15 +100,15 @@ func checkBody(r *http.Request) *problem.Problem {
 	return nil
 }
 
-// responseMedia is the one media type of the operation's response.
-func responseMedia(op *huma.Operation) string {
-	if ok := op.Responses["200"]; ok != nil {
-		for media := range ok.Content {
-			return media
-		}
+// responseMedia are the media types of the operation's response, the usual one first. An operation
+// that streams has one that is not JSON, and huma does not write its response.
+func responseMedia(op *huma.Operation) []string {
+	ok := op.Responses["200"]
+	if ok == nil || len(ok.Content) == 0 {
+		return []string{MediaJSON}
 	}
 
-	return MediaJSON
+	return slices.Sorted(maps.Keys(ok.Content)) // application/json comes before text/csv
 }
 
 // accepts tells whether an Accept header allows a media type.

@@ -11,6 +11,7 @@ import (
 	"orders/db/audit"
 	"orders/db/catalogue"
 	"orders/db/deadletter"
+	"orders/db/report"
 	"orders/db/timeline"
 	"orders/order"
 	"orders/order/explain"
@@ -21,6 +22,9 @@ import (
 type (
 	// AuditMode says how much an audit looks at.
 	AuditMode string
+
+	// ReportFormat is the format of a report.
+	ReportFormat string
 
 	// PointsEntryKind says whether points were given or taken back.
 	PointsEntryKind string
@@ -70,10 +74,13 @@ var enums = []enum{
 	enumOf("TimelineType", "What a timeline's entry is about", timeline.Types()...),
 	enumOf("ActionName", "What was done. Those of jobs and queues were done in River UI.", action.Names()...),
 	enumOf("ActionTarget", "What was acted on", action.Kinds()...),
+	enumOf("ReportParameterType", "How a report's parameter is given. time: a time, a date, or a time before now such as now-2h. text: text.",
+		report.Types()...),
 	enumOf("Identification", "How the actor is known. token: the request had the actor's token. session: the browser has logged in with it. "+
 		"proxy: a trusted proxy has named the user. cli: the user of the machine on which the command ran. "+
 		"setting: the program did it, because a setting says so. insecure: no token was asked for.", order.Identifications()...),
 	enumOf[AuditMode]("AuditMode", "incremental: the data since the last audit. full: all data.", audit.Incremental, audit.Full),
+	enumOf[ReportFormat]("ReportFormat", "The format of a report", "json", "csv"),
 	enumOf[PointsEntryKind]("PointsEntryKind", "earn: the order gave points. reverse: they were taken back.", "earn", "reverse"),
 }
 

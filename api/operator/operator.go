@@ -29,6 +29,7 @@ func Register(api huma.API, pool *pgxpool.Pool, queue *flow.Queue) {
 	s.registerWorkers()
 	s.registerAudit()
 	s.registerActions()
+	s.registerReports()
 }
 
 // exampleTime and exampleOrderID are those of the document's examples.

@@ -331,7 +331,7 @@ func (c *conformance) entries(id uuid.UUID) (n int) {
 func (c *conformance) reported(name, column string) int64 {
 	c.t.Helper()
 
-	table, err := report.Run(c.t.Context(), c.pool, name)
+	table, err := report.Run(c.t.Context(), c.pool, name, report.Query{Args: map[string]string{"since": "now-2h"}})
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -220,6 +220,7 @@ func TestCommandsThatPrint(t *testing.T) {
 		"migrate up":      {args: []string{"migrate", "up"}, says: []string{"schema:  river"}},
 		"list of reports": {args: []string{"report"}, says: []string{"settle-times", "stock-reconciliation"}},
 		"a report":        {args: []string{"report", "orders-by-hour", "--format", "csv"}, says: []string{"hour,status"}},
+		"a report's time": {args: []string{"report", "stock-movements", "--since", "now-1d", "--until=now-1h", "--sku", "tea", "--format", "json"}, says: []string{"[]"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -1,5 +1,8 @@
 -- title:    Failed jobs by kind
--- question: Which kinds of job have failed over the last day, how often, and with what error?
+-- question: Which kinds of job have failed, how often, and with what error?
+-- parameters:
+--   since  time  now-1d  attempts that failed from then on; single attempts are kept for two days, and report failures-by-hour has those before
+--   until  time  -       and before
 -- columns:
 --   kind             kind of job; the kind that failed last comes first
 --   failed_attempts  attempts that ended in an error, also of jobs that have succeeded or were deleted since
@@ -17,21 +20,25 @@ WITH failures AS (
         left(failed.attempt->>'error', 200) AS error
     FROM river_job AS job
     CROSS JOIN LATERAL unnest(job.errors) AS failed (attempt)
-    WHERE (failed.attempt->>'at')::timestamptz >= now() - interval '1 day'
+    WHERE (failed.attempt->>'at')::timestamptz >= report_time('since', now() - interval '1 day')
+        AND (failed.attempt->>'at')::timestamptz < report_time('until', '9999-01-01Z')
     UNION ALL
     SELECT kind, NULL, at, error
     FROM job_failures
-    WHERE at >= now() - interval '1 day'
+    WHERE at >= report_time('since', now() - interval '1 day')
+        AND at < report_time('until', '9999-01-01Z')
 ), ends AS (
     SELECT kind, CASE WHEN reason IN ('cancelled', 'permanent', 'poison') THEN 'cancelled' ELSE 'discarded' END AS state
     FROM dead_letters
-    WHERE dead_at >= now() - interval '1 day'
+    WHERE dead_at >= report_time('since', now() - interval '1 day')
+        AND dead_at < report_time('until', '9999-01-01Z')
     UNION ALL
     -- Sweeps leave no dead letter.
     SELECT kind, state::text
     FROM river_job
     WHERE state IN ('discarded', 'cancelled')
-        AND finalized_at >= now() - interval '1 day'
+        AND finalized_at >= report_time('since', now() - interval '1 day')
+        AND finalized_at < report_time('until', '9999-01-01Z')
         AND queue = 'maintenance'
 ), failed AS (
     SELECT

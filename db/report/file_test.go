@@ -4,9 +4,13 @@ import (
 	"encoding/csv"
 	"errors"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"orders/db/dbtest"
 	"orders/db/report"
@@ -24,6 +28,10 @@ func TestReportHeaders(t *testing.T) {
 
 		if r.Title == "" || !strings.HasSuffix(r.Question, "?") {
 			t.Errorf("%s: title %q, question %q", r.Name, r.Title, r.Question)
+		}
+
+		for _, p := range r.Parameters {
+			checkParameter(t, r, p)
 		}
 
 		statement, err := b.Prepare(t.Context(), r.Name, r.SQL)
@@ -45,6 +53,11 @@ func TestReportHeaders(t *testing.T) {
 
 		for _, f := range statement.Fields {
 			returned = append(returned, f.Name)
+
+			// Values are int64, float64, bool, string and time.Time.
+			if !slices.Contains([]uint32{pgtype.Int8OID, pgtype.Float8OID, pgtype.BoolOID, pgtype.TextOID, pgtype.TimestamptzOID}, f.DataTypeOID) {
+				t.Errorf("%s: column %s has the type %d", r.Name, f.Name, f.DataTypeOID)
+			}
 		}
 
 		if !slices.Equal(documented, returned) {
@@ -63,17 +76,109 @@ func TestReportsOnlyRead(t *testing.T) {
 	b := setupReport(t)
 	b.seed(t, "SET TRANSACTION READ ONLY")
 
-	for _, name := range reportNames {
-		if _, err := report.Run(t.Context(), b, name); err != nil {
-			t.Errorf("%s: %v", name, err)
+	for _, r := range report.All() {
+		args := map[string]string{}
+		for _, p := range r.Parameters {
+			args[p.Name] = map[report.Type]string{report.Time: "now-1h", report.Text: "'; DELETE FROM orders"}[p.Type]
 		}
+
+		for _, given := range []map[string]string{nil, args} {
+			if _, err := report.Run(t.Context(), b, r.Name, report.Query{Args: given}); err != nil {
+				t.Errorf("%s %v: %v", r.Name, given, err)
+			}
+		}
+	}
+}
+
+// checkParameter compares what the header says with what the SQL does.
+func checkParameter(t *testing.T, r report.Report, p report.Parameter) {
+	t.Helper()
+
+	if p.Doc == "" || !slices.Contains(report.Types(), p.Type) {
+		t.Errorf("%s: parameter %s of type %q is not explained", r.Name, p.Name, p.Type)
+	}
+
+	read := "report_text('" + p.Name + "')"
+
+	if p.Type == report.Time {
+		otherwise := "'9999-01-01Z'"
+
+		if ago, ok := strings.CutPrefix(p.Default, "now-"); ok {
+			n, unit := ago[:len(ago)-1], map[byte]string{'h': "hour", 'd': "day"}[ago[len(ago)-1]]
+			if n != "1" {
+				unit += "s"
+			}
+
+			otherwise = "now() - interval '" + n + " " + unit + "'"
+		}
+
+		read = "report_time('" + p.Name + "', " + otherwise + ")"
+	}
+
+	all := regexp.MustCompile(`report_(text|time)\('`+p.Name+`'`).FindAllString(r.SQL, -1)
+	if same := strings.Count(r.SQL, read); same == 0 || same != len(all) {
+		t.Errorf("%s: the header says that parameter %s is %s; the query has that %d times of %d", r.Name, p.Name, read, same, len(all))
+	}
+}
+
+// The limit, the time and what is not declared are refused or cut, and a report cannot write.
+func TestReportsAreBounded(t *testing.T) {
+	t.Parallel()
+
+	b := setupReport(t)
+	b.seed(t, `INSERT INTO stats_minutes SELECT now() - n * interval '1 minute', n, 0, 0, 0, 0, 0 FROM generate_series(1, 30) AS n`)
+
+	run := func(name string, q report.Query) (report.Table, error) { return report.Run(t.Context(), b, name, q) }
+
+	for limit, truncated := range map[int]bool{29: true, 30: false} {
+		table, err := run("throughput-by-minute", report.Query{Limit: limit})
+		if err != nil || len(table.Rows) != limit || table.Truncated != truncated {
+			t.Errorf("limit %d: %d rows, truncated %t, %v", limit, len(table.Rows), table.Truncated, err)
+		}
+	}
+
+	b.seed(t, `
+		CREATE FUNCTION pg_temp.slow() RETURNS bigint
+		LANGUAGE sql
+		RETURN (SELECT count(pg_sleep(600)))`, `
+		CREATE TEMPORARY VIEW stats_refusals AS
+		SELECT now() AS minute, 'x' AS cause, pg_temp.slow() AS refused`)
+
+	for text, test := range map[string]struct {
+		name  string
+		query report.Query
+		code  order.Code
+	}{
+		"shows the present":   {"queue-depth", report.Query{Args: map[string]string{"since": "now-1h"}}, order.Invalid},
+		"it has since, until": {"orders-by-hour", report.Query{Args: map[string]string{"sku": "tea"}}, order.Invalid},
+		"now-2h":              {"orders-by-hour", report.Query{Args: map[string]string{"until": "noon"}}, order.Invalid},
+		"at most 200 bytes":   {"stock-movements", report.Query{Args: map[string]string{"sku": strings.Repeat("x", 201)}}, order.Invalid},
+		"took more than 10ms": {"throughput-by-hour", report.Query{Timeout: 10 * time.Millisecond}, order.Unavailable},
+	} {
+		_, err := run(test.name, test.query)
+
+		refusal, ok := errors.AsType[*order.Error](err)
+		if !ok || refusal.Code != test.code || !strings.Contains(refusal.Message, text) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+
+	b.seed(t, `
+		CREATE FUNCTION pg_temp.writes() RETURNS bigint
+		LANGUAGE sql
+		AS 'WITH deleted AS (DELETE FROM products RETURNING 1) SELECT count(*) FROM deleted'`, `
+		CREATE OR REPLACE TEMPORARY VIEW stats_refusals AS
+		SELECT now() AS minute, 'x' AS cause, pg_temp.writes() AS refused`)
+
+	if _, err := run("throughput-by-hour", report.Query{}); err == nil || !strings.Contains(err.Error(), "read-only") {
+		t.Errorf("a report that writes: %v", err)
 	}
 }
 
 func TestReportUnknown(t *testing.T) {
 	t.Parallel()
 
-	_, err := report.Run(t.Context(), nil, "orders")
+	_, err := report.Run(t.Context(), nil, "orders", report.Query{})
 
 	refusal, ok := errors.AsType[*order.Error](err)
 	if !ok || refusal.Code != order.NotFound {

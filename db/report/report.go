@@ -3,16 +3,12 @@
 package report
 
 import (
-	"context"
 	"embed"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
-	"github.com/jackc/pgx/v5"
-
-	"orders/db"
 	"orders/db/sqlfile"
 	"orders/order"
 )
@@ -25,58 +21,79 @@ var reportFiles embed.FS
 // A Report is a named query for operators. What it says of itself is the comment
 // at the head of its file.
 type Report struct {
-	Name     string // of the file, without .sql
-	Title    string
-	Question string // that it answers
-	Columns  []sqlfile.Column
-	SQL      string
+	Name       string // of the file, without .sql
+	Title      string
+	Question   string // that it answers
+	Parameters []Parameter
+	Columns    []sqlfile.Column
+	SQL        string
 }
+
+// A Parameter narrows a report. The SQL reads it from a setting of the session, orders.<name>:
+// report_time and report_text do so. If it is not set, the SQL has its own default, which is the
+// one that the header says.
+type Parameter struct {
+	Name    string
+	Type    Type
+	Default string // in words of [order.ParseMoment]; empty for none
+	Doc     string
+}
+
+// A Type says how a parameter is given.
+type Type string
+
+// The types of parameters.
+const (
+	Time Type = "time" // as order.ParseMoment reads it
+	Text Type = "text"
+)
+
+// Types lists them.
+func Types() []Type { return []Type{Time, Text} }
 
 // A Table is a report's result. Values are int64, float64, bool, string,
 // time.Time or nil.
 type Table struct {
-	Columns []string
-	Rows    [][]any
+	Columns   []string
+	Rows      [][]any
+	Truncated bool // there are more rows
 }
 
 // All lists the reports by name.
 func All() []Report { return slices.Clone(reports()) }
 
-// Run runs a report; [order.NotFound] when there is none of that name. It only
-// reads, and in one statement: all rows are of one snapshot.
-func Run(ctx context.Context, q db.Querier, name string) (Table, error) {
+// Find finds a report; [order.NotFound] if there is none of that name.
+func Find(name string) (Report, error) {
 	i := slices.IndexFunc(reports(), func(r Report) bool { return r.Name == name })
 	if i < 0 {
-		return Table{}, noReport(name)
+		names := make([]string, len(reports()))
+		for i, r := range reports() {
+			names[i] = r.Name
+		}
+
+		return Report{}, order.Errorf(order.NotFound, "There is no report %q; the reports are %s.", name, strings.Join(names, ", "))
 	}
 
-	report := reports()[i]
-
-	rows, err := q.Query(ctx, report.SQL)
-	if err != nil {
-		return Table{}, fmt.Errorf("run report %s: %w", name, err)
-	}
-
-	var table Table
-	for _, column := range report.Columns {
-		table.Columns = append(table.Columns, column.Name)
-	}
-
-	table.Rows, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) ([]any, error) { return row.Values() })
-	if err != nil {
-		return Table{}, fmt.Errorf("run report %s: %w", name, err)
-	}
-
-	return table, nil
+	return reports()[i], nil
 }
 
-func noReport(name string) error {
-	names := make([]string, len(reports()))
-	for i, r := range reports() {
-		names[i] = r.Name
+// parameter finds a parameter by its name.
+func (r Report) parameter(name string) (Parameter, error) {
+	names := make([]string, len(r.Parameters))
+
+	for i, p := range r.Parameters {
+		if p.Name == name {
+			return p, nil
+		}
+
+		names[i] = p.Name
 	}
 
-	return order.Errorf(order.NotFound, "There is no report %q; the reports are %s.", name, strings.Join(names, ", "))
+	if len(names) == 0 {
+		return Parameter{}, order.Errorf(order.Invalid, "Report %s has no parameter %s: it shows the present.", r.Name, name)
+	}
+
+	return Parameter{}, order.Errorf(order.Invalid, "Report %s has no parameter %s; it has %s.", r.Name, name, strings.Join(names, ", "))
 }
 
 // reports are the parsed files.
@@ -85,8 +102,23 @@ var reports = sync.OnceValue(func() []Report {
 	all := make([]Report, 0, len(files))
 
 	for _, q := range files {
-		all = append(all, Report{Name: q.Name, Title: q.Fields["title"], Question: q.Fields["question"], Columns: q.Columns, SQL: q.SQL})
+		r := Report{Name: q.Name, Title: q.Fields["title"], Question: q.Fields["question"], Columns: q.Columns, SQL: q.SQL}
+
+		for _, p := range q.Parameters {
+			r.Parameters = append(r.Parameters, Parameter{Name: p.Name, Type: Type(p.Type), Default: strings.Trim(p.Default, "-"), Doc: p.Doc})
+		}
+
+		all = append(all, r)
 	}
 
 	return all
 })
+
+// DefaultLimit and MaxLimit are how many rows a report returns.
+const (
+	DefaultLimit = 1000
+	MaxLimit     = 10_000
+)
+
+// DefaultTimeout is how long a report may take.
+const DefaultTimeout = 10 * time.Second

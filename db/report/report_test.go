@@ -19,7 +19,9 @@ import (
 )
 
 var reportNames = []string{
-	"dead-letters", "failures", "orders-by-hour", "points-reconciliation", "queue-depth", "refunds-due", "sessions", "settle-times", "stock-reconciliation", "undone-steps",
+	"actions", "bloat", "customers-affected", "dead-letter-outcomes", "dead-letters", "failures", "failures-by-hour", "latencies", "orders-by-hour",
+	"points-by-hour", "points-reconciliation", "queue-depth", "refunds-due", "sessions", "settle-times", "stock-movements",
+	"stock-reconciliation", "throughput-by-hour", "throughput-by-minute", "top-customers", "undone-steps", "vacuum",
 }
 
 // reportBundle is a transaction of the test's own: in it now() stands still, so
@@ -48,6 +50,11 @@ func setupReport(t *testing.T) reportBundle {
 	t.Cleanup(func() { tx.Rollback(context.WithoutCancel(t.Context())) })
 
 	b := reportBundle{Tx: tx}
+	b.seed(t, `
+		CREATE FUNCTION pg_temp.id_at(at timestamptz) RETURNS uuid
+		LANGUAGE sql
+		RETURN (left(uuid_at(at)::text, 15) || substr(gen_random_uuid()::text, 16))::uuid`)
+
 	if err := tx.QueryRow(t.Context(), "SELECT now()").Scan(&b.now); err != nil {
 		t.Fatalf("read now: %v", err)
 	}
@@ -68,8 +75,14 @@ func (b reportBundle) seed(t *testing.T, statements ...string) {
 // check runs the report and compares all of its rows. Whole numbers come as int64.
 func (b reportBundle) check(t *testing.T, name string, want [][]any) {
 	t.Helper()
+	b.checkWith(t, name, nil, want)
+}
 
-	got, err := report.Run(t.Context(), b, name)
+// checkWith is check with parameters.
+func (b reportBundle) checkWith(t *testing.T, name string, args map[string]string, want [][]any) {
+	t.Helper()
+
+	got, err := report.Run(t.Context(), b, name, report.Query{Args: args})
 	if err != nil {
 		t.Fatalf("run report: %v", err)
 	}
@@ -102,16 +115,16 @@ func TestReportOrdersByHour(t *testing.T) {
 	b := setupReport(t)
 	b.seed(t, `
 		INSERT INTO orders (id, user_id, status, currency, total, created_at)
-		SELECT gen_random_uuid(), 'u', o.status, 'EUR', 0, o.at
+		SELECT pg_temp.id_at(o.at), 'u', o.status, 'EUR', 0, o.at
 		FROM date_trunc('hour', now(), 'UTC') AS hour
 		CROSS JOIN LATERAL (VALUES
 			('pending', now()),
 			('confirmed', hour),
-			('confirmed', hour - interval '1 microsecond'),
+			('confirmed', hour - interval '1 millisecond'),
 			('confirmed', hour - interval '10 minutes'),
 			('rejected', hour - interval '1 hour'),
-			('cancelled', hour - interval '24 hours'),
-			('cancelled', hour - interval '24 hours 1 microsecond')
+			('cancelled', hour - interval '23 hours'),
+			('cancelled', now() - interval '24 hours 1 second')
 		) AS o (status, at)`)
 
 	hour := b.now.Truncate(time.Hour)
@@ -120,7 +133,13 @@ func TestReportOrdersByHour(t *testing.T) {
 		{hour, "pending", 1},
 		{hour.Add(-time.Hour), "confirmed", 2},
 		{hour.Add(-time.Hour), "rejected", 1},
-		{hour.Add(-24 * time.Hour), "cancelled", 1},
+		{hour.Add(-23 * time.Hour), "cancelled", 1},
+	})
+	b.checkWith(t, "orders-by-hour", map[string]string{"since": "now-2d", "until": hour.Add(-time.Minute).Format(time.RFC3339)}, [][]any{
+		{hour.Add(-time.Hour), "confirmed", 1},
+		{hour.Add(-time.Hour), "rejected", 1},
+		{hour.Add(-23 * time.Hour), "cancelled", 1},
+		{b.now.Add(-24*time.Hour - time.Second).Truncate(time.Hour), "cancelled", 1},
 	})
 }
 
@@ -130,7 +149,7 @@ func TestReportSettleTimes(t *testing.T) {
 	b := setupReport(t)
 	b.seed(t, `
 		CREATE TEMPORARY TABLE placed ON COMMIT DROP AS
-		SELECT n, lpad(n::text, 32, '0')::uuid AS id, now() - interval '10 minutes' AS at
+		SELECT n, pg_temp.id_at(now() - interval '10 minutes') AS id, now() - interval '10 minutes' AS at
 		FROM generate_series(1, 203) AS n`, `
 		-- 1 to 199 go well, 200 has no stock, 201 and 202 are on their way, 203 waits for payment.
 		INSERT INTO orders (id, user_id, status, currency, total, hold_until, created_at, updated_at)
@@ -143,7 +162,7 @@ func TestReportSettleTimes(t *testing.T) {
 			at + n * interval '1 ms'
 		FROM placed
 		UNION ALL
-		SELECT gen_random_uuid(), 'too old', 'pending', 'EUR', 0, NULL, now() - interval '61 minutes', now()`, `
+		SELECT pg_temp.id_at(now() - interval '61 minutes'), 'too old', 'pending', 'EUR', 0, NULL, now() - interval '61 minutes', now()`, `
 		-- The nth order's steps take n, 2n and 3n ms; two lines each. What undid them later must not count.
 		INSERT INTO stock_movements (order_id, sku, kind, quantity, at)
 		SELECT id, sku, kind, 1, CASE kind WHEN 'deduct' THEN at + n * interval '1 ms' ELSE now() END
@@ -177,7 +196,7 @@ func TestReportSettleTimesWhileAllWait(t *testing.T) {
 	b.check(t, "settle-times", nil)
 	b.seed(t, `
 		INSERT INTO orders (id, user_id, status, currency, total)
-		VALUES (gen_random_uuid(), 'u', 'pending', 'EUR', 0)`)
+		VALUES (pg_temp.id_at(now()), 'u', 'pending', 'EUR', 0)`)
 	b.check(t, "settle-times", [][]any{
 		{"inventory", 0, 1, 0, nil, nil, nil, nil},
 		{"notification", 0, 1, 0, nil, nil, nil, nil},
@@ -194,13 +213,13 @@ func TestReportSettleTimesWhileNothingIsPending(t *testing.T) {
 	b := setupReport(t)
 	b.seed(t, `
 		INSERT INTO orders (id, user_id, status, currency, total)
-		VALUES (lpad('1', 32, '0')::uuid, 'u', 'cancelled', 'EUR', 0), (lpad('2', 32, '0')::uuid, 'u', 'confirmed', 'EUR', 0)`, `
+		VALUES ((left(uuid_at(now())::text, 35) || '1')::uuid, 'u', 'cancelled', 'EUR', 0), ((left(uuid_at(now())::text, 35) || '2')::uuid, 'u', 'confirmed', 'EUR', 0)`, `
 		INSERT INTO stock_movements (order_id, sku, kind, quantity)
-		VALUES (lpad('2', 32, '0')::uuid, 'a', 'deduct', 1)`, `
+		VALUES ((left(uuid_at(now())::text, 35) || '2')::uuid, 'a', 'deduct', 1)`, `
 		INSERT INTO notifications (order_id, template, user_id, body)
-		VALUES (lpad('2', 32, '0')::uuid, 'created', 'u', '')`, `
+		VALUES ((left(uuid_at(now())::text, 35) || '2')::uuid, 'created', 'u', '')`, `
 		INSERT INTO dead_letters (job_id, kind, queue, order_id, args, errors, error, attempts, reason, signature, resolved_at, resolution)
-		VALUES (1, 'points', 'points', lpad('2', 32, '0')::uuid, '{}', '[]', 'x', 10, 'unknown', 'x', now(), 'dismissed')`)
+		VALUES (1, 'points', 'points', (left(uuid_at(now())::text, 35) || '2')::uuid, '{}', '[]', 'x', 10, 'unknown', 'x', now(), 'dismissed')`)
 	b.check(t, "settle-times", [][]any{
 		{"inventory", 2, 0, 0, 0, 0, 0, 0}, // the cancelled order's status is its effect
 		{"notification", 1, 0, 0, 0, 0, 0, 0},
@@ -452,7 +471,7 @@ func TestReportSessions(t *testing.T) {
 	row := func(pid uint32) []any {
 		t.Helper()
 
-		table, err := report.Run(t.Context(), pool, "sessions")
+		table, err := report.Run(t.Context(), pool, "sessions", report.Query{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,5 +1,8 @@
 -- title:    Settle times by step
--- question: How long after an order was placed was each of its steps settled, for the orders of the last hour?
+-- question: How long after an order was placed was each of its steps settled?
+-- parameters:
+--   since  time  now-1h  orders placed from then on
+--   until  time  -       and before
 -- columns:
 --   step     a declared step, or order: the last of its steps; without held orders, which wait for payment
 --   settled  orders whose step is settled: the ledger has it as done or as void
@@ -13,7 +16,8 @@
 WITH placed AS (
     SELECT id, created_at
     FROM orders
-    WHERE created_at >= now() - interval '1 hour'
+    WHERE id >= uuid_at(report_time('since', now() - interval '1 hour'))
+        AND id < uuid_at(report_time('until', '9999-01-01Z'))
         AND hold_until IS NULL
 ), settled AS (
     SELECT

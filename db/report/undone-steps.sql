@@ -1,5 +1,8 @@
 -- title:    Undone steps
--- question: Which steps have the orders of the last day that are not done, and what will do them?
+-- question: Which steps have orders that are not done, and what will do them?
+-- parameters:
+--   since  time  now-1d  orders placed from then on
+--   until  time  -       and before
 -- columns:
 --   step       a declared step; all are listed
 --   undone     orders that must have the step and do not have it yet
@@ -11,7 +14,8 @@
 WITH undone AS (
     SELECT step, order_id, template, updated_at, batch_id
     FROM undone_steps
-    WHERE order_id >= uuid_at(now() - interval '1 day')
+    WHERE order_id >= uuid_at(report_time('since', now() - interval '1 day'))
+        AND order_id < uuid_at(report_time('until', '9999-01-01Z'))
 ), looked_up AS (
     SELECT
         step,

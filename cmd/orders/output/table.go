@@ -3,14 +3,10 @@ package output
 
 import (
 	"bytes"
-	"encoding/csv"
-	"encoding/json"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"text/tabwriter"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -23,7 +19,7 @@ func Table(w io.Writer, t report.Table, format string) error {
 	case "table":
 		return writeText(w, t)
 	case "csv":
-		return writeCSV(w, t)
+		return t.WriteCSV(w)
 	case "json":
 		return writeJSON(w, t)
 	default:
@@ -91,7 +87,7 @@ func printable(value any) string {
 		return "-"
 	}
 
-	return Line(plain(value))
+	return Line(report.Plain(value))
 }
 
 // Line writes a text in one line, without what is not printable.
@@ -105,66 +101,24 @@ func Line(text string) string {
 	}, text)
 }
 
-func writeCSV(w io.Writer, t report.Table) error {
-	out := csv.NewWriter(w)
-	_ = out.Write(t.Columns) // out keeps the error
-
-	for _, row := range t.Rows {
-		record := make([]string, len(row))
-		for i, value := range row {
-			record[i] = plain(value)
-		}
-
-		_ = out.Write(record)
-	}
-
-	out.Flush()
-
-	return out.Error()
-}
-
-// plain writes a value as text; null is empty.
-func plain(value any) string {
-	switch v := value.(type) {
-	case nil:
-		return ""
-	case time.Time:
-		return v.UTC().Format(time.RFC3339)
-	case float64:
-		return strconv.FormatFloat(v, 'f', -1, 64) // no 1e+06
-	default:
-		return fmt.Sprint(v)
-	}
-}
-
-// writeJSON writes an array of objects, one a line. It writes the objects itself,
-// because a map would lose the order of the columns.
+// writeJSON writes an array of objects, one a line.
 func writeJSON(w io.Writer, t report.Table) error {
 	var out bytes.Buffer
 
 	out.WriteString("[")
 
-	for n, row := range t.Rows {
+	for n, row := range t.Objects() {
 		if n > 0 {
 			out.WriteString(",")
 		}
 
-		out.WriteString("\n{")
-
-		for i, value := range row {
-			if i > 0 {
-				out.WriteString(",")
-			}
-
-			field, err := jsonField(t.Columns[i], value)
-			if err != nil {
-				return err
-			}
-
-			out.Write(field)
+		text, err := row.MarshalJSON()
+		if err != nil {
+			return err
 		}
 
-		out.WriteString("}")
+		out.WriteString("\n")
+		out.Write(text)
 	}
 
 	if len(t.Rows) > 0 {
@@ -176,22 +130,4 @@ func writeJSON(w io.Writer, t report.Table) error {
 	_, err := w.Write(out.Bytes())
 
 	return err
-}
-
-func jsonField(name string, value any) ([]byte, error) {
-	if at, ok := value.(time.Time); ok {
-		value = plain(at)
-	}
-
-	key, err := json.Marshal(name)
-	if err != nil {
-		return nil, fmt.Errorf("encode column name: %w", err)
-	}
-
-	text, err := json.Marshal(value)
-	if err != nil {
-		return nil, fmt.Errorf("encode %s: %w", name, err)
-	}
-
-	return append(append(key, ':'), text...), nil
 }
