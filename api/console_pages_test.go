@@ -35,7 +35,7 @@ func TestConsoleOverview(t *testing.T) {
 	wantTexts(t, "the overview", page,
 		"No living worker works", "critical", "No worker is leader", `href="/console#workers"`,
 		`aria-label="Placed: 1 in the last hour, at most 1 in a minute`, `aria-label="Settled: 1 in the last hour`, `aria-label="Refused: 0 in`,
-		"Time until done", "last 5 minutes", "last hour", "last day", "order settled")
+		"Time until done", "5 minutes", "hour", "day", "order settled")
 
 	if columns := strings.Count(page, `<g class="column`); columns != 3*60 {
 		t.Errorf("%d columns", columns)

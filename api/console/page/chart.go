@@ -90,8 +90,8 @@ func (c *Chart) Last() (last int64) {
 
 // Size of a chart, in units of its picture.
 const (
-	chartWidth, chartHeight = 600, 110
-	columnsHeight           = 90 // the rest is for the times below
+	chartWidth, chartHeight = 360, 92
+	columnsHeight           = 74 // the rest is for the times below
 )
 
 // SVG draws the chart. Its text says in numbers what it shows.
@@ -115,7 +115,7 @@ func (c *Chart) SVG() template.HTML {
 		fmt.Fprintf(&svg, `<g class=%q><rect class="hover" x="%.1f" y="0" width="%.1f" height="%d"></rect>`+
 			`<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f"></rect><title>%s: %s</title></g>`,
 			class, float64(i)*step, step, columnsHeight,
-			float64(i)*step+1, columnsHeight-tall, step-2, tall, c.at[i].Format("15:04"), Number(n))
+			float64(i)*step+0.5, columnsHeight-tall, step-1, tall, c.at[i].Format("15:04"), Number(n))
 	}
 
 	label := fmt.Sprintf("%s: %s in the last hour, at most %s in a minute, %s in the last full minute",
@@ -134,7 +134,7 @@ func (c *Chart) times(step float64) string {
 
 	for i, at := range c.at {
 		if at.Minute()%quarter == 0 {
-			fmt.Fprintf(&svg, `<text x="%.1f" y="%d">%s</text>`, (float64(i)+0.5)*step, chartHeight-4, at.Format("15:04"))
+			fmt.Fprintf(&svg, `<text x="%.1f" y="%d">%s</text>`, (float64(i)+0.5)*step, chartHeight-3, at.Format("15:04"))
 		}
 	}
 

@@ -5,6 +5,7 @@ import (
 	"html/template"
 	"io/fs"
 	"math"
+	"net/url"
 	"path"
 	"strconv"
 	"strings"
@@ -45,6 +46,8 @@ var functions = template.FuncMap{
 	"number":   Number,
 	"money":    money,
 	"rate":     rate,
+	"prose":    prose,
+	"cell":     cell,
 	"pill":     pill,
 	"words":    Words,
 	"tail":     Tail,
@@ -159,6 +162,44 @@ func money(minor int64, code string) string {
 
 // Words writes a value of the API in words.
 func Words(value any) string { return strings.ReplaceAll(fmt.Sprint(value), "_", " ") }
+
+// cell shows a value of a report as a cell of its table.
+func cell(column string, value any) template.HTML {
+	text := fmt.Sprint(value)
+	address := map[string]string{
+		"order_id": "/console/orders/", "user_id": "/console/points?user_id=", "sku": "/console/stock/", "job_id": "/console/problems/letters/",
+	}[column]
+
+	switch v := value.(type) {
+	case nil:
+		return `<td class="none">–</td>`
+	case time.Time:
+		return `<td class="time">` + when(v) + `</td>`
+	case int64:
+		if address == "" {
+			return template.HTML(`<td class="n">` + Number(v) + `</td>`) //nolint:gosec // digits
+		}
+	case float64:
+		return template.HTML(`<td class="n">` + strconv.FormatFloat(v, 'f', -1, 64) + `</td>`) //nolint:gosec // digits
+	}
+
+	shown := template.HTMLEscapeString(text)
+	if address != "" {
+		shown = fmt.Sprintf(`<a href="%s%s">%s</a>`, address, url.QueryEscape(text), shown)
+	}
+
+	return template.HTML(`<td class="value">` + shown + `</td>`) //nolint:gosec // escaped
+}
+
+// prose shows a sentence whose commands are between backticks.
+func prose(text string) template.HTML {
+	parts := strings.Split(template.HTMLEscapeString(text), "`")
+	for i := 1; i < len(parts)-1; i += 2 {
+		parts[i] = "<code>" + parts[i] + "</code>"
+	}
+
+	return template.HTML(strings.Join(parts, "")) //nolint:gosec // escaped
+}
 
 // tones are the colours of states. A state that is not listed has none. The text always says the
 // state, too.
