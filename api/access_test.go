@@ -239,6 +239,62 @@ func TestTokensAndActors(t *testing.T) {
 	}
 }
 
+// Keys and references belong to the token's name. Two clients may use the same ones, and each
+// finds its own again.
+func TestClientsHaveTheirOwnKeysAndReferences(t *testing.T) {
+	t.Parallel()
+
+	b, tokens := guarded(t)
+	operator := []string{"Authorization", "Bearer " + tokens[access.Operator], "Content-Type", "application/json"}
+	b.ask(t, "PUT", "/products/tea", `{"name":"Tea","price":100,"currency":"EUR"}`, operator...)
+
+	ids := map[string]string{}
+
+	for _, client := range []string{"shop", "mall"} {
+		auth := []string{"Authorization", "Bearer " + makeToken(t, b, client, access.Client, access.Stock), "Content-Type", "application/json"}
+		keyed := slices.Concat(auth, []string{"Idempotency-Key", "k"})
+
+		for again, path := range []string{"/orders", "/orders"} {
+			r := b.ask(t, "POST", path, `{"user_id":"u-1","reference":"web-1","hold_seconds":600,"lines":[{"sku":"tea","quantity":1}]}`, keyed...)
+			placed := as[api.Order](t, r, 201)
+
+			if got := r.header.Get("Idempotent-Replayed"); (got == "true") != (again == 1) || again == 1 && placed.ID.String() != ids[client] {
+				t.Errorf("%s, %d: %s, replayed: %q", client, again, placed.ID, got)
+			}
+
+			ids[client] = placed.ID.String()
+		}
+
+		for _, act := range [][2]string{
+			{"/products/tea/receipts", `{"quantity":5,"reference":"po-1"}`},
+			{"/products/tea/adjustments", `{"quantity":-1,"reason":"damaged","reference":"i-1"}`},
+			{"/orders/" + ids[client] + "/payment", `{"reference":"p-1"}`},
+		} {
+			first := b.ask(t, "POST", act[0], act[1], auth...)
+			if again := b.ask(t, "POST", act[0], act[1], auth...); first.status > 201 || again.status > 201 || again.body != first.body {
+				t.Errorf("%s %s: %d %s, and again: %d %s", client, act[0], first.status, first.body, again.status, again.body)
+			}
+		}
+
+		if list := as[orderPage](t, b.ask(t, "GET", "/orders?reference=web-1", "", auth...), 200); len(list.Orders) != 1 || list.Orders[0].ID.String() != ids[client] {
+			t.Errorf("%s finds %d orders", client, len(list.Orders))
+		}
+
+		if r := b.ask(t, "GET", "/orders/"+ids[client]+"/timeline", "", "Authorization", "Bearer "+tokens[access.Viewer]); !strings.Contains(r.body, `"type":"placed"`) ||
+			!strings.Contains(r.body, `"actor":"`+client+`"`) {
+			t.Errorf("the timeline does not say who has placed the order: %s", r.body)
+		}
+	}
+
+	if got := as[api.Product](t, b.ask(t, "GET", "/products/tea", "", operator[:2]...), 200); got.Available != 8 {
+		t.Errorf("%d are available of two receipts and two adjustments", got.Available)
+	}
+
+	if list := as[orderPage](t, b.ask(t, "GET", "/orders?reference=web-1", "", "Authorization", "Bearer "+tokens[access.Viewer]), 200); len(list.Orders) != 2 {
+		t.Errorf("a viewer finds %d orders", len(list.Orders))
+	}
+}
+
 // Without tokens, only names of this machine are answered: a page of another site could let
 // its name resolve to this address.
 func TestOtherHostsAreRefusedWithoutTokens(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -30,8 +31,7 @@ func (b *bundle) acts(t *testing.T, query string, headers ...string) string {
 
 	var text strings.Builder
 
-	for i := len(page.Actions) - 1; i >= 0; i-- {
-		a := page.Actions[i]
+	for _, a := range slices.Backward(page.Actions) {
 		fmt.Fprintf(&text, "%s/%s %s %s %s\n", a.Actor, a.KnownBy, a.Action, a.TargetKind, a.TargetID)
 	}
 

@@ -106,7 +106,8 @@ holds exactly. **Times** are UTC, in RFC 3339. **Ids** of orders are UUIDs of ve
 **Authentication.** Send a token: ` + "`Authorization: Bearer TOKEN`" + `. Operators make tokens with
 ` + "`orders token create`" + `. Each operation names the roles that may use it. ` + "`client`" + ` places, reads, cancels and pays
 orders, ` + "`stock`" + ` changes products and their stock, ` + "`viewer`" + ` reads everything, and ` + "`operator`" + ` does everything.
-A browser may log in at /login instead. Without a valid token the response is 401, and without the role 403. ` + "`orders dev`" + ` on this machine asks for none.
+A browser may log in at /login instead. Without a valid token the response is 401, and without the role 403.
+` + "`orders dev`" + ` on this machine asks for none.
 
 **Idempotency.** Every POST takes an ` + "`Idempotency-Key`" + `. If the same request is sent again under its key, it is not done
 again, and the response has ` + "`Idempotent-Replayed: true`" + `. The POSTs of an order return the order as it is now, and all other

@@ -86,7 +86,7 @@ func (s *service) cancelOrder(ctx context.Context, in *cancelInput, r idempotenc
 type payment struct {
 	_ struct{} `additionalProperties:"false"`
 
-	Reference operation.Text `json:"reference" minLength:"1" maxLength:"128" doc:"The payment provider's name for the payment"`
+	Reference operation.Text `json:"reference" minLength:"1" maxLength:"128" doc:"The payment provider's name for the payment. Two clients may use one name."`
 	Amount    *int64         `json:"amount,omitempty" minimum:"0" dependentRequired:"currency" doc:"What was paid, in minor units of the currency. It must be the order's total. Without it, the payment is taken to be of the total."`
 	Currency  string         `json:"currency,omitempty" pattern:"^[A-Z]{3}$" patternDescription:"three capital letters" dependentRequired:"amount" doc:"ISO 4217 code of the amount. It must be that of the order."`
 }
@@ -99,7 +99,7 @@ type payInput struct {
 }
 
 func (s *service) payOrder(ctx context.Context, in *payInput, r idempotency.Request) (Order, bool, error) {
-	p := order.Payment{Reference: string(in.Body.Reference), Currency: in.Body.Currency}
+	p := order.Payment{Client: r.Client, Reference: string(in.Body.Reference), Currency: in.Body.Currency}
 	if in.Body.Amount != nil {
 		p.Amount = *in.Body.Amount
 	}

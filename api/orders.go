@@ -74,7 +74,7 @@ type newOrder struct {
 
 	UserID      customer.ID    `json:"user_id" doc:"The customer"`
 	Lines       []newOrderLine `json:"lines" nullable:"false" minItems:"1" maxItems:"200" doc:"The products, each in one line"`
-	Reference   operation.Text `json:"reference,omitempty" minLength:"1" maxLength:"128" doc:"Your own number of the order, which no other order may have"`
+	Reference   operation.Text `json:"reference,omitempty" minLength:"1" maxLength:"128" doc:"Your own number of the order, which no other order of yours may have"`
 	Metadata    metadata       `json:"metadata,omitempty" doc:"What you want to keep with the order, by key"`
 	Note        operation.Text `json:"note,omitempty" maxLength:"1000" doc:"Free text"`
 	HoldSeconds int64          `json:"hold_seconds,omitempty" minimum:"0" maximum:"2592000" doc:"How long to hold the order for its payment, at most 30 days. A held order goes to awaiting_payment instead of confirmed, and expires if it is not paid by then. 0, the default, does not hold it."`
@@ -162,7 +162,7 @@ func (s *service) placeOrder(ctx context.Context, in *placeInput, r idempotency.
 
 	hash := sha256.Sum256(request) // and not r's: programs of the release before have written it so
 
-	placed, err := s.Place(ctx, flow.Placement{OrderID: id, Draft: in.Body.draft(), Key: r.Key, RequestHash: hash[:]})
+	placed, err := s.Place(ctx, flow.Placement{Client: r.Client, OrderID: id, Draft: in.Body.draft(), Key: r.Key, RequestHash: hash[:]})
 	if err != nil {
 		return nil, false, fmt.Errorf("place order: %w", err)
 	}

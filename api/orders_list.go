@@ -39,7 +39,7 @@ type listOrdersInput struct {
 
 	UserID      operation.Text `query:"user_id" minLength:"1" maxLength:"128" doc:"Only orders of this customer"`
 	Status      []order.Status `query:"status" nullable:"false" minItems:"1" maxItems:"10" doc:"Only orders with one of these statuses, separated by commas"`
-	Reference   operation.Text `query:"reference" minLength:"1" maxLength:"128" doc:"Only the order with this reference"`
+	Reference   operation.Text `query:"reference" minLength:"1" maxLength:"128" doc:"Only orders with this reference. Two clients may use one: a token with only the role client finds its own order."`
 	SKU         sku            `query:"sku" doc:"Only orders with a line of this product"`
 	CreatedFrom time.Time      `query:"created_from" doc:"Only orders that were placed at this time or later"`
 	CreatedTo   time.Time      `query:"created_to" doc:"Only orders that were placed before this time"`
@@ -120,6 +120,10 @@ func (s *service) listOrders(ctx context.Context, in *listOrdersInput) (orderPag
 	filter := in.filter()
 	if err := in.narrow(&filter, s.Clock.Now()); err != nil {
 		return orderPage{}, err
+	}
+
+	if p := access.Of(ctx); !p.May(access.ToWatch) { // a client means its own reference
+		filter.Client = &p.Name
 	}
 
 	orders, next, err := orderList.Page(in.Page, func(after *db.OrderPosition, limit int) (orders []order.Order, err error) {

@@ -77,7 +77,7 @@ type newReceipt struct {
 	_ struct{} `additionalProperties:"false"`
 
 	Quantity  int64          `json:"quantity" minimum:"1" maximum:"1000000000" doc:"How much came in"`
-	Reference operation.Text `json:"reference" minLength:"1" maxLength:"128" doc:"The sender's name for the receipt, for example a purchase order number"`
+	Reference operation.Text `json:"reference" minLength:"1" maxLength:"128" doc:"The sender's name for the receipt, for example a purchase order number. Two clients may use one name."`
 }
 
 type newAdjustment struct {
@@ -86,7 +86,7 @@ type newAdjustment struct {
 	Reason    order.AdjustmentReason `json:"reason"`
 	Quantity  *int64                 `json:"quantity,omitempty" nullable:"false" minimum:"-1000000000" maximum:"1000000000" doc:"How much more there is: negative if damaged or lost, positive if returned, either for a correction. A stock_take has none."`
 	Counted   *int64                 `json:"counted,omitempty" nullable:"false" minimum:"0" doc:"For a stock_take only: how much was counted, without what orders have taken"`
-	Reference operation.Text         `json:"reference" minLength:"1" maxLength:"128" doc:"The sender's name for the adjustment"`
+	Reference operation.Text         `json:"reference" minLength:"1" maxLength:"128" doc:"The sender's name for the adjustment. Two clients may use one name."`
 	Note      operation.Text         `json:"note,omitempty" maxLength:"500" doc:"For people who read the list"`
 }
 
@@ -152,6 +152,8 @@ func (s *service) adjustStock(ctx context.Context, in *adjustStockInput, r idemp
 // book books a receipt or an adjustment.
 func (s *service) book(ctx context.Context, r idempotency.Request, booking catalogue.Receipt) (bookedReceipt, bool, error) {
 	return idempotency.InTx(ctx, s.Pool, r, func(tx pgx.Tx) (bookedReceipt, error) {
+		booking.Client = r.Client
+
 		booked, available, err := catalogue.Book(ctx, tx, booking)
 		if err == nil && !booked.Replayed {
 			err = action.Record(ctx, tx, bookingOf(ctx, booked))

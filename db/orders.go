@@ -17,7 +17,9 @@ import (
 type NewOrder struct {
 	order.Order
 
+	Client      string        // who places it, empty if no token was asked for
 	Batch       uuid.NullUUID // of an order that shares its jobs
+	Scope       string        // of its Idempotency-Key
 	Key         string        // its Idempotency-Key, empty for none
 	RequestHash []byte        // of the key's request
 }
@@ -29,23 +31,25 @@ type NewOrder struct {
 // transaction whose commit outcome was unknown, or if its key or reference is not free. Then
 // package idempotency finds the order that has the key, and [FindReferences] that of the
 // reference. It waits for a transaction that is writing one of them.
-func InsertOrders(ctx context.Context, tx pgx.Tx, scope string, orders []NewOrder) (map[uuid.UUID]time.Time, error) {
+func InsertOrders(ctx context.Context, tx pgx.Tx, orders []NewOrder) (map[uuid.UUID]time.Time, error) {
 	n := len(orders)
 	ids, totals, batches := make([]uuid.UUID, n), make([]int64, n), make([]uuid.NullUUID, n)
 	users, statuses, currencies := make([]string, n), make([]string, n), make([]string, n)
 	references, notes, metadata := make([]string, n), make([]string, n), make([]map[string]string, n)
 	keys, hashes, holds := make([]string, n), make([][]byte, n), make([]*time.Time, n)
+	scopes, clients := make([]string, n), make([]string, n)
 	lines := columns{}
 
 	for i, o := range orders {
 		ids[i], users[i], statuses[i], currencies[i], totals[i] = o.ID, o.UserID, string(o.Status), o.Currency, o.Total
 		holds[i], batches[i], keys[i], hashes[i] = o.HoldUntil, o.Batch, o.Key, o.RequestHash
 		references[i], notes[i], metadata[i] = o.Reference, o.Note, o.Metadata
+		scopes[i], clients[i] = o.Scope, o.Client
 		lines.add(o.Order)
 	}
 
-	rows, err := tx.Query(ctx, insertOrders, scope, ids, users, statuses, currencies, totals, holds, batches, keys, hashes,
-		lines.orderIDs, lines.skus, lines.quantities, lines.unitPrices, references, notes, metadata)
+	rows, err := tx.Query(ctx, insertOrders, scopes, ids, users, statuses, currencies, totals, holds, batches, keys, hashes,
+		lines.orderIDs, lines.skus, lines.quantities, lines.unitPrices, references, notes, metadata, clients)
 	if err != nil {
 		return nil, fmt.Errorf("insert orders: %w", err)
 	}
@@ -74,25 +78,32 @@ func InsertOrders(ctx context.Context, tx pgx.Tx, scope string, orders []NewOrde
 // key or reference, the first gets it.
 const insertOrders = `
 	WITH new AS (
-		SELECT id, user_id, status, currency, total, hold_until, batch_id, key, request_hash, reference, note, metadata, n
+		SELECT scope, client, id, user_id, status, currency, total, hold_until, batch_id, key, request_hash, reference, note, metadata, n
 		FROM unnest(
 			$2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::timestamptz[], $8::uuid[], $9::text[], $10::bytea[],
-			$15::text[], $16::text[], $17::jsonb[]
-		) WITH ORDINALITY AS o (id, user_id, status, currency, total, hold_until, batch_id, key, request_hash, reference, note, metadata, n)
+			$15::text[], $16::text[], $17::jsonb[], $1::text[], $18::text[]
+		) WITH ORDINALITY
+			AS o (id, user_id, status, currency, total, hold_until, batch_id, key, request_hash,
+				reference, note, metadata, scope, client, n)
 	), claimed AS (
-		INSERT INTO idempotency_keys (scope, key, request_hash, order_id)
-		SELECT $1, key, request_hash, id
+		INSERT INTO idempotency_keys (scope, client, key, request_hash, order_id)
+		SELECT scope, nullif(client, ''), key, request_hash, id
 		FROM new
 		WHERE key <> ''
-		ORDER BY key, n
+			AND (
+				client = ''
+				OR scope <> 'orders'
+				OR NOT EXISTS (SELECT FROM idempotency_keys AS own WHERE own.scope = 'orders/' || new.client AND own.key = new.key OFFSET 0)
+			)
+		ORDER BY scope, key, n
 		ON CONFLICT DO NOTHING
 		RETURNING order_id
 	), created AS (
-		INSERT INTO orders (id, user_id, status, currency, total, hold_until, batch_id, reference, note, metadata)
-		SELECT id, user_id, status, currency, total, hold_until, batch_id, nullif(reference, ''), nullif(note, ''), metadata
+		INSERT INTO orders (id, client, user_id, status, currency, total, hold_until, batch_id, reference, note, metadata)
+		SELECT id, client, user_id, status, currency, total, hold_until, batch_id, nullif(reference, ''), nullif(note, ''), metadata
 		FROM new
 		WHERE key = '' OR id IN (SELECT order_id FROM claimed)
-		ORDER BY reference, n
+		ORDER BY client, reference, n
 		ON CONFLICT DO NOTHING
 		RETURNING id, created_at
 	), lines AS (

@@ -18,7 +18,8 @@ type OrderFilter struct {
 	UserID    string
 	Statuses  []order.Status // any of them
 	Reference string
-	SKU       string // of one of the lines
+	Client    *string // whose order the reference is; nil for any client
+	SKU       string  // of one of the lines
 	Created   Period
 	Updated   Period         // if it is set, the list begins with the earliest update, and not with the newest order
 	After     *OrderPosition // where the page before ended
@@ -118,7 +119,12 @@ func ofIDs(at time.Time) time.Time {
 // Postgres does not see that they must.
 func (l *listing) narrow(f OrderFilter, ids []string) {
 	if f.Reference != "" {
-		l.where("client = " + l.arg(client) + " AND reference = " + l.arg(f.Reference))
+		whose := "ANY(ARRAY(" + clientsOfReferences + "))"
+		if f.Client != nil {
+			whose = l.arg(*f.Client)
+		}
+
+		l.where("client = " + whose + " AND reference = " + l.arg(f.Reference))
 	}
 
 	if f.UserID != "" {

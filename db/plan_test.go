@@ -16,7 +16,9 @@ import (
 	"orders/db/catalogue"
 	"orders/db/dbtest"
 	"orders/db/deadletter"
+	"orders/db/idempotency"
 	"orders/db/lookup"
+	"orders/db/payment"
 	"orders/db/progress"
 	"orders/db/timeline"
 	"orders/db/watermark"
@@ -85,7 +87,7 @@ func TestNoQueryScansATableThatGrows(t *testing.T) {
 			return catalogue.Add(ctx, tx, order.Product{SKU: "sku-2", Currency: "EUR"}, "new")
 		},
 		"book a receipt": func(ctx context.Context, tx pgx.Tx) error {
-			_, _, err := catalogue.Book(ctx, tx, catalogue.Receipt{SKU: "sku-2", Reference: "new", Quantity: 1})
+			_, _, err := catalogue.Book(ctx, tx, catalogue.Receipt{Client: "shop", SKU: "sku-2", Reference: "new", Quantity: 1})
 
 			return err
 		},
@@ -135,7 +137,23 @@ func TestNoQueryScansATableThatGrows(t *testing.T) {
 			return err
 		},
 		"insert orders": func(ctx context.Context, tx pgx.Tx) error {
-			return dbtest.Err(db.InsertOrders(ctx, tx, "orders", []db.NewOrder{{Order: orders[0], Key: "new", RequestHash: []byte{}}}))
+			return dbtest.Err(db.InsertOrders(ctx, tx, []db.NewOrder{
+				{Order: orders[0], Client: "shop", Scope: idempotency.Shared, Key: "new", RequestHash: []byte{}},
+			}))
+		},
+		"find references": func(ctx context.Context, tx pgx.Tx) error {
+			return dbtest.Err(db.FindReferences(ctx, tx, []db.Reference{{Client: "shop", Name: "web-7"}, {Name: "web-8"}}))
+		},
+		"do a request once for its key": func(ctx context.Context, tx pgx.Tx) error {
+			for _, r := range []idempotency.Request{{Client: "shop", Key: "once", Hash: []byte{1}}, {Client: "mall", Key: "once", Hash: []byte{1}}} {
+				for range 2 {
+					if _, _, err := idempotency.Do(ctx, tx, r, func() (int, error) { return 1, nil }); err != nil {
+						return err
+					}
+				}
+			}
+
+			return idempotency.Free(ctx, tx, []idempotency.ID{{Client: "mall", Key: "once"}})
 		},
 		"lock orders and stock": func(ctx context.Context, tx pgx.Tx) error {
 			_, _, err := db.LockUnreserved(ctx, tx, ids)
@@ -144,11 +162,19 @@ func TestNoQueryScansATableThatGrows(t *testing.T) {
 		},
 		"deduct stock": func(ctx context.Context, tx pgx.Tx) error { return db.Deduct(ctx, tx, orders) },
 		"pay": func(ctx context.Context, tx pgx.Tx) error {
-			paid := order.Payment{Reference: ids[1].String()}
+			paid := order.Payment{Client: "shop", Reference: ids[1].String()}
 
-			return dbtest.Err(db.Pay(ctx, tx, []db.Payment{{OrderID: uuid.New(), Payment: paid}, {OrderID: ids[0], Payment: paid}}))
+			return dbtest.Err(payment.Write(ctx, tx, []payment.Payment{{OrderID: uuid.New(), Payment: paid}, {OrderID: ids[0], Payment: paid}}))
 		},
-		"read payments": func(ctx context.Context, tx pgx.Tx) error { return dbtest.Err(db.Payments(ctx, tx, ids)) },
+		"record refused payments": func(ctx context.Context, tx pgx.Tx) error {
+			refused := payment.Payment{OrderID: ids[0], Payment: order.Payment{Client: "shop", Reference: "new"}}
+			if err := payment.RecordRefused(ctx, tx, []payment.Payment{refused}); err != nil {
+				return err
+			}
+
+			return payment.ForgetRefused(ctx, tx, []payment.Reference{payment.ReferenceOf(refused.Payment)})
+		},
+		"read payments": func(ctx context.Context, tx pgx.Tx) error { return dbtest.Err(payment.Of(ctx, tx, ids)) },
 		"set status": func(ctx context.Context, tx pgx.Tx) error {
 			return db.SetStatus(ctx, tx, []db.Move{{OrderID: ids[0], To: order.Confirmed}})
 		},
@@ -217,12 +243,13 @@ func filterCombinations(after uuid.UUID) map[string]db.OrderFilter {
 	combinations := map[string]db.OrderFilter{"": {Limit: 50}}
 
 	for name, set := range map[string]func(*db.OrderFilter){
-		"reference": func(f *db.OrderFilter) { f.Reference = "web-7" },
-		"user":      func(f *db.OrderFilter) { f.UserID = "u-7" },
-		"sku":       func(f *db.OrderFilter) { f.SKU = "sku-1" },
-		"created":   func(f *db.OrderFilter) { f.Created = hour },
-		"updated":   func(f *db.OrderFilter) { f.Updated = hour },
-		"after":     func(f *db.OrderFilter) { f.After = &db.OrderPosition{UpdatedAt: hour.From, ID: after} },
+		"reference":             func(f *db.OrderFilter) { f.Reference = "web-7" },
+		"reference of a client": func(f *db.OrderFilter) { f.Reference, f.Client = "web-7", new("shop") },
+		"user":                  func(f *db.OrderFilter) { f.UserID = "u-7" },
+		"sku":                   func(f *db.OrderFilter) { f.SKU = "sku-1" },
+		"created":               func(f *db.OrderFilter) { f.Created = hour },
+		"updated":               func(f *db.OrderFilter) { f.Updated = hour },
+		"after":                 func(f *db.OrderFilter) { f.After = &db.OrderPosition{UpdatedAt: hour.From, ID: after} },
 	} {
 		for before, f := range maps.Clone(combinations) {
 			set(&f)

@@ -4,6 +4,7 @@ import "time"
 
 // A Payment says that an order has been paid.
 type Payment struct {
+	Client    string // who sends it: two clients may use one reference. Empty if no token was asked for
 	Reference string // the payment provider's name for the payment
 	Amount    int64  // in minor units
 	Currency  string // of the amount; empty if the sender does not say what was paid
@@ -53,7 +54,13 @@ func (o Order) AcceptAgain(p, paid Payment) error {
 		paid.Amount, paid.Currency = o.Total, o.Currency
 	}
 
+	if p.Client == "" || paid.Client == "" { // the payment is everybody's
+		p.Client = paid.Client
+	}
+
 	switch {
+	case p.Client != paid.Client:
+		return Errorf(PaymentReused, "Another client has paid the order; an order is paid once.")
 	case p.Reference != paid.Reference:
 		return Errorf(PaymentReused, "The order was paid with the reference %q; an order is paid once.", paid.Reference)
 	case p != paid:

@@ -75,6 +75,16 @@ func Actor(ctx context.Context) order.Actor { return Of(ctx).actor() }
 
 func (p Principal) actor() order.Actor { return order.Actor{Name: p.Name, KnownBy: p.KnownBy} }
 
+// ClientOf is whose the keys and references of a request are: two clients may use the same ones.
+// Without tokens there are no clients.
+func ClientOf(ctx context.Context) string {
+	if p := Of(ctx); p.KnownBy != order.ByInsecure {
+		return p.Name
+	}
+
+	return ""
+}
+
 // Authorize returns the request's context with its principal, or why the request may not
 // use a route for the roles. Without a keyring, no token is asked for. A route without
 // roles is nobody's.

@@ -14,6 +14,7 @@ import (
 	"orders/db/deadletter"
 	"orders/db/idempotency"
 	"orders/db/lookup"
+	"orders/db/payment"
 	"orders/order"
 	"orders/order/explain"
 	"orders/order/flow"
@@ -87,7 +88,7 @@ func (p *orderPage) read(r *http.Request, tx pgx.Tx, id uuid.UUID, c *console) (
 		return err
 	}
 
-	payments, err := db.Payments(ctx, tx, []uuid.UUID{id})
+	payments, err := payment.Of(ctx, tx, []uuid.UUID{id})
 	if err != nil {
 		return err
 	}
@@ -169,7 +170,7 @@ func (c *console) cancelOrder(r *http.Request) (string, error) {
 
 	_, err = c.Cancel(r.Context(), flow.Cancellation{
 		OrderID: id, Reason: reason, Actor: access.Actor(r.Context()),
-		Request: idempotency.Request{Key: form.String(), Operation: "cancel-order", Hash: hash},
+		Request: idempotency.Request{Client: access.ClientOf(r.Context()), Key: form.String(), Operation: "cancel-order", Hash: hash},
 	})
 
 	return "/console/orders/" + id.String() + "?done=cancelled", err

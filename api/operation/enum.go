@@ -76,7 +76,8 @@ var enums = []enum{
 	enumOf("ActionTarget", "What was acted on", action.Kinds()...),
 	enumOf("ReportParameterType", "How a report's parameter is given. time: a time, a date, or a time before now such as now-2h. text: text.",
 		report.Types()...),
-	enumOf("Identification", "How the actor is known. token: the request had the actor's token. session: the browser has logged in with it. "+
+	enumOf("Identification", "How the actor is known. token: the request had the actor's token. "+
+		"session: the browser has logged in with it. "+
 		"proxy: a trusted proxy has named the user. cli: the user of the machine on which the command ran. "+
 		"setting: the program did it, because a setting says so. insecure: no token was asked for.", order.Identifications()...),
 	enumOf[AuditMode]("AuditMode", "incremental: the data since the last audit. full: all data.", audit.Incremental, audit.Full),

@@ -7,6 +7,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"orders/api/access"
 	"orders/db/idempotency"
 	"orders/order"
 )
@@ -16,7 +17,7 @@ const keyHeader = "Idempotency-Key"
 // An IdempotencyKey is part of the input of every POST: embed it. Exported, as huma skips
 // embedded structs that are not.
 type IdempotencyKey struct {
-	Key string `header:"Idempotency-Key" json:"-" maxLength:"255" pattern:"^[\\x21-\\x7e]+$" patternDescription:"visible ASCII characters" example:"8e03978e-40d5-43dd-bc93-6894a57f9324" doc:"Identifies this request, so that sending it again does not do it again. 1 to 255 visible ASCII characters; use a new UUID for each request. A key is kept for at least 24 hours. The same request with the same key has the same outcome, with Idempotent-Replayed. Concurrent requests with one key wait for the first of them. The same key with another body, or at another address, is refused with 422. If a request is refused, its key stays free."`
+	Key string `header:"Idempotency-Key" json:"-" maxLength:"255" pattern:"^[\\x21-\\x7e]+$" patternDescription:"visible ASCII characters" example:"8e03978e-40d5-43dd-bc93-6894a57f9324" doc:"Identifies this request, so that sending it again does not do it again. 1 to 255 visible ASCII characters; use a new UUID for each request. Keys of other clients do not matter. A key is kept for at least 24 hours. The same request with the same key has the same outcome, with Idempotent-Replayed. Concurrent requests with one key wait for the first of them. The same key with another body, or at another address, is refused with 422. If a request is refused, its key stays free."`
 
 	path string // of the request
 }
@@ -100,7 +101,9 @@ func RegisterPostOutput[I, O any, P keyed[I], Q replayable[O]](api huma.API, op 
 			return nil, err
 		}
 
-		out, replayed, err := act(ctx, in, idempotency.Request{Key: key.Key, Operation: op.OperationID, Hash: hash})
+		r := idempotency.Request{Client: access.ClientOf(ctx), Key: key.Key, Operation: op.OperationID, Hash: hash}
+
+		out, replayed, err := act(ctx, in, r)
 		if replayed && err == nil {
 			Q(out).markReplayed()
 		}

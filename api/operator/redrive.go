@@ -131,7 +131,7 @@ func (s *service) redriveLetter(
 // operationOf is the operation of a request, with the client's id or a new one. The id is
 // another name for the Idempotency-Key, so they must not differ.
 func operationOf(ctx context.Context, r idempotency.Request, given *operation.ID) (repair.Operation, error) {
-	op := repair.Operation{Key: r.Key, Actor: access.Actor(ctx)}
+	op := repair.Operation{Client: r.Client, Key: r.Key, Actor: access.Actor(ctx)}
 
 	if given != nil {
 		op.ID = uuid.UUID(*given)

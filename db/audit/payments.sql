@@ -20,6 +20,7 @@ FROM orders
 LEFT JOIN payments ON payments.order_id = orders.id
 LEFT JOIN refunds ON refunds.order_id = payments.order_id
     AND refunds.reference = payments.reference
+    AND refunds.client = payments.client
 WHERE orders.id = ANY($1::uuid[])
     AND CASE
         WHEN payments.order_id IS NULL THEN orders.status = 'confirmed' AND orders.hold_until IS NOT NULL

@@ -14,6 +14,7 @@ import (
 
 // A Receipt is stock that came in or, with a reason, an adjustment of the stock.
 type Receipt struct {
+	Client    string `db:"-"` // who sends it: two clients may use one reference
 	SKU       string
 	Reference string
 	Quantity  int64 // negative if there is less; that of a stock-take is computed when it is booked
@@ -24,7 +25,7 @@ type Receipt struct {
 	Replayed  bool `db:"-"` // it was booked before
 }
 
-// Book books a receipt or an adjustment, once for each reference, and returns it with the
+// Book books a receipt or an adjustment, once for each reference of a client, and returns it with the
 // stock after it. It refuses with [order.NotFound] for an unknown product, with
 // [order.ReceiptReused] when the reference was booked otherwise, with
 // [order.InsufficientStock] when there is not as much to take away, and with
@@ -51,8 +52,8 @@ func Book(ctx context.Context, tx pgx.Tx, r Receipt) (booked Receipt, available 
 
 	err = tx.QueryRow(ctx, `
 		WITH receipt AS (
-			INSERT INTO stock_receipts (sku, reference, quantity, reason, counted, note)
-			VALUES ($1, $2, $3, nullif($4, ''), $5, $6)
+			INSERT INTO stock_receipts (sku, reference, quantity, reason, counted, note, client)
+			VALUES ($1, $2, $3, nullif($4, ''), $5, $6, $7)
 			RETURNING sku, quantity, at
 		)
 		UPDATE products
@@ -60,7 +61,7 @@ func Book(ctx context.Context, tx pgx.Tx, r Receipt) (booked Receipt, available 
 		FROM receipt
 		WHERE products.sku = receipt.sku
 		RETURNING products.available, receipt.at`,
-		r.SKU, r.Reference, r.Quantity, r.Reason, r.Counted, r.Note).Scan(&available, &r.At)
+		r.SKU, r.Reference, r.Quantity, r.Reason, r.Counted, r.Note, r.Client).Scan(&available, &r.At)
 	if err != nil {
 		return r, 0, fmt.Errorf("book receipt: %w", err)
 	}
@@ -80,14 +81,18 @@ func insufficient(product order.Product) error {
 	return refusal
 }
 
-// find looks for the receipt that was booked with a reference. It refuses r if that was
-// another one. The quantity of a stock-take follows from what was counted.
+// find looks for the receipt that was booked with a reference, by the client, or by nobody:
+// before references had clients, or without a token. It refuses r if that was another one. The quantity
+// of a stock-take follows from what was counted.
 func find(ctx context.Context, tx pgx.Tx, r Receipt) (booked Receipt, found bool, err error) {
 	rows, err := tx.Query(ctx, `
 		SELECT sku, reference, quantity, coalesce(reason, '') AS reason, counted, note, at
 		FROM stock_receipts
 		WHERE sku = $1
-			AND reference = $2`, r.SKU, r.Reference)
+			AND reference = $2
+			AND client IN ($3, '')
+		ORDER BY client DESC
+		LIMIT 1`, r.SKU, r.Reference, r.Client)
 	if err == nil {
 		booked, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Receipt])
 	}

@@ -43,17 +43,17 @@ type batch[In, Out any] struct {
 // firstOfEachKey are the first request of each key and those without a key. The others wait
 // for the first, as they would in another transaction.
 func (b *batch[In, Out]) firstOfEachKey(items []int) (first, left []int) {
-	seen := map[string]bool{}
+	seen := map[ID]bool{}
 
 	for _, i := range items {
-		key := b.requests[i].Key
-		if key != "" && seen[key] {
+		id := b.requests[i].id()
+		if id.Key != "" && seen[id] {
 			left = append(left, i)
 
 			continue
 		}
 
-		first, seen[key] = append(first, i), true
+		first, seen[id] = append(first, i), true
 	}
 
 	return first, left
@@ -77,7 +77,7 @@ func (b *batch[In, Out]) run(ctx context.Context, tx pgx.Tx, items []int, do, ag
 	var fresh, used []int
 
 	for _, i := range items {
-		if first, isUsed := earlier[b.requests[i].Key]; !isUsed {
+		if first, isUsed := earlier[b.requests[i].id()]; !isUsed {
 			fresh = append(fresh, i)
 		} else if b.results[i].Err = b.requests[i].Check(first); b.results[i].Err == nil {
 			used = append(used, i)
@@ -124,13 +124,13 @@ func (b *batch[In, Out]) apply(ctx context.Context, tx pgx.Tx, items []int, do g
 
 // free frees the keys of the requests that were refused.
 func (b *batch[In, Out]) free(ctx context.Context, tx pgx.Tx, items []int) error {
-	var keys []string
+	var ids []ID
 
 	for _, i := range items {
-		if key := b.requests[i].Key; key != "" && b.results[i].Err != nil {
-			keys = append(keys, key)
+		if id := b.requests[i].id(); id.Key != "" && b.results[i].Err != nil {
+			ids = append(ids, id)
 		}
 	}
 
-	return Free(ctx, tx, keys)
+	return Free(ctx, tx, ids)
 }

@@ -3,6 +3,7 @@ package idempotency_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -205,6 +206,122 @@ func TestKeysAreFoundByAnIndex(t *testing.T) {
 	}) {
 		if dbtest.ScansGrowingTable(plan) {
 			t.Error(plan)
+		}
+	}
+}
+
+// A key belongs to its client: two clients may use the same one. A key from before keys had
+// clients is of whoever sends it again.
+func TestAKeyBelongsToItsClient(t *testing.T) {
+	t.Parallel()
+
+	pool := dbtest.Pool(t)
+	before := request("before", "act", "a")
+
+	for _, key := range []string{"before", "gone"} {
+		if _, err := pool.Exec(t.Context(), `
+			INSERT INTO idempotency_keys (scope, key, operation, request_hash, result)
+			VALUES ('orders', $1, 'act', $2, '-1')`, key, before.Hash); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	done := 0
+
+	for _, c := range []struct {
+		client, key, body string
+		result            int
+		replayed, refused bool
+	}{
+		{client: "shop", key: "k", body: "a", result: 1},
+		{client: "mall", key: "k", body: "a", result: 2},
+		{client: "mall", key: "k", body: "a", result: 2, replayed: true},
+		{client: "shop", key: "k", body: "a", result: 1, replayed: true},
+		{client: "mall", key: "k", body: "b", refused: true},
+		{client: "kiosk", key: "k", body: "b", result: 3},
+		{client: "shop", key: "before", body: "a", result: -1, replayed: true},
+		{client: "mall", key: "before", body: "b", refused: true},
+		{client: "", key: "k", body: "a", result: 1, replayed: true}, // as a program of before has it
+	} {
+		r := request(c.key, "act", c.body)
+		r.Client = c.client
+
+		got, replayed, err := idempotency.InTx(t.Context(), pool, r, func(pgx.Tx) (int, error) {
+			done++
+
+			return done, nil
+		})
+		if got != c.result || replayed != c.replayed || (order.CodeOf(err) == order.KeyReused) != c.refused {
+			t.Errorf("%+v: %d, %t, %v", c, got, replayed, err)
+		}
+	}
+
+	// A program of the release before finds the key of the first client.
+	if n := dbtest.Count(t, pool, `SELECT count(*) FROM idempotency_keys WHERE scope = 'orders' AND key = 'k' AND client = 'shop'`); n != 1 {
+		t.Errorf("%d keys in the shared scope", n)
+	}
+
+	// The first client's key is pruned: the others keep theirs.
+	if _, err := pool.Exec(t.Context(), `DELETE FROM idempotency_keys WHERE client = 'shop'`); err != nil {
+		t.Fatal(err)
+	}
+
+	r := request("k", "act", "a")
+	r.Client = "mall"
+
+	if got, replayed, err := idempotency.InTx(t.Context(), pool, r, func(pgx.Tx) (int, error) { return 4, nil }); got != 2 || !replayed || err != nil {
+		t.Errorf("%d, %t, %v", got, replayed, err)
+	}
+}
+
+// In a batch, too. A refusal frees the key of its own client only.
+func TestABatchHasKeysOfClients(t *testing.T) {
+	t.Parallel()
+
+	pool := dbtest.Pool(t)
+	act := func(value string) groupcommit.Batch[item, string] {
+		return func(_ context.Context, _ pgx.Tx, items []item) ([]groupcommit.Result[string], error) {
+			results := make([]groupcommit.Result[string], len(items))
+
+			for i, item := range items {
+				if results[i].Value = value + item.request.Client; item.refused && value == "done " {
+					results[i].Err = order.Errorf(order.StateConflict, "no")
+				}
+			}
+
+			return results, nil
+		}
+	}
+	batch := idempotency.Batch(func(i item) idempotency.Request { return i.request }, act("done "), act("again "))
+	of := func(client string, refused bool) item {
+		r := request("k", "act", "a")
+		r.Client = client
+
+		return item{request: r, refused: refused}
+	}
+
+	for _, c := range []struct {
+		items []item
+		want  string
+	}{
+		{[]item{of("mall", true), of("shop", false), of("shop", false)}, "[refused done shop again shop]"},
+		{[]item{of("shop", true), of("mall", false), of("mall", true)}, "[again shop done mall again mall]"},
+	} {
+		var got []string
+
+		if err := db.InTx(t.Context(), pool, func(tx pgx.Tx) error {
+			results, err := batch(t.Context(), tx, c.items)
+			for _, r := range results {
+				if r.Err != nil {
+					r.Value = "refused"
+				}
+
+				got = append(got, r.Value)
+			}
+
+			return err
+		}); err != nil || fmt.Sprint(got) != c.want {
+			t.Errorf("%v, want %s; %v", got, c.want, err)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"orders/db"
 	"orders/db/horizon"
 	"orders/db/liveness"
+	"orders/db/payment"
 	"orders/jobs"
 	"orders/order"
 )
@@ -109,7 +110,7 @@ func ReadFacts(ctx context.Context, tx pgx.Tx, id uuid.UUID) (Facts, error) {
 		return f, fmt.Errorf("read leader: %w", err)
 	}
 
-	payments, err := db.Payments(ctx, tx, []uuid.UUID{id})
+	payments, err := payment.Of(ctx, tx, []uuid.UUID{id})
 	if err != nil {
 		return f, err
 	}

@@ -135,7 +135,7 @@ const timeline = `
 			AND ledger <> 'orders'
 		GROUP BY step, template, at, void
 	), entries (at, rank, type, kind, actor, detail) AS (
-		SELECT created_at, 1, 'placed', '', '', jsonb_build_object('total', total, 'currency', currency, 'hold_until', hold_until)
+		SELECT created_at, 1, 'placed', '', client, jsonb_build_object('total', total, 'currency', currency, 'hold_until', hold_until)
 		FROM orders
 		WHERE id = $1
 		UNION ALL

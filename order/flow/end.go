@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"orders/db"
+	"orders/db/payment"
 	"orders/order"
 )
 
@@ -62,7 +63,7 @@ func end(ctx context.Context, tx pgx.Tx, endings []ending) error {
 		}
 	}
 
-	if err := db.RecordRefunds(ctx, tx, ids); err != nil {
+	if err := payment.RecordRefunds(ctx, tx, ids); err != nil {
 		return err
 	}
 

@@ -9,6 +9,7 @@ import (
 
 	"orders/db"
 	"orders/db/groupcommit"
+	"orders/db/payment"
 	"orders/db/savepoint"
 	"orders/order"
 )
@@ -85,7 +86,7 @@ func withoutPayment(ctx context.Context, tx pgx.Tx, queue *Queue, orders []order
 		ids[i] = o.ID
 	}
 
-	payments, err := db.Payments(ctx, tx, ids)
+	payments, err := payment.Of(ctx, tx, ids)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"orders/db"
 	"orders/db/groupcommit"
+	"orders/db/payment"
 	"orders/order"
 )
 
@@ -119,5 +120,5 @@ func keptPayments(ctx context.Context, tx pgx.Tx, orders []order.Order) (map[uui
 		}
 	}
 
-	return db.Payments(ctx, tx, held)
+	return payment.Of(ctx, tx, held)
 }

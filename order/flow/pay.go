@@ -12,6 +12,7 @@ import (
 	"orders/db/action"
 	"orders/db/groupcommit"
 	"orders/db/idempotency"
+	"orders/db/payment"
 	"orders/order"
 )
 
@@ -63,7 +64,7 @@ type paying struct {
 }
 
 func (p *paying) pay(ctx context.Context, tx pgx.Tx, queue *Queue, ids []uuid.UUID) (err error) {
-	if p.paid, err = db.Payments(ctx, tx, ids); err != nil {
+	if p.paid, err = payment.Of(ctx, tx, ids); err != nil {
 		return err
 	}
 
@@ -109,7 +110,7 @@ func (p *paying) decide(items []int) (accepted, left []int) {
 	taken := map[uuid.UUID]bool{}
 
 	for _, i := range items {
-		o, payment := p.locked[p.items[i].OrderID], p.items[i].Payment
+		o, sent := p.locked[p.items[i].OrderID], p.items[i].Payment
 		if o == nil {
 			continue
 		}
@@ -118,12 +119,12 @@ func (p *paying) decide(items []int) (accepted, left []int) {
 
 		switch result := &p.results[i]; {
 		case paid:
-			result.Err = o.AcceptAgain(payment, first)
+			result.Err = o.AcceptAgain(sent, first)
 			result.Value.Replayed = true
 		case taken[o.ID]:
 			left = append(left, i)
 		default:
-			if result.Err = o.Accept(payment, p.now); result.Err == nil {
+			if result.Err = o.Accept(sent, p.now); result.Err == nil {
 				accepted, taken[o.ID] = append(accepted, i), true
 			}
 		}
@@ -135,15 +136,15 @@ func (p *paying) decide(items []int) (accepted, left []int) {
 // write writes payments with their actors, and refuses those whose references have paid for
 // other orders.
 func (p *paying) write(ctx context.Context, tx pgx.Tx, items []int) error {
-	payments := make([]db.Payment, len(items))
+	payments := make([]payment.Payment, len(items))
 
 	for n, i := range items {
 		item := p.items[i]
 		kept := p.locked[item.OrderID].Status == order.Pending
-		payments[n] = db.Payment{OrderID: item.OrderID, Payment: item.Payment, Kept: kept}
+		payments[n] = payment.Payment{OrderID: item.OrderID, Payment: item.Payment, Kept: kept}
 	}
 
-	elsewhere, err := db.Pay(ctx, tx, payments)
+	elsewhere, err := payment.Write(ctx, tx, payments)
 	if err != nil {
 		return err
 	}
@@ -152,7 +153,7 @@ func (p *paying) write(ctx context.Context, tx pgx.Tx, items []int) error {
 
 	for _, i := range items {
 		item := p.items[i]
-		if other, reused := elsewhere[item.Reference]; reused && other != item.OrderID {
+		if other, reused := elsewhere[payment.ReferenceOf(item.Payment)]; reused && other != item.OrderID {
 			p.results[i].Err = order.Errorf(order.PaymentReused,
 				"The reference %q has paid for order %s; a payment pays for one order.", item.Reference, other)
 
@@ -171,25 +172,25 @@ func (p *paying) write(ctx context.Context, tx pgx.Tx, items []int) error {
 // reference that pays for an order now was refused before for another, or with another amount.
 func (p *paying) keepRefused(ctx context.Context, tx pgx.Tx) error {
 	var (
-		refused []db.Payment
-		taken   []string
+		refused []payment.Payment
+		taken   []payment.Reference
 	)
 
 	for i, item := range p.items {
 		switch {
 		case p.locked[item.OrderID] == nil:
 		case p.results[i].Err != nil:
-			refused = append(refused, db.Payment{OrderID: item.OrderID, Payment: item.Payment})
+			refused = append(refused, payment.Payment{OrderID: item.OrderID, Payment: item.Payment})
 		case !p.results[i].Value.Replayed:
-			taken = append(taken, item.Reference)
+			taken = append(taken, payment.ReferenceOf(item.Payment))
 		}
 	}
 
-	if err := db.RecordRefused(ctx, tx, refused); err != nil {
+	if err := payment.RecordRefused(ctx, tx, refused); err != nil {
 		return err
 	}
 
-	return db.ForgetRefused(ctx, tx, taken)
+	return payment.ForgetRefused(ctx, tx, taken)
 }
 
 // confirmPaid moves those of the paid orders that await their payment. The others stay

@@ -15,6 +15,7 @@ import (
 
 // A Placement requests one order.
 type Placement struct {
+	Client      string    // who places it: keys and references belong to the client; empty for nobody
 	OrderID     uuid.UUID // chosen by the caller, so that a second attempt finds the order of the first
 	Draft       order.Draft
 	Key         string // Idempotency-Key, empty for none
@@ -54,12 +55,14 @@ func PlaceSharing(queue *Queue, ordersPerJob int) groupcommit.Batch[Placement, P
 			return nil, err
 		}
 
-		if err := p.write(ctx, tx, queue, ordersPerJob); err != nil {
-			return nil, err
-		}
+		for len(p.orders) > 0 || len(p.used) > 0 { // twice only if another client had a key first
+			if err := p.write(ctx, tx, queue, ordersPerJob); err != nil {
+				return nil, err
+			}
 
-		if err := p.settleUsed(ctx, tx); err != nil {
-			return nil, err
+			if err := p.settleUsed(ctx, tx); err != nil {
+				return nil, err
+			}
 		}
 
 		return p.results, p.load(ctx, tx)
@@ -72,7 +75,7 @@ type placing struct {
 	items   []Placement
 	results []groupcommit.Result[Placed]
 	fresh   map[uuid.UUID]int   // the items that are to become new orders, by the order's id
-	orders  []db.NewOrder       // these orders
+	orders  []db.NewOrder       // those of them that are to be written next
 	used    []int               // items whose key or reference may have an order already
 	reload  map[uuid.UUID][]int // orders that existed before, and the items whose results they are
 }
@@ -102,7 +105,9 @@ func (p *placing) price(ctx context.Context, tx pgx.Tx) error {
 
 		o.ID = item.OrderID
 		p.fresh[o.ID] = i
-		p.orders = append(p.orders, db.NewOrder{Order: *o, Key: item.Key, RequestHash: item.RequestHash})
+		p.orders = append(p.orders, db.NewOrder{
+			Order: *o, Client: item.Client, Scope: idempotency.Shared, Key: item.Key, RequestHash: item.RequestHash,
+		})
 	}
 
 	return nil
@@ -127,7 +132,7 @@ func (p *placing) write(ctx context.Context, tx pgx.Tx, queue *Queue, ordersPerJ
 
 	chunks := chunksOf(p.orders, ordersPerJob)
 
-	created, err := db.InsertOrders(ctx, tx, idempotency.Scope, p.orders)
+	created, err := db.InsertOrders(ctx, tx, p.orders)
 	if err != nil {
 		return err
 	}
@@ -160,14 +165,17 @@ func (p *placing) write(ctx context.Context, tx pgx.Tx, queue *Queue, ordersPerJ
 // It reads them in statements of their own: the claim waited for the transaction that wrote
 // the same key or reference, but its snapshot is older.
 func (p *placing) settleUsed(ctx context.Context, tx pgx.Tx) error {
-	var keys, references []string
+	var (
+		keys       []idempotency.ID
+		references []db.Reference
+	)
 
 	for _, i := range p.used {
 		if item := p.items[i]; item.Key != "" {
-			keys = append(keys, item.Key)
+			keys = append(keys, item.key())
 		}
 
-		if reference := p.items[i].Draft.Reference; reference != "" && p.results[i].Err == nil {
+		if reference := p.items[i].reference(); reference.Name != "" && p.results[i].Err == nil {
 			references = append(references, reference)
 		}
 	}
@@ -186,18 +194,28 @@ func (p *placing) settleUsed(ctx context.Context, tx pgx.Tx) error {
 }
 
 // settle decides about the items whose keys or references are used. A key that this batch
-// claimed for an order which it did not write, because of the reference, becomes free again.
-func (p *placing) settle(ctx context.Context, tx pgx.Tx, found map[string]idempotency.Record, holders map[string]uuid.UUID) error {
-	var unused []string
+// claimed for an order which it did not write, because of the reference, becomes free again. An
+// order whose key another client had first is to be written again, with a key of its own scope.
+func (p *placing) settle(
+	ctx context.Context, tx pgx.Tx, found map[idempotency.ID]idempotency.Record, holders map[db.Reference]uuid.UUID,
+) error {
+	var unused []idempotency.ID
 
-	for _, i := range p.used {
+	used, written := p.used, p.orders
+	p.used, p.orders = nil, nil
+
+	for _, i := range used {
 		item := p.items[i]
-		prior, taken := found[item.Key]
-		holder, held := holders[item.Draft.Reference]
+		prior, taken := found[item.key()]
+		holder, held := holders[item.reference()]
 		_, ours := p.fresh[prior.OrderID]
 		unwritten := ours && held && holder != prior.OrderID
 
 		switch {
+		case taken && prior.Foreign:
+			if err := p.writeAgain(i, written); err != nil {
+				return err
+			}
 		case taken && !unwritten:
 			p.replay(i, prior)
 		case held && holder == item.OrderID: // an earlier attempt of this call
@@ -206,7 +224,7 @@ func (p *placing) settle(ctx context.Context, tx pgx.Tx, found map[string]idempo
 			p.results[i].Err = referenceUsed(holder)
 
 			if taken {
-				unused = append(unused, item.Key)
+				unused = append(unused, item.key())
 			}
 		case p.results[i].Err == nil:
 			return idempotency.ErrPruned
@@ -214,6 +232,31 @@ func (p *placing) settle(ctx context.Context, tx pgx.Tx, found map[string]idempo
 	}
 
 	return idempotency.Free(ctx, tx, unused)
+}
+
+func (p Placement) key() idempotency.ID { return idempotency.ID{Client: p.Client, Key: p.Key} }
+
+func (p Placement) reference() db.Reference {
+	return db.Reference{Client: p.Client, Name: p.Draft.Reference}
+}
+
+// writeAgain lets an order be written with a key of its client's own scope. An item that is
+// refused stays refused: its client has not used the key.
+func (p *placing) writeAgain(i int, written []db.NewOrder) error {
+	for _, o := range written {
+		if o.ID != p.items[i].OrderID {
+			continue
+		}
+
+		if o.Scope != idempotency.Shared {
+			return idempotency.ErrPruned
+		}
+
+		o.Scope = idempotency.OwnScope(o.Client)
+		p.orders = append(p.orders, o)
+	}
+
+	return nil
 }
 
 func referenceUsed(by uuid.UUID) error {

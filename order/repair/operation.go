@@ -1,7 +1,6 @@
 package repair
 
 import (
-	"cmp"
 	"context"
 	"strings"
 
@@ -19,6 +18,7 @@ import (
 // who, and an id that makes repeating the act harmless.
 type Operation struct {
 	ID     uuid.UUID // a repetition returns the results of the first run; another request under it is refused
+	Client string    // who has sent the key
 	Key    string    // an Idempotency-Key, which then stands for the operation in place of its id
 	JobIDs []int64   // the letters; if there are none, the filter selects the open ones, the oldest first
 	Filter deadletter.Filter
@@ -52,7 +52,10 @@ func once[Result any](
 		return Run[Result]{}, err
 	}
 
-	r := idempotency.Request{Key: cmp.Or(o.Key, o.ID.String()), Operation: name, Hash: hash}
+	r := idempotency.Request{Client: o.Client, Key: o.Key, Operation: name, Hash: hash}
+	if o.Key == "" { // the id is a key that commands and all clients share
+		r.Client, r.Key = "", o.ID.String()
+	}
 
 	done, replayed, err := idempotency.Do(ctx, tx, r, func() (Run[Result], error) { return run(o, do) })
 	done.Replayed = replayed

@@ -48,7 +48,9 @@ func placeInTx(ctx context.Context, tx pgx.Tx, p flow.Placement) (placed flow.Pl
 
 	o.ID = p.OrderID
 
-	created, err := db.InsertOrders(ctx, tx, idempotency.Scope, []db.NewOrder{{Order: *o, Key: p.Key, RequestHash: p.RequestHash}})
+	created, err := db.InsertOrders(ctx, tx, []db.NewOrder{
+		{Order: *o, Scope: idempotency.Shared, Key: p.Key, RequestHash: p.RequestHash},
+	})
 	if err != nil {
 		return placed, err
 	}
@@ -71,18 +73,20 @@ func placeInTx(ctx context.Context, tx pgx.Tx, p flow.Placement) (placed flow.Pl
 
 // replay finds the order of an Idempotency-Key that was used before.
 func replay(ctx context.Context, tx pgx.Tx, p flow.Placement) (placed flow.Placed, err error) {
-	found, err := idempotency.Find(ctx, tx, []string{p.Key})
+	id := idempotency.ID{Key: p.Key}
+
+	found, err := idempotency.Find(ctx, tx, []idempotency.ID{id})
 	if err != nil {
 		return placed, err
 	}
 
 	request := idempotency.Request{Key: p.Key, Operation: idempotency.PlaceOrder, Hash: p.RequestHash}
-	if err := request.Check(found[p.Key]); err != nil {
+	if err := request.Check(found[id]); err != nil {
 		return placed, err
 	}
 
 	placed.Replayed = true
-	placed.Order, err = db.Order(ctx, tx, found[p.Key].OrderID)
+	placed.Order, err = db.Order(ctx, tx, found[id].OrderID)
 
 	return placed, err
 }
