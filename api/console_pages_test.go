@@ -12,6 +12,7 @@ import (
 
 	"orders/db"
 	"orders/db/dbtest"
+	"orders/db/report"
 	"orders/db/stats"
 )
 
@@ -179,4 +180,29 @@ func TestConsoleMakesATokenAndRevokesIt(t *testing.T) {
 	}
 
 	wantTexts(t, "the actions", b.see(t, 200, "/console/actions"), "create token", "revoke token", fmt.Sprint("name: ", "alice"))
+}
+
+// Each report runs on its page, is narrowed by its form, and leads to its csv.
+func TestConsoleRunsReports(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.stock(t, "tea", 1250, 5)
+	b.settle(t, b.place(t, "u-1", "tea", 2).ID)
+
+	list := b.see(t, 200, "/console/reports")
+
+	for _, r := range report.All() {
+		wantTexts(t, "the list", list, r.Title, r.Question)
+		wantTexts(t, r.Name, b.see(t, 200, "/console/reports/"+r.Name), r.Title)
+	}
+
+	wantTexts(t, "a report", b.see(t, 200, "/console/reports/top-customers?since=now-1h"),
+		`value="now-1h"`, "/console/points?user_id=u-1", "/reports/top-customers?format=csv&since=now-1h")
+	wantTexts(t, "an empty report", b.see(t, 200, "/console/reports/top-customers?since=now-2h&until=now-1h"), "The report has no rows")
+	wantTexts(t, "no moment", b.see(t, 422, "/console/reports/top-customers?since=yesterday"), "Status 422")
+	wantTexts(t, "no report", b.see(t, 404, "/console/reports/nothing"), "There is no report")
+
+	if r := b.ask(t, "GET", "/reports/top-customers?format=csv&since=now-1h", ""); r.status != 200 || !strings.Contains(r.body, "u-1") {
+		t.Errorf("the csv: %d %s", r.status, r.body)
+	}
 }

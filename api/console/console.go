@@ -57,6 +57,8 @@ func Routes(o Options) []page.Route {
 		site.Get("/console/stock/{sku}", c.product),
 		site.Get("/console/points", c.points),
 		site.Get("/console/audit", c.audit),
+		site.Get("/console/reports", c.reports),
+		site.Get("/console/reports/{name}", c.report),
 		site.Get("/console/actions", c.actions),
 
 		site.GetOperator("/console/tokens", c.tokens),

@@ -23,7 +23,8 @@ func TestBrowserConsole(t *testing.T) {
 
 	pages := []string{
 		"/console", "/console/orders", "/console/orders/" + order, "/console/orders/" + broken, "/console/problems", "/console/queues",
-		"/console/stock", "/console/stock/tea", "/console/points?user_id=u-1", "/console/audit", "/console/actions", "/console/search?q=u-1",
+		"/console/stock", "/console/stock/tea", "/console/points?user_id=u-1", "/console/audit", "/console/reports",
+		"/console/reports/throughput-by-minute", "/console/actions", "/console/search?q=u-1",
 	}
 
 	fitPhones(b, append(pages, "/console/tokens"))

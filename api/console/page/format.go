@@ -167,7 +167,7 @@ func Words(value any) string { return strings.ReplaceAll(fmt.Sprint(value), "_",
 func cell(column string, value any) template.HTML {
 	text := fmt.Sprint(value)
 	address := map[string]string{
-		"order_id": "/console/orders/", "user_id": "/console/points?user_id=", "sku": "/console/stock/", "job_id": "/console/problems/letters/",
+		"order_id": "/console/orders/", "user_id": "/console/points?user_id=", "sku": "/console/stock/",
 	}[column]
 
 	switch v := value.(type) {
