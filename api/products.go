@@ -23,7 +23,7 @@ func exampleProduct() Product {
 	added := time.Date(2026, time.January, 5, 9, 30, 0, 0, time.UTC)
 
 	return Product{
-		SKU: "tea", Name: "Darjeeling, 100 g", Price: 1250, Currency: "EUR", Available: 100, CreatedAt: added, UpdatedAt: added,
+		SKU: "tea", Name: "Darjeeling, 100 g", Price: 1250, Currency: "EUR", Available: 100, LowStock: 10, CreatedAt: added, UpdatedAt: added,
 	}
 }
 
@@ -36,7 +36,8 @@ func (s *service) registerProducts() {
 		Path:        "/products",
 		Tags:        []string{"products"},
 		Summary:     "List products",
-		Description: "Lists the catalogue by sku. Archived products are left out unless `state` asks for them.",
+		Description: "Lists the catalogue by sku. Archived products are left out unless `state` asks for them. With `low_stock=true` only " +
+			"products are listed of which less is available than their `low_stock`; the report `low-stock` has the lowest first.",
 	}, operation.Contract{
 		Roles:    access.ToCatalogue,
 		Response: productPage{Products: []Product{product}},
@@ -66,12 +67,15 @@ func (s *service) registerProducts() {
 		MaxBodyBytes: operation.SmallBody,
 		Tags:         []string{"products"},
 		Summary:      "Add or change a product",
-		Description: "Writes the name, the price and the currency. It does not change the stock, which comes in by receipts. " +
+		Description: "Writes the name, the price and the currency, and `low_stock` if it is there: without it, the threshold stays as it " +
+			"is. It does not change the stock, which comes in by receipts. " +
 			"Orders keep the price at which they were placed. So that you do not undo the change of another client, send the ETag that " +
 			"you have read as If-Match; changes of the stock do not matter. With `If-None-Match: *`, the product is only added.",
 	}, operation.Contract{
-		Roles:    access.ToStock,
-		Request:  productTerms{Name: operation.Text(product.Name), Price: product.Price, Currency: operation.Currency(product.Currency)},
+		Roles: access.ToStock,
+		Request: productTerms{
+			Name: operation.Text(product.Name), Price: product.Price, Currency: operation.Currency(product.Currency), LowStock: &product.LowStock,
+		},
 		Response: product,
 		Returns:  "The product, which was there before, as it is now",
 		Also:     map[int]string{http.StatusCreated: "The product, which is new"},
@@ -134,9 +138,10 @@ type Product struct {
 	Price     int64  `json:"price" doc:"Minor units of the currency"`
 	Currency  string `json:"currency" doc:"ISO 4217 code"`
 	Available int64  `json:"available" doc:"Stock that no order has taken"`
+	LowStock  int64  `json:"low_stock" doc:"If less is available than this, the stock is low; 0 if it is never low"`
 
 	CreatedAt time.Time `json:"created_at"`
-	UpdatedAt time.Time `json:"updated_at" doc:"When the name, the price, the currency or archived_at last changed; a change of the stock does not count"`
+	UpdatedAt time.Time `json:"updated_at" doc:"When the name, the price, the currency, low_stock or archived_at last changed; a change of the stock does not count"`
 
 	ArchivedAt *time.Time `json:"archived_at" doc:"When the product was archived: it cannot be ordered. Else null."`
 }
@@ -146,7 +151,8 @@ func productOf(p order.Product) Product { return Product(p) }
 type listProductsInput struct {
 	operation.Page
 
-	State catalogue.State `query:"state" default:"active" doc:"Only products with this state"`
+	State    catalogue.State `query:"state" default:"active" doc:"Only products with this state"`
+	LowStock bool            `query:"low_stock" doc:"Only products whose stock is low"`
 }
 
 type productPage struct {
@@ -165,6 +171,10 @@ func (s *service) listProducts(ctx context.Context, in *listProductsInput) (prod
 		var behind string // a sku is never empty
 		if after != nil {
 			behind = *after
+		}
+
+		if in.LowStock {
+			return catalogue.Low(ctx, s.Pool, in.State, behind, limit)
 		}
 
 		return catalogue.List(ctx, s.Pool, in.State, behind, limit)
@@ -215,6 +225,7 @@ type productTerms struct {
 	Name     operation.Text     `json:"name" minLength:"1" maxLength:"200" doc:"The name that customers read"`
 	Price    int64              `json:"price" minimum:"0" maximum:"1000000000000" doc:"Minor units of the currency"`
 	Currency operation.Currency `json:"currency"`
+	LowStock *int64             `json:"low_stock,omitempty" minimum:"0" maximum:"1000000000000" nullable:"false" doc:"If less is available than this, the stock is low: GET /products?low_stock=true lists the product. 0 for never; without it, the threshold stays as it is."`
 }
 
 type putProductInput struct {
@@ -258,7 +269,7 @@ func (s *service) putProduct(ctx context.Context, in *putProductInput) (*putProd
 func (in *putProductInput) put(ctx context.Context, tx pgx.Tx, p order.Product) (stored order.Product, created bool, err error) {
 	var before order.Product
 
-	stored, created, err = catalogue.Put(ctx, tx, p, func(current *order.Product) error {
+	stored, created, err = catalogue.Put(ctx, tx, p, in.Body.LowStock, func(current *order.Product) error {
 		if current != nil {
 			before = *current
 		}
@@ -270,7 +281,7 @@ func (in *putProductInput) put(ctx context.Context, tx pgx.Tx, p order.Product) 
 	}
 
 	return stored, created, action.Record(ctx, tx, actOnProduct(ctx, action.PutProduct, stored.SKU, map[string]any{
-		"created": created, "price": stored.Price, "currency": stored.Currency,
+		"created": created, "price": stored.Price, "currency": stored.Currency, "low_stock": stored.LowStock,
 	}))
 }
 

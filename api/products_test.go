@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"orders/api"
+	"orders/db/dbtest"
 	"orders/order"
 )
 
@@ -36,6 +37,75 @@ func TestProductIsWrittenAndReadBack(t *testing.T) {
 	}
 }
 
+// The stock is low below the threshold. Each time that it becomes low is kept, whatever made it so.
+func TestLowStockIsListedAndKept(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.stock(t, "milk", 100, 1)
+	b.stock(t, "tea", 100, 5)
+
+	put := func(threshold string) api.Product {
+		t.Helper()
+
+		return as[api.Product](t, b.ask(t, "PUT", "/products/tea", `{"name":"tea","price":100,"currency":"EUR"`+threshold+`}`), 200)
+	}
+	adjust := func(quantity int) {
+		t.Helper()
+		b.adjust(t, fmt.Sprintf(`{"reason":"correction","quantity":%d,"reference":"a%d"}`, quantity, quantity))
+	}
+	order := func(quantity int) {
+		t.Helper()
+		b.settle(t, b.place(t, "u", "tea", quantity).ID)
+	}
+
+	alerts := 0
+	expect := func(what string, low bool, more int) {
+		t.Helper()
+
+		listed := as[struct {
+			Products   []api.Product `json:"products"`
+			NextCursor string        `json:"next_cursor"`
+		}](t, b.ask(t, "GET", "/products?low_stock=true", ""), 200).Products
+		if (len(listed) == 1) != low {
+			t.Errorf("%s: low are %+v", what, listed)
+		}
+
+		rows := as[reportResult](t, b.ask(t, "GET", "/reports/low-stock", ""), 200).Rows
+		if (len(rows) == 1) != low || low && (rows[0]["sku"] != "tea" || rows[0]["since"] == nil) {
+			t.Errorf("%s: the report has %v", what, rows)
+		}
+
+		alerts += more
+		if n := dbtest.Count(t, b.pool, `SELECT count(*) FROM stock_alerts WHERE sku = 'tea' AND available < low_stock`); n != alerts {
+			t.Errorf("%s: %d alerts, want %d", what, n, alerts)
+		}
+	}
+
+	expect("no threshold", false, 0)
+
+	if p := put(`,"low_stock":4`); p.LowStock != 4 || put("") != p {
+		t.Errorf("put = %+v", p)
+	}
+
+	expect("5 of 4", false, 0)
+	adjust(-1)
+	expect("4 of 4", false, 0)
+	adjust(-2)
+	expect("2 of 4", true, 1)
+
+	order(1)
+	expect("1 of 4: it was low before", true, 0)
+
+	adjust(5)
+	expect("6 of 4", false, 0)
+	order(3)
+	expect("3 of 4, by an order", true, 1)
+	put(`,"low_stock":0`)
+	expect("no threshold any more", false, 0)
+	put(`,"low_stock":9`)
+	expect("3 of 9, by the threshold", true, 1)
+}
+
 func TestProductsThatAreRefused(t *testing.T) {
 	t.Parallel()
 	b := serve(t)
@@ -55,6 +125,8 @@ func TestProductsThatAreRefused(t *testing.T) {
 		"currency of old":   {"tea", `{"name":"n","price":1,"currency":"DEM"}`},
 		"currency missing":  {"tea", `{"name":"n","price":1}`},
 		"stock by the way":  {"tea", `{"name":"n","price":1,"currency":"EUR","available":100}`},
+		"threshold below 0": {"tea", `{"name":"n","price":1,"currency":"EUR","low_stock":-1}`},
+		"threshold null":    {"tea", `{"name":"n","price":1,"currency":"EUR","low_stock":null}`},
 		"sku with a space":  {"a%20b", `{"name":"n","price":1,"currency":"EUR"}`},
 		"sku with a slash":  {"a%2Fb", `{"name":"n","price":1,"currency":"EUR"}`},
 		"sku too long":      {strings.Repeat("a", 65), `{"name":"n","price":1,"currency":"EUR"}`},

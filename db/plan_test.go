@@ -74,6 +74,9 @@ func TestNoQueryScansATableThatGrows(t *testing.T) {
 		"list archived products": func(ctx context.Context, tx pgx.Tx) error {
 			return dbtest.Err(catalogue.List(ctx, tx, catalogue.Archived, "", 50))
 		},
+		"list products that are low": func(ctx context.Context, tx pgx.Tx) error {
+			return dbtest.Err(catalogue.Low(ctx, tx, catalogue.Active, "", 50))
+		},
 		"list all products": func(ctx context.Context, tx pgx.Tx) error {
 			return dbtest.Err(catalogue.List(ctx, tx, catalogue.All, "sku-2", 50))
 		},

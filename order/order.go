@@ -89,6 +89,7 @@ type Product struct {
 	Price     int64
 	Currency  string
 	Available int64
+	LowStock  int64 // below it the stock is low; 0 for never
 
 	CreatedAt  time.Time
 	UpdatedAt  time.Time  // of the entry, without the stock: stock has its ledgers

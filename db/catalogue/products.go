@@ -13,7 +13,7 @@ import (
 )
 
 // columns are those of [order.Product].
-const columns = `sku, name, price, currency, available, created_at, updated_at, archived_at`
+const columns = `sku, name, price, currency, available, low_stock, created_at, updated_at, archived_at`
 
 // A State tells whether a product can be ordered.
 type State string
@@ -32,12 +32,24 @@ var conditions = map[State]string{
 	All:      "",
 }
 
+// low is the condition of a stock below its threshold. Its first part is that of an index.
+const low = " AND low_stock > 0 AND available < low_stock"
+
 // List lists the products by sku: at most limit products that follow the sku after.
 func List(ctx context.Context, q db.Querier, state State, after string, limit int) ([]order.Product, error) {
+	return list(ctx, q, conditions[state], after, limit)
+}
+
+// Low is [List] of the products whose stock is low.
+func Low(ctx context.Context, q db.Querier, state State, after string, limit int) ([]order.Product, error) {
+	return list(ctx, q, conditions[state]+low, after, limit)
+}
+
+func list(ctx context.Context, q db.Querier, condition, after string, limit int) ([]order.Product, error) {
 	rows, err := q.Query(ctx, `
 		SELECT `+columns+`
 		FROM products
-		WHERE sku > $1`+conditions[state]+`
+		WHERE sku > $1`+condition+`
 		ORDER BY sku
 		LIMIT $2`, after, limit)
 	if err != nil {
@@ -89,7 +101,7 @@ func one(ctx context.Context, q db.Querier, sku, sql string, args ...any) (p ord
 
 // Add puts a product, and books its stock as a receipt with the reference.
 func Add(ctx context.Context, tx pgx.Tx, p order.Product, reference string) error {
-	_, _, err := Put(ctx, tx, p, nil)
+	_, _, err := Put(ctx, tx, p, &p.LowStock, nil)
 	if err != nil || p.Available == 0 {
 		return err
 	}
@@ -102,18 +114,18 @@ func Add(ctx context.Context, tx pgx.Tx, p order.Product, reference string) erro
 // A Guard refuses a change by the product as it is before; nil if there is none.
 type Guard func(current *order.Product) error
 
-// Put writes a product's name, price and currency, and returns the product. It does not
-// change its stock. A product that has these already stays as it is.
-func Put(ctx context.Context, tx pgx.Tx, p order.Product, guard Guard) (stored order.Product, created bool, err error) {
+// Put writes a product's name, price and currency, and its threshold unless lowStock is nil. It
+// returns the product. It does not change its stock. A product that has these already stays as it is.
+func Put(ctx context.Context, tx pgx.Tx, p order.Product, lowStock *int64, guard Guard) (stored order.Product, created bool, err error) {
 	if guard == nil {
 		guard = func(*order.Product) error { return nil }
 	}
 
 	stored, err = one(ctx, tx, p.SKU, `
-		INSERT INTO products (sku, name, price, currency)
-		VALUES ($1, $2, $3, $4)
+		INSERT INTO products (sku, name, price, currency, low_stock)
+		VALUES ($1, $2, $3, $4, coalesce($5, 0))
 		ON CONFLICT DO NOTHING
-		RETURNING `+columns, p.Name, p.Price, p.Currency)
+		RETURNING `+columns, p.Name, p.Price, p.Currency, lowStock)
 
 	switch {
 	case err == nil:
@@ -130,7 +142,7 @@ func Put(ctx context.Context, tx pgx.Tx, p order.Product, guard Guard) (stored o
 		return stored, false, err
 	}
 
-	if stored.Name == p.Name && stored.Price == p.Price && stored.Currency == p.Currency {
+	if stored.Name == p.Name && stored.Price == p.Price && stored.Currency == p.Currency && (lowStock == nil || *lowStock == stored.LowStock) {
 		return stored, false, nil
 	}
 
@@ -139,9 +151,10 @@ func Put(ctx context.Context, tx pgx.Tx, p order.Product, guard Guard) (stored o
 		SET name = $2,
 			price = $3,
 			currency = $4,
+			low_stock = coalesce($5, low_stock),
 			updated_at = now()
 		WHERE sku = $1
-		RETURNING `+columns, p.Name, p.Price, p.Currency)
+		RETURNING `+columns, p.Name, p.Price, p.Currency, lowStock)
 
 	return stored, false, err
 }

@@ -19,7 +19,7 @@ import (
 )
 
 var reportNames = []string{
-	"actions", "bloat", "customers-affected", "dead-letter-outcomes", "dead-letters", "failures", "failures-by-hour", "latencies", "orders-by-hour",
+	"actions", "bloat", "customers-affected", "dead-letter-outcomes", "dead-letters", "failures", "failures-by-hour", "latencies", "low-stock", "orders-by-hour",
 	"points-by-hour", "points-reconciliation", "queue-depth", "refunds-due", "sessions", "settle-times", "stock-movements",
 	"stock-reconciliation", "throughput-by-hour", "throughput-by-minute", "top-customers", "undone-steps", "vacuum",
 }
