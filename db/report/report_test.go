@@ -432,16 +432,16 @@ func TestReportRefundsDue(t *testing.T) {
 	b.seed(t, `
 		INSERT INTO orders (id, user_id, status, currency, total)
 		VALUES ('00000000-0000-7000-8000-000000000001', 'anna', 'expired', 'EUR', 1200)`, `
-		INSERT INTO refunds (reference, order_id, at, cause, order_status, state, amount, currency)
+		INSERT INTO refunds (reference, client, order_id, at, cause, order_status, state, amount, currency)
 		VALUES
-			('late', '00000000-0000-7000-8000-000000000001', now() - interval '1 hour', 'refused', 'expired', 'due', NULL, NULL),
-			('less', '00000000-0000-7000-8000-000000000001', now(), 'refused', 'expired', 'due', 7, 'USD'),
-			('gone', '00000000-0000-7000-8000-000000000002', now() - interval '2 hours', 'ended', 'cancelled', 'due', NULL, NULL),
-			('done', '00000000-0000-7000-8000-000000000001', now(), 'refused', 'expired', 'returned', NULL, NULL)`)
+			('late', 'shop', '00000000-0000-7000-8000-000000000001', now() - interval '1 hour', 'refused', 'expired', 'due', NULL, NULL),
+			('late', 'mall', '00000000-0000-7000-8000-000000000001', now(), 'refused', 'expired', 'due', 7, 'USD'),
+			('gone', '', '00000000-0000-7000-8000-000000000002', now() - interval '2 hours', 'ended', 'cancelled', 'due', NULL, NULL),
+			('done', '', '00000000-0000-7000-8000-000000000001', now(), 'refused', 'expired', 'returned', NULL, NULL)`)
 	b.check(t, "refunds-due", [][]any{
-		{"gone", "00000000-0000-7000-8000-000000000002", nil, nil, nil, "ended", "cancelled", b.now.Add(-2 * time.Hour)},
-		{"late", "00000000-0000-7000-8000-000000000001", "anna", 1200, "EUR", "refused", "expired", b.now.Add(-time.Hour)},
-		{"less", "00000000-0000-7000-8000-000000000001", "anna", 7, "USD", "refused", "expired", b.now},
+		{"gone", "", "00000000-0000-7000-8000-000000000002", nil, nil, nil, "ended", "cancelled", b.now.Add(-2 * time.Hour)},
+		{"late", "shop", "00000000-0000-7000-8000-000000000001", "anna", 1200, "EUR", "refused", "expired", b.now.Add(-time.Hour)},
+		{"late", "mall", "00000000-0000-7000-8000-000000000001", "anna", 7, "USD", "refused", "expired", b.now},
 	})
 }
 
