@@ -91,6 +91,12 @@ func TestConsoleShowsStockAndPoints(t *testing.T) {
 	id := placed.ID.String()
 
 	wantTexts(t, "the list", b.see(t, 200, "/console/stock"), `href="/console/stock/tea"`, "12.50 EUR", "in stock", "sold out")
+	if r := b.ask(t, "PUT", "/products/tea", `{"name":"Tea","price":1250,"currency":"EUR","low_stock":7}`); r.status != 200 {
+		t.Fatalf("%d %s", r.status, r.body)
+	}
+
+	wantTexts(t, "the list with a low product", b.see(t, 200, "/console/stock"), "Low on stock", `low</span>`, "All active products")
+	wantTexts(t, "the low product", b.see(t, 200, "/console/stock/tea"), "7</span> low below")
 	wantTexts(t, "the product", b.see(t, 200, "/console/stock/tea"), "incident-4", "damaged", "−1", "fell", "+5", id, "−2", "confirmed")
 	wantTexts(t, "the list from a sku on", b.see(t, 200, "/console/stock?sku=t"), "tea")
 

@@ -16,6 +16,7 @@ import (
 type stockPage struct {
 	page.Links
 
+	Low      []order.Product // of the state, on the first page
 	Products []order.Product
 	State    catalogue.State
 	From     string // the sku at which the list begins
@@ -41,6 +42,13 @@ func (c *console) stock(r *http.Request) (page.View, error) {
 		v.Redirect = productAddress(p.From)
 
 		return v, nil
+	}
+
+	if page.Of(r).Cursor == "" && p.From == "" {
+		var err error
+		if p.Low, err = catalogue.Low(ctx, c.Pool, p.State, "", page.Size); err != nil {
+			return v, err
+		}
 	}
 
 	products, next, err := productList.Page(page.Of(r), func(after *skuPosition, limit int) ([]order.Product, error) {
