@@ -55,7 +55,7 @@ func TestOnlyWorkOfOrdersIsRedrivable(t *testing.T) {
 
 	for kind, want := range map[string]bool{
 		"inventory": true, "points": true, "notification": true, "expire": true,
-		"compensate": false, "audit": false, "stats": false, "prune": false, "unknown": false,
+		"compensate": false, "audit": false, "stats": false, "prune": false, "alert": false, "unknown": false,
 	} {
 		if got := jobs.Redrivable(kind); got != want {
 			t.Errorf("%s: %t", kind, got)

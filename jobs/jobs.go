@@ -119,6 +119,7 @@ const (
 	KindAudit      = "audit"
 	KindStats      = "stats"
 	KindPrune      = "prune"
+	KindAlert      = "alert"
 )
 
 // Compensate repairs what went wrong: dead letters, overdue orders, steps without a job.
@@ -156,3 +157,12 @@ func (Prune) Kind() string { return KindPrune }
 
 // InsertOpts are the kind's queue, uniqueness and attempts.
 func (a Prune) InsertOpts() river.InsertOpts { return insertOpts(a.Kind()) }
+
+// Alert posts to the alert webhook which conditions have begun and ended.
+type Alert struct{}
+
+// Kind names the job.
+func (Alert) Kind() string { return KindAlert }
+
+// InsertOpts are the kind's queue, uniqueness and attempts.
+func (a Alert) InsertOpts() river.InsertOpts { return insertOpts(a.Kind()) }

@@ -55,6 +55,7 @@ type Settings struct {
 	CompensateEvery time.Duration // period of compensate
 	KeepCompleted   time.Duration // how long completed jobs stay visible in River UI
 	OrdersPerJob    int           // orders placed together that share a job at most; 1 gives each order its own
+	Alert           bool          // whether alert runs
 }
 
 // Defaults are the settings of a program that sets none.
@@ -78,6 +79,7 @@ var policies = func() []Policy {
 		sweep(KindStats, time.Minute, "every minute: counts what was placed, settled and ended in each minute, and how long it took"),
 		sweep(KindPrune, time.Minute,
 			"every minute: deletes Idempotency-Keys past 24 hours, failed attempts of deleted jobs past 48 (their counts stay), statistics past 35 days"),
+		sweep(KindAlert, 30*time.Second, "every 30 s, if `ORDERS_ALERT_WEBHOOK` is set: posts to it which conditions have begun and ended"),
 	)
 }()
 
@@ -166,12 +168,18 @@ func StepQueues() []string {
 // River's clock, hence RunOnStart. The jobs are unique in their period, so restarts do not
 // make them run more often.
 func Periodic(s Settings) []*river.PeriodicJob {
-	return []*river.PeriodicJob{
+	list := []*river.PeriodicJob{
 		every(s.CompensateEvery, Compensate{}),
 		every(PolicyOf(KindAudit).Every, Audit{}),
 		every(PolicyOf(KindStats).Every, Stats{}),
 		every(PolicyOf(KindPrune).Every, Prune{}),
 	}
+
+	if s.Alert {
+		list = append(list, every(PolicyOf(KindAlert).Every, Alert{}))
+	}
+
+	return list
 }
 
 func every(period time.Duration, args river.JobArgs) *river.PeriodicJob {

@@ -30,6 +30,7 @@ import (
 	"orders/order"
 	"orders/order/flow"
 	"orders/order/repair"
+	"orders/workers/webhook"
 )
 
 const (
@@ -51,6 +52,8 @@ type Options struct {
 
 	Jobs  jobs.Settings
 	Rules repair.Rules
+
+	Webhook string // address to which alerts are posted; empty for none
 }
 
 // Workers are the handlers of this process and River's client, which runs them.
@@ -152,6 +155,9 @@ func (w *Workers) register(o Options, queue *flow.Queue, log *sampler) *river.Wo
 	river.AddWorker(handlers, &auditor{policy: policy[jobs.Audit]{clock: w.clock}, pool: o.Pool, log: o.Log})
 	river.AddWorker(handlers, &statistics{policy: policy[jobs.Stats]{clock: w.clock}, pool: o.Pool})
 	river.AddWorker(handlers, &prune{policy: policy[jobs.Prune]{clock: w.clock}, pool: o.Pool, log: o.Log})
+	river.AddWorker(handlers, &alerter{
+		policy: policy[jobs.Alert]{clock: w.clock}, pool: o.Pool, log: o.Log, webhook: webhook.New(o.Webhook),
+	})
 
 	return handlers
 }

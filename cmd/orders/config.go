@@ -23,6 +23,7 @@ import (
 	"orders/cmd/orders/token"
 	"orders/jobs"
 	"orders/order/repair"
+	"orders/workers/webhook"
 )
 
 // config holds every setting: an environment variable and a flag for each. --help and
@@ -58,6 +59,8 @@ type config struct {
 	RedriveAfter    []time.Duration `env:"ORDERS_REDRIVE_AFTER" default:"${redrive_after}" for:"dev,serve,work,why,config" help:"Delays before each automatic redrive of a dead letter that looks transient; after the last one an operator decides."`
 
 	MaxWait time.Duration `env:"ORDERS_MAX_WAIT" default:"30s" for:"dev,serve,config" help:"Longest time that new work may wait. Above it, a growing share of orders is refused with 503 and Retry-After; 0 never refuses."`
+
+	AlertWebhook string `env:"ORDERS_ALERT_WEBHOOK" placeholder:"URL" for:"dev,work,config" help:"Address to which workers post when a condition of orders check begins and ends. Set it for each worker."`
 
 	LogLevel  slog.Level `env:"ORDERS_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
 	LogFormat string     `env:"ORDERS_LOG_FORMAT" default:"text" enum:"text,json" help:"text or json."`
@@ -112,6 +115,12 @@ func (c *config) Validate() error {
 	if c.OperatorToken != "" {
 		if err := token.Check(c.OperatorToken); err != nil {
 			mistake("ORDERS_OPERATOR_TOKEN: %w", err)
+		}
+	}
+
+	if c.AlertWebhook != "" {
+		if err := webhook.Check(c.AlertWebhook); err != nil {
+			mistake("ORDERS_ALERT_WEBHOOK: %w", err)
 		}
 	}
 
@@ -199,6 +208,7 @@ func short(d time.Duration) string {
 func (c *config) jobs() jobs.Settings {
 	return jobs.Settings{
 		Attempts: c.Attempts, CompensateEvery: c.CompensateEvery, KeepCompleted: c.KeepCompleted, OrdersPerJob: c.OrdersPerJob,
+		Alert: c.AlertWebhook != "",
 	}
 }
 
@@ -243,6 +253,8 @@ func (configCmd) Run(p *program) error {
 	shown := p.config
 
 	shown.DatabaseURL, shown.DirectURL = settings.Redacted(shown.DatabaseURL), settings.Redacted(shown.DirectURL)
+	shown.AlertWebhook = webhook.Redacted(shown.AlertWebhook)
+
 	if shown.OperatorToken != "" {
 		shown.OperatorToken = "(set, but not shown)"
 	}

@@ -296,3 +296,17 @@ func TestHelpOfACommandHasItsSettingsOnly(t *testing.T) {
 		}
 	}
 }
+
+// The webhook's address may hold a secret.
+func TestConfigDoesNotShowTheWebhook(t *testing.T) {
+	t.Parallel()
+
+	code, stdout, stderr := inProcess(t, "", "--alert-webhook=https://hooks.example/services/secret", "config")
+	if code != exitOK || !strings.Contains(stdout, "https://hooks.example/(not shown)") || strings.Contains(stdout+stderr, "secret") {
+		t.Errorf("exit code %d: %s%s", code, stdout, stderr)
+	}
+
+	if _, err := parse(t, "--alert-webhook=hooks.example/secret"); err == nil || !strings.Contains(err.Error(), "write a URL") || strings.Contains(err.Error(), "secret") {
+		t.Errorf("%v", err)
+	}
+}

@@ -107,6 +107,7 @@ func startWorkers(p *program, pool *pgxpool.Pool) (*workers.Workers, error) {
 		Concurrency: worked,
 		Jobs:        p.jobs(),
 		Rules:       p.rules(),
+		Webhook:     p.AlertWebhook,
 	})
 	if err != nil {
 		return nil, err

@@ -1,0 +1,9 @@
+-- As migration 5 made it.
+CREATE OR REPLACE TRIGGER dead_letters_keep
+AFTER UPDATE ON river_job
+FOR EACH ROW
+WHEN (NEW.state IN ('discarded', 'cancelled')
+    AND OLD.state NOT IN ('discarded', 'cancelled')
+    AND NEW.kind NOT IN ('compensate', 'audit', 'prune')
+    AND NOT NEW.metadata ? 'unique_key_conflict')
+EXECUTE FUNCTION keep_dead_letter();
