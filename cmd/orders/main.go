@@ -18,6 +18,7 @@ import (
 	"orders/cmd/orders/check"
 	"orders/cmd/orders/completion"
 	"orders/cmd/orders/deadletter"
+	"orders/cmd/orders/doctor"
 	"orders/cmd/orders/memory"
 	"orders/cmd/orders/order"
 	"orders/cmd/orders/queue"
@@ -74,7 +75,7 @@ func (p *program) shell() *shell.Shell {
 		Connect: func() (*pgxpool.Pool, error) { return connect(p) },
 		Queue:   func(pool *pgxpool.Pool) (*flow.Queue, error) { return jobs.NewClient(pool, p.quiet, p.jobs()) },
 
-		RedriveAfter: p.RedriveAfter,
+		Version: version, DirectURL: p.DirectURL, RedriveAfter: p.RedriveAfter,
 	}
 }
 
@@ -185,6 +186,7 @@ type cli struct {
 	Seed     seedCmd           `cmd:"" help:"Add demo products with stock."`
 	Report   reportCmd         `cmd:"" help:"Answer an operator's question with a named SQL query."`
 	Check    check.Cmd         `cmd:"" help:"Check whether anything is wrong, for cron and monitoring. The exit codes are those of Nagios."`
+	Doctor   doctor.Cmd        `cmd:"" help:"Look for what is wrong with the database and the way to it; exit with code 1 if something must be mended."`
 	Audit    auditCmd          `cmd:"" help:"Check the invariants on all data; exit with code 1 if one is broken."`
 	Why      order.WhyCmd      `cmd:"" help:"Explain why an order has not settled, as GET /orders/{id}/why does."`
 	Timeline order.TimelineCmd `cmd:"" help:"List what happened to an order, and who did it."`

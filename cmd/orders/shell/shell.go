@@ -29,6 +29,8 @@ type Shell struct {
 	Connect func() (*pgxpool.Pool, error)                 // opens the database, whatever its schema is
 	Queue   func(pool *pgxpool.Pool) (*flow.Queue, error) // enqueues jobs
 
+	Version      string          // of the program
+	DirectURL    string          // of Postgres itself, if there is a pooler
 	RedriveAfter []time.Duration // delays before each automatic redrive
 }
 
