@@ -23,7 +23,8 @@ func exampleProduct() Product {
 	added := time.Date(2026, time.January, 5, 9, 30, 0, 0, time.UTC)
 
 	return Product{
-		SKU: "tea", Name: "Darjeeling, 100 g", Price: 1250, Currency: "EUR", Available: 100, LowStock: 10, CreatedAt: added, UpdatedAt: added,
+		SKU: "tea", Name: "Darjeeling, 100 g", Price: 1250, Currency: "EUR", Available: 100, LowStock: 10,
+		CreatedAt: added, UpdatedAt: added,
 	}
 }
 
@@ -36,8 +37,8 @@ func (s *service) registerProducts() {
 		Path:        "/products",
 		Tags:        []string{"products"},
 		Summary:     "List products",
-		Description: "Lists the catalogue by sku. Archived products are left out unless `state` asks for them. With `low_stock=true` only " +
-			"products are listed of which less is available than their `low_stock`; the report `low-stock` has the lowest first.",
+		Description: "Lists the catalogue by sku. Archived products are left out unless `state` asks for them. With `low_stock=true` " +
+			"only products are listed of which less is available than their `low_stock`; the report `low-stock` has the lowest first.",
 	}, operation.Contract{
 		Roles:    access.ToCatalogue,
 		Response: productPage{Products: []Product{product}},
@@ -74,7 +75,8 @@ func (s *service) registerProducts() {
 	}, operation.Contract{
 		Roles: access.ToStock,
 		Request: productTerms{
-			Name: operation.Text(product.Name), Price: product.Price, Currency: operation.Currency(product.Currency), LowStock: &product.LowStock,
+			Name: operation.Text(product.Name), Price: product.Price, Currency: operation.Currency(product.Currency),
+			LowStock: &product.LowStock,
 		},
 		Response: product,
 		Returns:  "The product, which was there before, as it is now",

@@ -1,7 +1,6 @@
 package api_test
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 
@@ -31,16 +30,16 @@ func TestReportsAreListedAndRun(t *testing.T) {
 	values := map[string]string{"since": "now-1d", "until": "2036-01-01", "sku": "tea", "actor": "alice"}
 
 	for _, r := range listed {
-		query := "?limit=5"
+		query := []string{"limit=5"}
 		for _, p := range r.Parameters {
 			if values[p.Name] == "" {
 				t.Errorf("the API does not have parameter %s of report %s", p.Name, r.Name)
 			}
 
-			query += "&" + p.Name + "=" + values[p.Name]
+			query = append(query, p.Name+"="+values[p.Name])
 		}
 
-		got := as[reportResult](t, b.ask(t, "GET", "/reports/"+r.Name+query, ""), 200)
+		got := as[reportResult](t, b.ask(t, "GET", "/reports/"+r.Name+"?"+strings.Join(query, "&"), ""), 200)
 		if got.Report.Name != r.Name || got.Rows == nil {
 			t.Errorf("%s: %+v", r.Name, got)
 		}
@@ -57,8 +56,8 @@ func TestReportsAreListedAndRun(t *testing.T) {
 		t.Errorf("json: %+v, %v", got, full.header)
 	}
 
-	if fields := json.RawMessage(full.body[strings.Index(full.body, `"rows"`):]); !strings.Contains(string(fields), `"placed":1,"settled":0,"growth":1`) {
-		t.Errorf("the fields are not in the order of the columns: %s", fields)
+	if !strings.Contains(full.body, `"placed":1,"settled":0,"growth":1`) {
+		t.Errorf("the fields are not in the order of the columns: %s", full.body)
 	}
 
 	for name, csv := range map[string]reply{

@@ -10,9 +10,9 @@ import (
 // A Moment is a time as people give it: a time, or how long before now it is. What is before
 // now stays so until the database resolves it, by its own clock. The zero Moment is none.
 type Moment struct {
-	At       time.Time     `json:",omitzero"`
-	Relative bool          `json:",omitzero"` // to now: Ago counts, and At does not
-	Ago      time.Duration `json:",omitzero"`
+	At       time.Time     `json:"at,omitzero"`
+	Relative bool          `json:"relative,omitzero"` // to now: Ago counts, and At does not
+	Ago      time.Duration `json:"ago,omitzero"`
 }
 
 // MomentSyntax says in words what [ParseMoment] reads.
@@ -29,7 +29,10 @@ var (
 	}
 
 	// layouts are the forms of a time. One without a zone is UTC.
-	layouts = []string{time.RFC3339Nano, "2006-01-02T15:04Z07:00", "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", time.DateOnly}
+	layouts = []string{
+		time.RFC3339Nano, "2006-01-02T15:04Z07:00", "2006-01-02T15:04:05", "2006-01-02T15:04",
+		"2006-01-02 15:04:05", "2006-01-02 15:04", time.DateOnly,
+	}
 )
 
 // longestAgo keeps moments after 1970: ids of orders have no time before.

@@ -74,7 +74,8 @@ var enums = []enum{
 	enumOf("TimelineType", "What a timeline's entry is about", timeline.Types()...),
 	enumOf("ActionName", "What was done. Those of jobs and queues were done in River UI.", action.Names()...),
 	enumOf("ActionTarget", "What was acted on", action.Kinds()...),
-	enumOf("ReportParameterType", "How a report's parameter is given. time: a time, a date, or a time before now such as now-2h. text: text.",
+	enumOf("ReportParameterType", "How a report's parameter is given. "+
+		"time: a time, a date, or a time before now such as now-2h. text: text.",
 		report.Types()...),
 	enumOf("Identification", "How the actor is known. token: the request had the actor's token. "+
 		"session: the browser has logged in with it. "+

@@ -25,7 +25,8 @@ func (s *service) registerBulkRedrive() {
 		MaxBodyBytes: operation.SmallBody,
 		Tags:         []string{"dead letters"},
 		Summary:      "Do the work of many dead letters again",
-		Description: "Redrives the open dead letters that match each given field of `kind`, `signature`, `order_id`, `reason`, `since` and `until`; give " +
+		Description: "Redrives the open dead letters that match each given field of `kind`, `signature`, `order_id`, `reason`, " +
+			"`since` and `until`; give " +
 			"at least one. The oldest letters come first. With `dry_run` it writes nothing and returns the outcome that each letter " +
 			"would have. " +
 			"`operation_id` is another name for the Idempotency-Key. If it is sent again, nothing changes and the response is the " +
@@ -97,7 +98,8 @@ func (l LetterSelection) filter() (filter deadletter.Filter, err error) {
 	}
 
 	if filter == (deadletter.Filter{}) {
-		return filter, order.Errorf(order.Invalid, "Say which dead letters: give at least one of kind, signature, order_id, reason, since and until.")
+		return filter, order.Errorf(order.Invalid,
+			"Say which dead letters: give at least one of kind, signature, order_id, reason, since and until.")
 	}
 
 	return filter, nil

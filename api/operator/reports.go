@@ -48,8 +48,8 @@ func (s *service) registerReport(example Report) {
 		Path:        "/reports/{name}",
 		Tags:        []string{"reports"},
 		Summary:     "Run a report",
-		Description: "Runs a report in a read-only transaction, on one snapshot, for 10 seconds at most. A parameter that the report does " +
-			"not have is refused. The response is JSON, or CSV with `format=csv` or `Accept: text/csv`. If there are more rows than " +
+		Description: "Runs a report in a read-only transaction, on one snapshot, for 10 seconds at most. A parameter that the report " +
+			"does not have is refused. The response is JSON, or CSV with `format=csv` or `Accept: text/csv`. If there are more rows than " +
 			"`limit`, the response has the first ones, and says so in `truncated` and in the header `Truncated`.",
 	}
 

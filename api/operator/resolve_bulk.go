@@ -23,7 +23,8 @@ func (s *service) registerBulkResolve() {
 		MaxBodyBytes: operation.SmallBody,
 		Tags:         []string{"dead letters"},
 		Summary:      "Resolve many dead letters",
-		Description: "Dismisses the open dead letters that match each given field of `kind`, `signature`, `order_id`, `reason`, `since` and `until`; give " +
+		Description: "Dismisses the open dead letters that match each given field of `kind`, `signature`, `order_id`, `reason`, " +
+			"`since` and `until`; give " +
 			"at least one. Nothing is to be done for them, and `note` says why. The oldest letters come first. " +
 			"With `dry_run` it writes nothing. `operation_id` is another name for the Idempotency-Key. A dry run ignores it.",
 	}, operation.Contract{

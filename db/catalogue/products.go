@@ -142,7 +142,8 @@ func Put(ctx context.Context, tx pgx.Tx, p order.Product, lowStock *int64, guard
 		return stored, false, err
 	}
 
-	if stored.Name == p.Name && stored.Price == p.Price && stored.Currency == p.Currency && (lowStock == nil || *lowStock == stored.LowStock) {
+	if same := lowStock == nil || *lowStock == stored.LowStock; same &&
+		stored.Name == p.Name && stored.Price == p.Price && stored.Currency == p.Currency {
 		return stored, false, nil
 	}
 

@@ -21,8 +21,8 @@ type Filter struct {
 	Reason    Reason
 	Signature string
 	OrderID   uuid.UUID
-	Since     order.Moment `json:",omitzero"` // given up then or later
-	Until     order.Moment `json:",omitzero"` // given up before
+	Since     order.Moment `json:"since,omitzero"` // given up then or later
+	Until     order.Moment `json:"until,omitzero"` // given up before
 }
 
 // A State says whether a letter is resolved.

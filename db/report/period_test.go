@@ -57,7 +57,7 @@ func TestReportsOfAnOutage(t *testing.T) {
 
 	b := setupReport(t)
 	outage, period := seedHistory(t, b)
-	at := func(d time.Duration) time.Time { return outage.Add(d) }
+	at := outage.Add
 
 	b.checkWith(t, "customers-affected", period, [][]any{
 		{"bob", 2, 2, 0, 0, 0, at(-10 * time.Second), at(time.Minute)},
@@ -102,7 +102,7 @@ func TestReportStockMovements(t *testing.T) {
 			('`+id+`', 'bread', 'release', 6, now() - interval '20 minutes'),
 			('`+id+`', 'tea', 'deduct', 0, now() - interval '20 minutes')`)
 
-	ago := func(d time.Duration) time.Time { return b.now.Add(-d * time.Minute) }
+	ago := func(minutes int) time.Time { return b.now.Add(-time.Duration(minutes) * time.Minute) }
 	b.check(t, "stock-movements", [][]any{
 		{ago(20), "bread", "release", 6, nil, id, nil},
 		{ago(30), "bread", "deduct", -6, nil, id, nil},

@@ -105,7 +105,9 @@ var reports = sync.OnceValue(func() []Report {
 		r := Report{Name: q.Name, Title: q.Fields["title"], Question: q.Fields["question"], Columns: q.Columns, SQL: q.SQL}
 
 		for _, p := range q.Parameters {
-			r.Parameters = append(r.Parameters, Parameter{Name: p.Name, Type: Type(p.Type), Default: strings.Trim(p.Default, "-"), Doc: p.Doc})
+			r.Parameters = append(r.Parameters, Parameter{
+				Name: p.Name, Type: Type(p.Type), Default: strings.Trim(p.Default, "-"), Doc: p.Doc,
+			})
 		}
 
 		all = append(all, r)

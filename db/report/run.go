@@ -54,7 +54,8 @@ func Run(ctx context.Context, db database, name string, q Query) (Table, error) 
 	table, err := report.rows(ctx, tx, settings, timeout, limit)
 	if ended(err) {
 		return table, order.Errorf(order.Unavailable,
-			"Report %s took more than %s. Ask about a shorter time if it has parameters since and until, or try again.", name, timeout).Because(err)
+			"Report %s took more than %s. Ask about a shorter time if it has parameters since and until, or try again.",
+			name, timeout).Because(err)
 	}
 
 	if err != nil {

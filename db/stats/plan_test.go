@@ -2,6 +2,7 @@ package stats_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +15,7 @@ import (
 )
 
 // Counting a minute reads the rows of that minute, however many there are.
-func TestCountingScansNoTableThatGrows(t *testing.T) {
+func TestCountingScansNoTableThatGrows(t *testing.T) { //nolint:paralleltest // setup does
 	b := setup(t)
 
 	for _, sql := range []string{
@@ -93,6 +94,47 @@ func checkReports(t *testing.T, b bundle) {
 		}) {
 			if dbtest.ScansGrowingTable(plan) || dbtest.ReadsMany(plan) {
 				t.Errorf("report %s: %s", r.Name, plan)
+			}
+		}
+	}
+}
+
+// checkReport compares report latencies, which has the bounds of the buckets from the database, with the program.
+func (b bundle) checkReport(want []stats.Latency) {
+	b.Helper()
+
+	var ms []float64
+	if err := b.pool.QueryRow(b.Context(), `SELECT latency_bounds()`).Scan(&ms); err != nil {
+		b.Fatal(err)
+	}
+
+	bounds := make([]time.Duration, len(ms))
+	for i, bound := range ms {
+		bounds[i] = time.Duration(bound * float64(time.Millisecond))
+	}
+
+	if !slices.Equal(bounds, stats.Bounds()) {
+		b.Errorf("the database has the bounds %v, the program %v", bounds, stats.Bounds())
+	}
+
+	table, err := report.Run(b.Context(), b.pool, "latencies", report.Query{})
+	if err != nil {
+		b.Fatal(err)
+	}
+
+	rows := slices.DeleteFunc(table.Rows, func(row []any) bool { return row[0] != "hour" })
+	if len(rows) != len(want) {
+		b.Fatalf("the report has %v, the program %v", rows, want)
+	}
+
+	for i, l := range want {
+		if rows[i][1] != l.Step || rows[i][2] != l.Orders {
+			b.Errorf("the report has %v, the program %+v", rows[i], l)
+		}
+
+		for j, quantile := range []time.Duration{l.P50, l.P90, l.P99} {
+			if off := rows[i][3+j].(int64) - quantile.Milliseconds(); off < -1 || off > 1 {
+				b.Errorf("%s: the report has %v ms, the program %s", l.Step, rows[i][3+j], quantile)
 			}
 		}
 	}

@@ -30,12 +30,19 @@ func Prune(ctx context.Context, tx pgx.Tx, limit int) (most int64, err error) {
 		), failures AS (
 			DELETE FROM job_failures_by_hour
 			WHERE (hour, kind, signature) IN (
-				SELECT hour, kind, signature FROM job_failures_by_hour WHERE hour < now() - $1::interval ORDER BY hour, kind, signature LIMIT $2
+				SELECT hour, kind, signature
+				FROM job_failures_by_hour
+				WHERE hour < now() - $1::interval
+				ORDER BY hour, kind, signature
+				LIMIT $2
 			)
 			RETURNING 1
 		)
 		SELECT greatest(
-			(SELECT count(*) FROM minutes), (SELECT count(*) FROM latencies), (SELECT count(*) FROM refusals), (SELECT count(*) FROM failures)
+			(SELECT count(*) FROM minutes),
+			(SELECT count(*) FROM latencies),
+			(SELECT count(*) FROM refusals),
+			(SELECT count(*) FROM failures)
 		)`,
 		Retention, limit).Scan(&most)
 	if err != nil {

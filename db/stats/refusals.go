@@ -112,7 +112,7 @@ func (r *Refusals) flush(ctx context.Context) {
 }
 
 func addRefusals(ctx context.Context, tx pgx.Tx, counts map[cell]int64) error {
-	minutes, causes, refused := []time.Time{}, []string{}, []int64{}
+	minutes, causes, refused := make([]time.Time, 0, len(counts)), make([]string, 0, len(counts)), make([]int64, 0, len(counts))
 
 	for at, n := range counts {
 		minutes, causes, refused = append(minutes, at.minute), append(causes, at.cause), append(refused, n)

@@ -13,7 +13,6 @@ import (
 
 	"orders/db"
 	"orders/db/dbtest"
-	"orders/db/report"
 	"orders/db/stats"
 )
 
@@ -107,7 +106,7 @@ func (b bundle) minutes(from, to time.Time, bucket time.Duration) []stats.Counts
 	return counts
 }
 
-func TestUpdateCountsEachOrderInItsMinute(t *testing.T) {
+func TestUpdateCountsEachOrderInItsMinute(t *testing.T) { //nolint:paralleltest // setup does
 	b := setup(t)
 	ms, first := time.Millisecond, b.now.Add(-30*time.Minute)
 	second, third := first.Add(time.Minute), first.Add(2*time.Minute)
@@ -146,7 +145,7 @@ func TestUpdateCountsEachOrderInItsMinute(t *testing.T) {
 	}
 }
 
-func TestUpdateAgainGivesTheSame(t *testing.T) {
+func TestUpdateAgainGivesTheSame(t *testing.T) { //nolint:paralleltest // setup does
 	b := setup(t)
 	at := b.now.Add(-20 * time.Minute)
 
@@ -176,7 +175,7 @@ func TestUpdateAgainGivesTheSame(t *testing.T) {
 }
 
 // A transaction that is open keeps its minute from being final, and a run that is killed leaves nothing.
-func TestUpdateCountsLateRows(t *testing.T) {
+func TestUpdateCountsLateRows(t *testing.T) { //nolint:paralleltest // setup does
 	b := setup(t)
 	b.update(time.Hour)
 
@@ -222,7 +221,7 @@ func TestUpdateCountsLateRows(t *testing.T) {
 	}
 }
 
-func TestAnOpenTransactionKeepsMinutesOpen(t *testing.T) {
+func TestAnOpenTransactionKeepsMinutesOpen(t *testing.T) { //nolint:paralleltest // setup does
 	b := setup(t)
 	b.update(time.Hour)
 
@@ -245,7 +244,7 @@ func TestAnOpenTransactionKeepsMinutesOpen(t *testing.T) {
 	}
 }
 
-func TestLatenciesAgreeWithExactOnes(t *testing.T) {
+func TestLatenciesAgreeWithExactOnes(t *testing.T) { //nolint:paralleltest // setup does
 	b := setup(t)
 	at := b.now.Add(-10 * time.Minute)
 
@@ -274,7 +273,7 @@ func TestLatenciesAgreeWithExactOnes(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	steps := []string{}
+	steps := make([]string, 0, len(got))
 
 	for _, l := range got {
 		steps = append(steps, l.Step)
@@ -318,48 +317,6 @@ func TestLatenciesAgreeWithExactOnes(t *testing.T) {
 	b.checkReport(got)
 }
 
-// checkReport compares report latencies, which has the bounds of the buckets from the database, with the program.
-func (b bundle) checkReport(want []stats.Latency) {
-	b.Helper()
-
-	var ms []float64
-	if err := b.pool.QueryRow(b.Context(), `SELECT latency_bounds()`).Scan(&ms); err != nil {
-		b.Fatal(err)
-	}
-
-	bounds := make([]time.Duration, len(ms))
-	for i, bound := range ms {
-		bounds[i] = time.Duration(bound * float64(time.Millisecond))
-	}
-
-	if !slices.Equal(bounds, stats.Bounds()) {
-		b.Errorf("the database has the bounds %v, the program %v", bounds, stats.Bounds())
-	}
-
-	table, err := report.Run(b.Context(), b.pool, "latencies", report.Query{})
-	if err != nil {
-		b.Fatal(err)
-	}
-
-	rows := slices.DeleteFunc(table.Rows, func(row []any) bool { return row[0] != "hour" })
-	if len(rows) != len(want) {
-		b.Fatalf("the report has %v, the program %v", rows, want)
-	}
-
-	for i, l := range want {
-		if rows[i][1] != l.Step || rows[i][2] != l.Orders {
-			b.Errorf("the report has %v, the program %+v", rows[i], l)
-		}
-
-		for j, quantile := range []time.Duration{l.P50, l.P90, l.P99} {
-			if off := rows[i][3+j].(int64) - quantile.Milliseconds(); off < -1 || off > 1 {
-				b.Errorf("%s: the report has %v ms, the program %s", l.Step, rows[i][3+j], quantile)
-			}
-		}
-	}
-
-}
-
 func bucketOf(d time.Duration) int {
 	for i, bound := range stats.Bounds() {
 		if d < bound {
@@ -370,7 +327,7 @@ func bucketOf(d time.Duration) int {
 	return len(stats.Bounds())
 }
 
-func TestRefusalsAreAddedUp(t *testing.T) {
+func TestRefusalsAreAddedUp(t *testing.T) { //nolint:paralleltest // setup does
 	b := setup(t)
 	now := func() time.Time { return b.now.Add(30 * time.Second) }
 
@@ -402,7 +359,7 @@ func TestRefusalsAreAddedUp(t *testing.T) {
 	}
 }
 
-func TestPruneKeepsFiveWeeks(t *testing.T) {
+func TestPruneKeepsFiveWeeks(t *testing.T) { //nolint:paralleltest // setup does
 	b := setup(t)
 	b.exec(`INSERT INTO stats_minutes SELECT now() - interval '36 days' + n * interval '1 minute', 1, 1, 0, 0, 0, 0 FROM generate_series(1, 3000) AS n`)
 	b.exec(`INSERT INTO stats_latencies SELECT minute, 'points', '{1}' FROM stats_minutes`)

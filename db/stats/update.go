@@ -102,7 +102,7 @@ func nextPiece(ctx context.Context, q db.Querier, mark watermark.Mark, from time
 
 // count writes the counts of a piece. An order is complete once each step that a confirmed order must have has its first
 // effect. Nearly all orders do all steps in one piece, and need no look-up; slow finds those that were at work before.
-func count(ctx context.Context, tx pgx.Tx, p Piece) error {
+func count(ctx context.Context, tx pgx.Tx, p Piece) error { //nolint:funlen // one statement
 	if err := pipeline.Exec(ctx, tx, "give counting memory", `SELECT set_config('work_mem', '64MB', true)`); err != nil {
 		return err
 	}
