@@ -27,6 +27,7 @@ import (
 	"orders/api/admission"
 	"orders/api/console"
 	"orders/api/customer"
+	"orders/api/feed"
 	"orders/api/middleware"
 	"orders/api/operation"
 	"orders/api/operator"
@@ -118,6 +119,7 @@ func newService(o Options, mux *http.ServeMux) *service {
 	s.registerArchive()
 	s.registerStock()
 	customer.Register(s.api, s.Pool)
+	feed.Register(s.api, s.Pool)
 	operator.Register(s.api, s.Pool, s.Queue)
 	s.registerHealth()
 	operation.Finish(s.api.OpenAPI())

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -217,7 +218,7 @@ func TestConsoleRedrivesAProblem(t *testing.T) {
 	wantTexts(t, "the list", b.see(t, 200, "/console/problems"), signature, "3 open dead letters of 1 cause")
 
 	group := "?kind=points&signature=" + url.QueryEscape(signature)
-	wantTexts(t, "the group", b.see(t, 200, "/console/problems/group"+group), "Dry run", "Customers affected", "u-1", fmt.Sprint(jobs[2]))
+	wantTexts(t, "the group", b.see(t, 200, "/console/problems/group"+group), "Dry run", "Customers affected", "u-1", strconv.FormatInt(jobs[2], 10))
 	wantTexts(t, "the letter", b.see(t, 200, fmt.Sprint("/console/problems/letters/", jobs[0])), "dial tcp 10.0.0.0:5432", "transient", "Redrive", "Resolve")
 
 	plan := b.see(t, 200, "/console/problems/plan"+group+"&act=redrive&limit=2&note=mended&rate=2")
@@ -337,7 +338,7 @@ func TestConsoleForAViewer(t *testing.T) {
 		}
 
 		posts++
-		path = "/console" + strings.NewReplacer("{id}", id, "{job}", fmt.Sprint(jobs[0]), "{queue}", "points").Replace(path)
+		path = "/console" + strings.NewReplacer("{id}", id, "{job}", strconv.FormatInt(jobs[0], 10), "{queue}", "points").Replace(path)
 		form := url.Values{"form": {exampleID}, "kind": {"points"}, "signature": {signature}, "note": {"x"}, "reason": {"x"}}
 
 		if r := guard.submit(t, path, form, "Authorization", "Bearer "+viewer); r.status != 403 || !strings.Contains(r.body, "role operator") {

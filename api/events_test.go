@@ -53,7 +53,7 @@ type events struct {
 	lines  *bufio.Scanner
 }
 
-type event struct {
+type sent struct {
 	id, name, data string
 	comment        bool
 }
@@ -89,7 +89,7 @@ func (b *bundle) events(t *testing.T, id uuid.UUID, last string) *events {
 }
 
 // next reads an event or a comment; false when the stream has ended.
-func (e *events) next() (found event, ok bool) {
+func (e *events) next() (found sent, ok bool) {
 	e.t.Helper()
 
 	for e.lines.Scan() {
@@ -107,7 +107,7 @@ func (e *events) next() (found event, ok bool) {
 				found.comment = true
 			}
 
-			if found != (event{}) {
+			if found != (sent{}) {
 				return found, true
 			}
 		}
@@ -117,11 +117,11 @@ func (e *events) next() (found event, ok bool) {
 		e.t.Fatalf("read stream: %v", err)
 	}
 
-	return event{}, false
+	return sent{}, false
 }
 
 // order reads the next event, which must be an order.
-func (e *events) order() (event, api.Order) {
+func (e *events) order() (sent, api.Order) {
 	e.t.Helper()
 
 	found, ok := e.next()
@@ -138,7 +138,7 @@ func (e *events) order() (event, api.Order) {
 }
 
 // settled reads the last event and the end.
-func (e *events) settled(status order.Status) event {
+func (e *events) settled(status order.Status) sent {
 	e.t.Helper()
 
 	found, ok := e.next()

@@ -61,6 +61,14 @@ type Notification struct {
 // send the message of a step and then the message that the order has ended.
 const later = `(template <> ALL(ARRAY(SELECT template FROM steps)))`
 
+// A LedgerPosition is where a page of a customer's ledger or inbox ended: the
+// next page starts after it. Label is the entry's kind or template.
+type LedgerPosition struct {
+	At      time.Time
+	OrderID uuid.UUID
+	Label   string
+}
+
 // Inbox lists a customer's notifications, newest first: at most limit notifications
 // that follow the position after (nil for the first page).
 func Inbox(ctx context.Context, q Querier, userID string, after *LedgerPosition, limit int) ([]Notification, error) {

@@ -16,9 +16,11 @@ import (
 	"orders/db/catalogue"
 	"orders/db/dbtest"
 	"orders/db/deadletter"
+	"orders/db/event"
 	"orders/db/idempotency"
 	"orders/db/lookup"
 	"orders/db/payment"
+	"orders/db/point"
 	"orders/db/progress"
 	"orders/db/timeline"
 	"orders/db/watermark"
@@ -123,12 +125,20 @@ func TestNoQueryScansATableThatGrows(t *testing.T) {
 		"find the orders of jobs": func(ctx context.Context, tx pgx.Tx) error {
 			return dbtest.Err(action.OrdersOf(ctx, tx, []int64{1, 2}))
 		},
-		"read a balance": func(ctx context.Context, tx pgx.Tx) error { return dbtest.Err(db.Balance(ctx, tx, "u-7")) },
+		"read events": func(ctx context.Context, tx pgx.Tx) error {
+			_, _, err := event.Read(ctx, tx, event.Position{Seq: 100}, 19_000, []event.Type{event.Failed}, 50)
+
+			return err
+		},
+		"prune events": func(ctx context.Context, tx pgx.Tx) error {
+			return dbtest.Err(event.Prune(ctx, tx, time.Hour, 19_000, 100))
+		},
+		"read a balance": func(ctx context.Context, tx pgx.Tx) error { return dbtest.Err(point.Balance(ctx, tx, "u-7")) },
 		"list points": func(ctx context.Context, tx pgx.Tx) error {
-			return dbtest.Err(db.PointsEntries(ctx, tx, "u-7", nil, 50))
+			return dbtest.Err(point.Entries(ctx, tx, "u-7", nil, 50))
 		},
 		"list points, next page": func(ctx context.Context, tx pgx.Tx) error {
-			return dbtest.Err(db.PointsEntries(ctx, tx, "u-7", &before, 50))
+			return dbtest.Err(point.Entries(ctx, tx, "u-7", &before, 50))
 		},
 		"read an inbox": func(ctx context.Context, tx pgx.Tx) error { return dbtest.Err(db.Inbox(ctx, tx, "u-7", nil, 50)) },
 		"read an inbox, next page": func(ctx context.Context, tx pgx.Tx) error {
@@ -181,8 +191,8 @@ func TestNoQueryScansATableThatGrows(t *testing.T) {
 		"set status": func(ctx context.Context, tx pgx.Tx) error {
 			return db.SetStatus(ctx, tx, []db.Move{{OrderID: ids[0], To: order.Confirmed}})
 		},
-		"earn points":      func(ctx context.Context, tx pgx.Tx) error { return dbtest.Err(db.Earn(ctx, tx, ids, 10)) },
-		"take back points": func(ctx context.Context, tx pgx.Tx) error { return db.TakeBackPoints(ctx, tx, ids) },
+		"earn points":      func(ctx context.Context, tx pgx.Tx) error { return dbtest.Err(point.Earn(ctx, tx, ids, 10)) },
+		"take back points": func(ctx context.Context, tx pgx.Tx) error { return point.TakeBack(ctx, tx, ids) },
 		"notify": func(ctx context.Context, tx pgx.Tx) error {
 			return dbtest.Err(db.Notify(ctx, tx, []db.Notice{{OrderID: ids[0], Template: order.NoticeRejected}}))
 		},

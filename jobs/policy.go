@@ -54,13 +54,16 @@ type Settings struct {
 	Attempts        int           // of a step's job before it is dead
 	CompensateEvery time.Duration // period of compensate
 	KeepCompleted   time.Duration // how long completed jobs stay visible in River UI
+	KeepEvents      time.Duration // how long other services can read events
 	OrdersPerJob    int           // orders placed together that share a job at most; 1 gives each order its own
 	Alert           bool          // whether alert runs
 }
 
 // Defaults are the settings of a program that sets none.
 func Defaults() Settings {
-	return Settings{Attempts: 10, CompensateEvery: 30 * time.Second, KeepCompleted: 5 * time.Minute, OrdersPerJob: 256}
+	return Settings{
+		Attempts: 10, CompensateEvery: 30 * time.Second, KeepCompleted: 5 * time.Minute, KeepEvents: 7 * 24 * time.Hour, OrdersPerJob: 256,
+	}
 }
 
 // policies is the job table, in the order in which it is shown: the steps come first.
@@ -78,7 +81,8 @@ var policies = func() []Policy {
 		sweep(KindAudit, 5*time.Minute, "every 5 min: checks the invariants on what is new"),
 		sweep(KindStats, time.Minute, "every minute: counts what was placed, settled and ended in each minute, and how long it took"),
 		sweep(KindPrune, time.Minute,
-			"every minute: deletes Idempotency-Keys past 24 hours, failed attempts of deleted jobs past 48 (their counts stay), statistics past 35 days"),
+			"every minute: deletes Idempotency-Keys past 24 hours, failed attempts of deleted jobs past 48 (their counts stay), "+
+				"statistics past 35 days, old events"),
 		sweep(KindAlert, 30*time.Second, "every 30 s, if `ORDERS_ALERT_WEBHOOK` is set: posts to it which conditions have begun and ended"),
 	)
 }()

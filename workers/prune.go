@@ -3,12 +3,14 @@ package workers
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 
 	"orders/db"
+	"orders/db/event"
 	"orders/db/idempotency"
 	"orders/db/jobqueue"
 	"orders/db/stats"
@@ -28,10 +30,17 @@ type prune struct {
 
 	pool *pgxpool.Pool
 	log  *slog.Logger
+
+	keepEvents time.Duration
+	horizon    event.Horizon
 }
 
-// Work deletes expired idempotency keys, old failed attempts and old statistics.
+// Work deletes expired idempotency keys, and old failed attempts, statistics and events.
 func (p *prune) Work(ctx context.Context, _ *river.Job[jobs.Prune]) error {
+	if _, err := p.horizon.Read(ctx, p.pool); err != nil { // the second reading settles what this one begins
+		return jobError(err)
+	}
+
 	keys, err := p.delete(ctx, idempotency.Prune)
 	if err != nil {
 		return err
@@ -46,7 +55,19 @@ func (p *prune) Work(ctx context.Context, _ *river.Job[jobs.Prune]) error {
 		return err
 	}
 
-	p.log.InfoContext(ctx, "pruned", "idempotency_keys", keys, "failed_attempts", failed)
+	complete, err := p.horizon.Read(ctx, p.pool)
+	if err != nil {
+		return jobError(err)
+	}
+
+	events, err := p.delete(ctx, func(ctx context.Context, tx pgx.Tx, limit int) (int64, error) {
+		return event.Prune(ctx, tx, p.keepEvents, complete.Complete, limit)
+	})
+	if err != nil {
+		return err
+	}
+
+	p.log.InfoContext(ctx, "pruned", "idempotency_keys", keys, "failed_attempts", failed, "events", events)
 
 	return nil
 }

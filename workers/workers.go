@@ -154,7 +154,9 @@ func (w *Workers) register(o Options, queue *flow.Queue, log *sampler) *river.Wo
 	})
 	river.AddWorker(handlers, &auditor{policy: policy[jobs.Audit]{clock: w.clock}, pool: o.Pool, log: o.Log})
 	river.AddWorker(handlers, &statistics{policy: policy[jobs.Stats]{clock: w.clock}, pool: o.Pool})
-	river.AddWorker(handlers, &prune{policy: policy[jobs.Prune]{clock: w.clock}, pool: o.Pool, log: o.Log})
+	river.AddWorker(handlers, &prune{
+		policy: policy[jobs.Prune]{clock: w.clock}, pool: o.Pool, log: o.Log, keepEvents: o.Jobs.KeepEvents,
+	})
 	river.AddWorker(handlers, &alerter{
 		policy: policy[jobs.Alert]{clock: w.clock}, pool: o.Pool, log: o.Log, webhook: webhook.New(o.Webhook),
 	})

@@ -310,10 +310,15 @@ func TestPruneDeletesWhatIsPastItsTime(t *testing.T) {
 		INSERT INTO job_failures (kind, at, error)
 		SELECT 'points', now() - CASE WHEN n <= 6000 THEN interval '49 hours' ELSE interval '47 hours' END, 'x'
 		FROM generate_series(1, 6010) AS n`)
+	b.exec(`
+		INSERT INTO events (type, at, order_ids)
+		SELECT 'order.created', now() - CASE WHEN n <= 6000 THEN interval '8 days' ELSE interval '6 days' END, '{}'
+		FROM generate_series(1, 6010) AS n`)
 	b.start() // the leader enqueues it at its start
 
 	b.eventually(10, `SELECT count(*) FROM idempotency_keys`)
 	b.eventually(10, `SELECT count(*) FROM job_failures`)
+	b.eventually(10, `SELECT count(*) FROM events`)
 	b.eventually(1, `SELECT count(*) FROM river_job WHERE kind = 'prune' AND state = 'completed'`)
 }
 

@@ -8,6 +8,7 @@ import (
 	"orders/api/console/page"
 	"orders/api/operation"
 	"orders/db"
+	"orders/db/point"
 )
 
 type pointsPage struct {
@@ -15,13 +16,13 @@ type pointsPage struct {
 
 	UserID   string
 	Balance  int64
-	Entries  []db.PointsEntry
+	Entries  []point.Entry
 	Messages []db.Notification
 }
 
-var pointsList = operation.List[db.PointsEntry, db.LedgerPosition]{
+var pointsList = operation.List[point.Entry, db.LedgerPosition]{
 	Name: "console-points",
-	Position: func(e db.PointsEntry) db.LedgerPosition {
+	Position: func(e point.Entry) db.LedgerPosition {
 		return db.LedgerPosition{At: e.At, OrderID: e.OrderID, Label: e.Kind}
 	},
 }
@@ -40,9 +41,9 @@ func (c *console) points(r *http.Request) (page.View, error) {
 		return v, nil
 	}
 
-	entries, next, err := pointsList.Page(page.Of(r), func(after *db.LedgerPosition, limit int) (entries []db.PointsEntry, err error) {
+	entries, next, err := pointsList.Page(page.Of(r), func(after *db.LedgerPosition, limit int) (entries []point.Entry, err error) {
 		err = db.Snapshot(ctx, c.Pool, func(tx pgx.Tx) (err error) {
-			if p.Balance, err = db.Balance(ctx, tx, p.UserID); err != nil {
+			if p.Balance, err = point.Balance(ctx, tx, p.UserID); err != nil {
 				return err
 			}
 
@@ -50,7 +51,7 @@ func (c *console) points(r *http.Request) (page.View, error) {
 				return err
 			}
 
-			entries, err = db.PointsEntries(ctx, tx, p.UserID, after, limit)
+			entries, err = point.Entries(ctx, tx, p.UserID, after, limit)
 
 			return err
 		})

@@ -14,6 +14,7 @@ import (
 	"orders/api/access"
 	"orders/api/operation"
 	"orders/db"
+	"orders/db/point"
 	"orders/order"
 )
 
@@ -85,7 +86,7 @@ type PointsEntry struct {
 	At      time.Time                 `json:"at"`
 }
 
-func pointsEntryOf(e db.PointsEntry) PointsEntry {
+func pointsEntryOf(e point.Entry) PointsEntry {
 	return PointsEntry{OrderID: e.OrderID, Kind: operation.PointsEntryKind(e.Kind), Points: e.Points, At: e.At}
 }
 
@@ -97,9 +98,9 @@ type pointsPage struct {
 	operation.NextPage
 }
 
-var pointsList = operation.List[db.PointsEntry, db.LedgerPosition]{
+var pointsList = operation.List[point.Entry, db.LedgerPosition]{
 	Name: "points.2",
-	Position: func(e db.PointsEntry) db.LedgerPosition {
+	Position: func(e point.Entry) db.LedgerPosition {
 		return db.LedgerPosition{At: e.At, OrderID: e.OrderID, Label: e.Kind}
 	},
 }
@@ -108,13 +109,13 @@ func (s *service) getPoints(ctx context.Context, in *customerInput) (pointsPage,
 	user := string(in.UserID)
 	out := pointsPage{UserID: user}
 
-	entries, next, err := pointsList.Page(in.Page, func(after *db.LedgerPosition, limit int) (entries []db.PointsEntry, err error) {
+	entries, next, err := pointsList.Page(in.Page, func(after *db.LedgerPosition, limit int) (entries []point.Entry, err error) {
 		err = db.Snapshot(ctx, s.pool, func(tx pgx.Tx) (err error) {
-			if out.Balance, err = db.Balance(ctx, tx, user); err != nil {
+			if out.Balance, err = point.Balance(ctx, tx, user); err != nil {
 				return err
 			}
 
-			entries, err = db.PointsEntries(ctx, tx, user, after, limit)
+			entries, err = point.Entries(ctx, tx, user, after, limit)
 
 			return err
 		})

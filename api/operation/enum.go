@@ -11,6 +11,7 @@ import (
 	"orders/db/audit"
 	"orders/db/catalogue"
 	"orders/db/deadletter"
+	"orders/db/event"
 	"orders/db/report"
 	"orders/db/timeline"
 	"orders/order"
@@ -72,6 +73,7 @@ var enums = []enum{
 	enumOf("ProblemType", "The stable name of a refusal", Each(problem.Codes(), problem.AddressOf)...),
 	enumOf("WhyCode", "Why an order has not settled, or that it has. Codes that need an operator come first.", explain.Codes()...),
 	enumOf("TimelineType", "What a timeline's entry is about", timeline.Types()...),
+	enumOf("EventType", "What became true", event.Types()...),
 	enumOf("ActionName", "What was done. Those of jobs and queues were done in River UI.", action.Names()...),
 	enumOf("ActionTarget", "What was acted on", action.Kinds()...),
 	enumOf("ReportParameterType", "How a report's parameter is given. "+

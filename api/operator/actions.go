@@ -23,9 +23,8 @@ func (s *service) registerActions() {
 		Path:        "/actions",
 		Tags:        []string{"actions"},
 		Summary:     "List who did what",
-		Description: "Lists acts of clients and operators, the newest first: by the API, by commands, and in River UI. " +
-			"An action must match " +
-			"all filters that are sent. Each is written in the transaction of the act, and is never changed or deleted. " +
+		Description: "Lists acts of clients and operators, the newest first: by the API, by commands, and in River UI. An action must " +
+			"match all filters that are sent. Each is written in the transaction of the act, and is never changed or deleted. " +
 			"Placing an order is no action. The order's timeline has the actor.",
 	}, operation.Contract{
 		Roles: access.ToWatch,

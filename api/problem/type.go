@@ -20,6 +20,7 @@ const (
 	NotAcceptable    order.Code = "not-acceptable"
 	CrossOrigin      order.Code = "cross-origin"
 	MethodNotAllowed order.Code = "method-not-allowed"
+	EventsDeleted    order.Code = "events-deleted"
 
 	PreconditionFailed order.Code = "precondition-failed"
 	Unauthenticated    order.Code = "unauthenticated"
@@ -186,6 +187,12 @@ var types = map[order.Code]Type{
 		"Send next_cursor of the previous page unchanged and with the same filters, or no cursor for the first page.",
 		"The cursor was changed, or it belongs to another list or to other filters. Send next_cursor as it is and with the same filters, " +
 			"or begin with the first page.",
+	},
+	EventsDeleted: {
+		http.StatusGone, "The events behind this position have been deleted",
+		"Events behind this position have been deleted; read the orders, and go on from after=latest.",
+		"Events are kept for a limited time, and you were away for longer. Note the position that after=latest gives. " +
+			"Then read the orders that changed meanwhile with GET /orders, and follow the events from that position.",
 	},
 	MalformedBody: {
 		http.StatusBadRequest, "The body cannot be read",

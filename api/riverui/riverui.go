@@ -66,7 +66,7 @@ type recorder struct {
 }
 
 // errRefused ends the transaction of an act that River UI has refused.
-var errRefused = errors.New("River UI has refused the request")
+var errRefused = errors.New("the request was refused by River UI")
 
 func (rec *recorder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
@@ -82,7 +82,7 @@ func (rec *recorder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	targets := rec.targets(r, body)
 	response := &response{ResponseWriter: w}
 
-	err = db.InTx(r.Context(), rec.pool, func(tx pgx.Tx) error {
+	err = db.InTx(r.Context(), rec.pool, func(tx pgx.Tx) error { //nolint:contextcheck // River UI takes it from the request
 		if err := rec.record(r.Context(), tx, targets); err != nil {
 			return err
 		}
@@ -158,7 +158,8 @@ func (rec *recorder) targets(r *http.Request, body []byte) []action.Target {
 		IDs []json.RawMessage `json:"ids"` // River UI takes numbers and strings
 	}
 
-	if err := json.Unmarshal(body, &jobs); err != nil || rec.name == action.OtherInRiverUI || len(jobs.IDs) == 0 || len(jobs.IDs) > maxJobs {
+	err := json.Unmarshal(body, &jobs)
+	if err != nil || rec.name == action.OtherInRiverUI || len(jobs.IDs) == 0 || len(jobs.IDs) > maxJobs {
 		return []action.Target{{Kind: action.Route, ID: r.Method + " " + r.URL.Path}}
 	}
 

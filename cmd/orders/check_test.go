@@ -75,7 +75,12 @@ func TestCheck(t *testing.T) {
 	check(url, 2, "CRIT dead-letters: ", "--letters-critical 2")
 	check(url, 0, "OK dead-letters: ", "--letters-warning 3")
 
-	var list []struct{ Condition, Severity, Sentence, Runbook string }
+	var list []struct {
+		Condition string `json:"condition"`
+		Severity  string `json:"severity"`
+		Sentence  string `json:"sentence"`
+		Runbook   string `json:"runbook"`
+	}
 	if err := json.Unmarshal([]byte(check(url, 1, "--format json")), &list); err != nil || list[0].Condition != "dead-letters" ||
 		list[0].Severity != "warning" || list[0].Runbook != "docs/operations.md#dead-letters" {
 		t.Errorf("%v %+v", err, list)

@@ -55,6 +55,7 @@ type config struct {
 	CompensateEvery time.Duration   `env:"ORDERS_COMPENSATE_EVERY" default:"${compensate_every}" for:"dev,work,config" help:"How often dead letters, overdue orders and steps without a job are repaired."`
 	PendingDeadline time.Duration   `env:"ORDERS_PENDING_DEADLINE" default:"${pending_deadline}" for:"dev,work,config" help:"How long an order may stay pending before it expires."`
 	KeepCompleted   time.Duration   `env:"ORDERS_KEEP_COMPLETED" default:"${keep_completed}" for:"dev,work,config" help:"How long completed jobs stay in River UI; the ledgers keep their effects."`
+	KeepEvents      time.Duration   `env:"ORDERS_KEEP_EVENTS" default:"${keep_events}" for:"dev,work,config" help:"How long other services can read an event."`
 	OrdersPerJob    int             `env:"ORDERS_ORDERS_PER_JOB" default:"${orders_per_job}" for:"dev,serve,config" help:"How many of the orders that one transaction places share a job, at most 1000. 1 gives each order jobs of its own."`
 	RedriveAfter    []time.Duration `env:"ORDERS_REDRIVE_AFTER" default:"${redrive_after}" for:"dev,serve,work,why,config" help:"Delays before each automatic redrive of a dead letter that looks transient; after the last one an operator decides."`
 
@@ -92,17 +93,7 @@ func (c *config) Validate() error {
 		mistake("ORDERS_ATTEMPTS: %d; write a number from 1 to %d", c.Attempts, math.MaxInt16)
 	}
 
-	if c.CompensateEvery < time.Second || c.PendingDeadline < time.Second {
-		mistake("ORDERS_COMPENSATE_EVERY and ORDERS_PENDING_DEADLINE: write one second or more, for example 30s")
-	}
-
-	if c.MaxWait < 0 || c.MaxWait > 0 && c.MaxWait < time.Second {
-		mistake("ORDERS_MAX_WAIT: %s; write one second or more, for example 30s; 0 never refuses", c.MaxWait)
-	}
-
-	if c.KeepCompleted < time.Second {
-		mistake("ORDERS_KEEP_COMPLETED: %s; write one second or more, for example 5m", c.KeepCompleted)
-	}
+	c.checkTimes(mistake)
 
 	if c.OrdersPerJob < 1 || c.OrdersPerJob > maxOrdersPerJob {
 		mistake("ORDERS_ORDERS_PER_JOB: %d; write a number from 1 to %d", c.OrdersPerJob, maxOrdersPerJob)
@@ -133,6 +124,25 @@ func (c *config) Validate() error {
 	}
 
 	return errors.Join(mistakes...)
+}
+
+// checkTimes reports durations that are too short.
+func (c *config) checkTimes(mistake func(format string, args ...any)) {
+	if c.CompensateEvery < time.Second || c.PendingDeadline < time.Second {
+		mistake("ORDERS_COMPENSATE_EVERY and ORDERS_PENDING_DEADLINE: write one second or more, for example 30s")
+	}
+
+	if c.MaxWait < 0 || c.MaxWait > 0 && c.MaxWait < time.Second {
+		mistake("ORDERS_MAX_WAIT: %s; write one second or more, for example 30s; 0 never refuses", c.MaxWait)
+	}
+
+	if c.KeepCompleted < time.Second {
+		mistake("ORDERS_KEEP_COMPLETED: %s; write one second or more, for example 5m", c.KeepCompleted)
+	}
+
+	if c.KeepEvents < time.Minute {
+		mistake("ORDERS_KEEP_EVENTS: %s; write one minute or more, for example 168h", c.KeepEvents)
+	}
 }
 
 func (c *config) checkAddress(name, address string) error {
@@ -180,6 +190,7 @@ func defaults() kong.Vars {
 		"attempts":         strconv.Itoa(queue.Attempts),
 		"compensate_every": short(queue.CompensateEvery),
 		"keep_completed":   short(queue.KeepCompleted),
+		"keep_events":      short(queue.KeepEvents),
 		"letter_reasons":   deadletter.Reasons(),
 		"orders_per_job":   strconv.Itoa(queue.OrdersPerJob),
 		"pending_deadline": short(rules.PendingDeadline),
@@ -207,8 +218,8 @@ func short(d time.Duration) string {
 
 func (c *config) jobs() jobs.Settings {
 	return jobs.Settings{
-		Attempts: c.Attempts, CompensateEvery: c.CompensateEvery, KeepCompleted: c.KeepCompleted, OrdersPerJob: c.OrdersPerJob,
-		Alert: c.AlertWebhook != "",
+		Attempts: c.Attempts, CompensateEvery: c.CompensateEvery, KeepCompleted: c.KeepCompleted, KeepEvents: c.KeepEvents,
+		OrdersPerJob: c.OrdersPerJob, Alert: c.AlertWebhook != "",
 	}
 }
 

@@ -41,7 +41,7 @@ func Judge(r Reading, l Limits) []Condition {
 
 func fine(sentence string) Condition { return Condition{Severity: OK, Sentence: sentence} }
 
-func (r Reading) schema() Condition {
+func (r *Reading) schema() Condition {
 	if r.Schema == "" {
 		return fine("The schema fits this program.")
 	}
@@ -49,7 +49,7 @@ func (r Reading) schema() Condition {
 	return Condition{Severity: Critical, Sentence: r.Schema}
 }
 
-func (r Reading) noWorkers() Condition {
+func (r *Reading) noWorkers() Condition {
 	var without []string
 
 	for _, q := range r.Queues {
@@ -68,7 +68,7 @@ func (r Reading) noWorkers() Condition {
 	}
 }
 
-func (r Reading) noLeader() Condition {
+func (r *Reading) noLeader() Condition {
 	if r.Leader {
 		return fine("A worker is leader.")
 	}
@@ -76,7 +76,7 @@ func (r Reading) noLeader() Condition {
 	return Condition{Severity: Critical, Sentence: "No worker is leader, so retries and periodic jobs do not become available."}
 }
 
-func (r Reading) queuePaused(l Limit[time.Duration]) Condition {
+func (r *Reading) queuePaused(l Limit[time.Duration]) Condition {
 	var (
 		paused []string
 		first  *time.Time
@@ -104,7 +104,7 @@ func (r Reading) queuePaused(l Limit[time.Duration]) Condition {
 	}
 }
 
-func (r Reading) oldestWork(l Limit[time.Duration]) Condition {
+func (r *Reading) oldestWork(l Limit[time.Duration]) Condition {
 	oldest, queue := r.At, ""
 
 	for _, q := range r.Queues {
@@ -126,12 +126,14 @@ func (r Reading) oldestWork(l Limit[time.Duration]) Condition {
 	}
 }
 
-func (r Reading) deadLetters(l Limit[int64]) Condition {
+func (r *Reading) deadLetters(l Limit[int64]) Condition {
 	switch severity := l.severity(r.Letters.Attention); {
 	case r.Letters.Open == 0:
 		return fine("There is no open dead letter.")
 	case severity == OK:
-		return fine(fmt.Sprintf("%s open; %d of them need an operator.", count(r.Letters.Open, "dead letter is", "dead letters are"), r.Letters.Attention))
+		open := count(r.Letters.Open, "dead letter is", "dead letters are")
+
+		return fine(fmt.Sprintf("%s open; %d of them need an operator.", open, r.Letters.Attention))
 	default:
 		return Condition{
 			Severity: severity, Since: r.Letters.Since,
@@ -141,7 +143,7 @@ func (r Reading) deadLetters(l Limit[int64]) Condition {
 	}
 }
 
-func (r Reading) auditFindings() Condition {
+func (r *Reading) auditFindings() Condition {
 	if len(r.Findings) == 0 {
 		return fine("The audit has no open finding.")
 	}
@@ -158,11 +160,12 @@ func (r Reading) auditFindings() Condition {
 
 	return Condition{
 		Severity: Critical, Since: r.FirstFinding,
-		Sentence: fmt.Sprintf("The data breaks invariants: %s (%s).", count(total, "open finding", "open findings"), strings.Join(each, ", ")),
+		Sentence: fmt.Sprintf("The data breaks invariants: %s (%s).",
+			count(total, "open finding", "open findings"), strings.Join(each, ", ")),
 	}
 }
 
-func (r Reading) auditLate(l Limit[time.Duration]) Condition {
+func (r *Reading) auditLate(l Limit[time.Duration]) Condition {
 	if r.Audited == nil {
 		return Condition{Severity: Warning, Sentence: "No audit has finished yet; workers audit every five minutes."}
 	}
@@ -178,7 +181,7 @@ func (r Reading) auditLate(l Limit[time.Duration]) Condition {
 	}
 }
 
-func (r Reading) sweepFailing(l Limit[int]) Condition {
+func (r *Reading) sweepFailing(l Limit[int]) Condition {
 	var (
 		failing []string
 		worst   = OK
@@ -206,11 +209,12 @@ func (r Reading) sweepFailing(l Limit[int]) Condition {
 
 	return Condition{
 		Severity: worst, Since: since,
-		Sentence: fmt.Sprintf("Sweeps have failed, in sequence: %s. Their errors are in the log of the workers.", strings.Join(failing, ", ")),
+		Sentence: fmt.Sprintf("Sweeps have failed, in sequence: %s. Their errors are in the log of the workers.",
+			strings.Join(failing, ", ")),
 	}
 }
 
-func (r Reading) oldSnapshot(l Limit[time.Duration]) Condition {
+func (r *Reading) oldSnapshot(l Limit[time.Duration]) Condition {
 	if len(r.Snapshots) == 0 {
 		return fine("No old snapshot keeps dead rows.")
 	}
@@ -246,7 +250,7 @@ func (r Reading) oldSnapshot(l Limit[time.Duration]) Condition {
 	}
 }
 
-func (r Reading) replicationLag(l Limit[time.Duration]) Condition {
+func (r *Reading) replicationLag(l Limit[time.Duration]) Condition {
 	if len(r.Standbys) == 0 {
 		return fine("No standby is connected, or this role may not see any: that takes pg_read_all_stats.")
 	}
@@ -258,7 +262,7 @@ func (r Reading) replicationLag(l Limit[time.Duration]) Condition {
 }
 
 // age is for how long something has been so, in words.
-func (r Reading) age(since time.Time) string { return r.At.Sub(since).Round(time.Second).String() }
+func (r *Reading) age(since time.Time) string { return r.At.Sub(since).Round(time.Second).String() }
 
 func queues(names []string) string {
 	if len(names) == 1 {

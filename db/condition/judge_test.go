@@ -16,7 +16,8 @@ var now = time.Date(2026, time.January, 5, 9, 30, 0, 0, time.UTC)
 
 func ago(d time.Duration) time.Time { return now.Add(-d) }
 
-func at(t time.Time) *time.Time { return &t }
+//go:fix inline
+func at(t time.Time) *time.Time { return new(t) }
 
 // healthy is a reading in which nothing is wrong.
 func healthy() condition.Reading {
@@ -24,7 +25,7 @@ func healthy() condition.Reading {
 		At:      now,
 		Queues:  []jobqueue.Backlog{{Queue: "inventory", At: now, Workers: 2}, {Queue: "points", At: now, Workers: 1, Waiting: 3, Oldest: ago(2 * time.Second)}},
 		Leader:  true,
-		Audited: at(ago(4 * time.Minute)),
+		Audited: new(ago(4 * time.Minute)),
 		Letters: condition.Letters{Open: 5},
 		Sweeps:  map[string]progress.Sweep{"redrive": {Name: "redrive", RanAt: ago(time.Second)}},
 		Standbys: []gauge.Standby{
@@ -62,39 +63,39 @@ func TestEachConditionIsJudged(t *testing.T) {
 		{condition.NoWorkers, func(r *condition.Reading) { r.Queues[1].Workers = 0 }, condition.Critical, 0, "the queue points: start one"},
 		{condition.NoWorkers, func(r *condition.Reading) { r.Queues[0].Workers, r.Queues[1].Workers = 0, 0 }, condition.Critical, 0, "the queues inventory, points"},
 		{condition.NoLeader, func(r *condition.Reading) { r.Leader = false }, condition.Critical, 0, "No worker is leader"},
-		{condition.QueuePaused, func(r *condition.Reading) { r.Queues[0].Paused = at(ago(time.Minute)) }, condition.Warning, time.Minute, "the queue inventory, for 1m0s"},
+		{condition.QueuePaused, func(r *condition.Reading) { r.Queues[0].Paused = new(ago(time.Minute)) }, condition.Warning, time.Minute, "the queue inventory, for 1m0s"},
 		{condition.QueuePaused, func(r *condition.Reading) {
-			r.Queues[0].Paused, r.Queues[1].Paused = at(ago(time.Minute)), at(ago(time.Hour))
+			r.Queues[0].Paused, r.Queues[1].Paused = new(ago(time.Minute)), new(ago(time.Hour))
 		}, condition.Critical, time.Hour, "the queues inventory, points, for 1h0m0s"},
 		{condition.OldestWork, func(r *condition.Reading) { r.Queues[1].Oldest = ago(30 * time.Second) }, condition.Warning, 30 * time.Second, "30s in queue points"},
 		{condition.OldestWork, func(r *condition.Reading) { r.Queues[1].Oldest = ago(5 * time.Minute) }, condition.Critical, 5 * time.Minute, "5m0s in queue points"},
 		{condition.DeadLetters, func(r *condition.Reading) {
-			r.Letters = condition.Letters{Open: 7, Attention: 1, Since: at(ago(time.Hour))}
+			r.Letters = condition.Letters{Open: 7, Attention: 1, Since: new(ago(time.Hour))}
 		}, condition.Warning, time.Hour, "1 dead letter needs an operator, of 7 that are open"},
 		{condition.DeadLetters, func(r *condition.Reading) {
-			r.Letters = condition.Letters{Open: 700, Attention: 100, Since: at(ago(time.Hour))}
+			r.Letters = condition.Letters{Open: 700, Attention: 100, Since: new(ago(time.Hour))}
 		}, condition.Critical, time.Hour, "100 dead letters need"},
 		{condition.AuditFindings, func(r *condition.Reading) {
-			r.Findings, r.FirstFinding = map[string]int64{"stock-balance": 2, "payments": 1}, at(ago(time.Hour))
+			r.Findings, r.FirstFinding = map[string]int64{"stock-balance": 2, "payments": 1}, new(ago(time.Hour))
 		}, condition.Critical, time.Hour, "3 open findings (payments 1, stock-balance 2)"},
-		{condition.AuditLate, func(r *condition.Reading) { r.Audited = at(ago(15 * time.Minute)) }, condition.Warning, 15 * time.Minute, "for 15m0s"},
-		{condition.AuditLate, func(r *condition.Reading) { r.Audited = at(ago(time.Hour)) }, condition.Critical, time.Hour, "for 1h0m0s"},
+		{condition.AuditLate, func(r *condition.Reading) { r.Audited = new(ago(15 * time.Minute)) }, condition.Warning, 15 * time.Minute, "for 15m0s"},
+		{condition.AuditLate, func(r *condition.Reading) { r.Audited = new(ago(time.Hour)) }, condition.Critical, time.Hour, "for 1h0m0s"},
 		{condition.AuditLate, func(r *condition.Reading) { r.Audited = nil }, condition.Warning, 0, "No audit has finished yet"},
 		{condition.SweepFailing, func(r *condition.Reading) {
-			r.Sweeps["redrive"] = progress.Sweep{Failures: 1, FailedAt: at(ago(time.Minute))}
+			r.Sweeps["redrive"] = progress.Sweep{Failures: 1, FailedAt: new(ago(time.Minute))}
 		}, condition.Warning, time.Minute, "redrive (1 run)"},
 		{condition.SweepFailing, func(r *condition.Reading) {
-			r.Sweeps["redrive"] = progress.Sweep{Failures: 1, FailedAt: at(ago(time.Minute))}
-			r.Sweeps["missing_jobs"] = progress.Sweep{Failures: 10, FailedAt: at(ago(time.Hour))}
+			r.Sweeps["redrive"] = progress.Sweep{Failures: 1, FailedAt: new(ago(time.Minute))}
+			r.Sweeps["missing_jobs"] = progress.Sweep{Failures: 10, FailedAt: new(ago(time.Hour))}
 		}, condition.Critical, time.Hour, "missing_jobs (10 runs), redrive (1 run)"},
 		{condition.OldSnapshot, func(r *condition.Reading) {
 			r.Snapshots = []horizon.Holder{
 				{Kind: "replication slot", Name: "west", Transactions: 90_000},
-				{Kind: "session", PID: 7, Application: "psql", Since: at(ago(2 * time.Minute)), Transactions: 5_000},
+				{Kind: "session", PID: 7, Application: "psql", Since: new(ago(2 * time.Minute)), Transactions: 5_000},
 			}
 		}, condition.Warning, 0, `for 90000 transactions: replication slot, application "west"`},
 		{condition.OldSnapshot, func(r *condition.Reading) {
-			r.Snapshots = []horizon.Holder{{Kind: "session", PID: 7, Application: "psql", Since: at(ago(time.Hour)), Transactions: 5_000}}
+			r.Snapshots = []horizon.Holder{{Kind: "session", PID: 7, Application: "psql", Since: new(ago(time.Hour)), Transactions: 5_000}}
 		}, condition.Critical, time.Hour, `for 1h0m0s and 5000 transactions: session of pid 7, application "psql"`},
 		{condition.ReplicationLag, func(r *condition.Reading) {
 			r.Standbys = append(r.Standbys, gauge.Standby{Name: "east", Lag: 10 * time.Second})

@@ -47,6 +47,7 @@ func Grow(tb testing.TB, pool *pgxpool.Pool, n int) (ids []uuid.UUID) {
 		`INSERT INTO payments (order_id, reference) SELECT id, id FROM orders`,
 		`INSERT INTO refunds (reference, order_id, cause, order_status) SELECT reference, order_id, 'ended', 'cancelled' FROM payments`,
 		`INSERT INTO order_events (order_id, type) SELECT id, 'x' FROM orders`,
+		`INSERT INTO events (type, order_ids) SELECT 'order.created', ARRAY[id] FROM orders ORDER BY id`,
 		`INSERT INTO dead_letters (job_id, kind, queue, order_id, args, errors, error, attempts, reason, signature, resolved_at, resolution)
 			SELECT id, kind, queue, (args->>'order_id')::uuid, args, '[]', 'x', 1, 'unknown', 'x', now(), 'dismissed' FROM river_job`,
 		`INSERT INTO river_job (max_attempts, args, kind, queue, unique_key, unique_states)
@@ -61,7 +62,8 @@ func Grow(tb testing.TB, pool *pgxpool.Pool, n int) (ids []uuid.UUID) {
 			GROUP BY kind, queue, batch_id`,
 		`INSERT INTO redrives (operation_id, job_id, outcome, actor) SELECT gen_random_uuid(), job_id, 'x', 'x' FROM dead_letters`,
 		`INSERT INTO operator_actions (at, actor, known_by, action, target_kind, target_id, order_id)
-			SELECT now() - n * interval '1 second', 'a-' || n % 100, 'token', 'x-' || n % 20, 'dead_letter', n, lpad(to_hex(n), 32, '0')::uuid
+			SELECT now() - n * interval '1 second', 'a-' || n % 100, 'token', 'x-' || n % 20, 'dead_letter', n,
+				lpad(to_hex(n), 32, '0')::uuid
 			FROM generate_series(1, 20000) AS n`,
 		`VACUUM ANALYZE`,
 	} {

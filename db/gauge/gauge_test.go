@@ -202,7 +202,7 @@ func TestAReadingScansNoTableThatGrows(t *testing.T) {
 	}
 
 	for _, plan := range plans {
-		for _, line := range strings.Split(plan, "\n") {
+		for line := range strings.SplitSeq(plan, "\n") {
 			var rows int
 			if _, after, found := strings.Cut(line, "actual rows="); found {
 				fmt.Sscan(after, &rows)

@@ -33,7 +33,7 @@ type Queue struct {
 }
 
 // Age is how long the oldest job has waited at a moment.
-func (q Queue) Age(at time.Time) time.Duration { return max(0, at.Sub(q.Oldest)) }
+func (q *Queue) Age(at time.Time) time.Duration { return max(0, at.Sub(q.Oldest)) }
 
 // A Depth is a number of jobs, and of the orders that they are for.
 type Depth struct {
@@ -85,11 +85,11 @@ func Queues(ctx context.Context, q db.Querier) ([]Queue, time.Time, error) {
 }
 
 // take notes the depth of a state, and estimates it if there are more jobs than are counted.
-func (queue *Queue) take(ctx context.Context, q db.Querier, d depth, last int64) (err error) {
+func (q *Queue) take(ctx context.Context, tx db.Querier, d depth, last int64) (err error) {
 	is := Depth{Jobs: d.Jobs, Orders: d.Orders}
 
 	if d.Jobs >= Most {
-		estimated, err := estimate(ctx, q, d, last)
+		estimated, err := estimate(ctx, tx, d, last)
 		if err != nil {
 			return err
 		}
@@ -99,18 +99,18 @@ func (queue *Queue) take(ctx context.Context, q db.Querier, d depth, last int64)
 
 	switch d.State {
 	case "available":
-		queue.Waiting = is
+		q.Waiting = is
 	case "running":
-		queue.Running = is
+		q.Running = is
 	case "retryable":
-		queue.Retrying = is
+		q.Retrying = is
 	case "scheduled":
-		queue.Scheduled = is
+		q.Scheduled = is
 	}
 
 	// Retryable and scheduled jobs can be late, too: when no leader makes them available.
-	if d.State != "running" && d.Due != nil && d.Due.Before(queue.Oldest) {
-		queue.Oldest = *d.Due
+	if d.State != "running" && d.Due != nil && d.Due.Before(q.Oldest) {
+		q.Oldest = *d.Due
 	}
 
 	return nil
@@ -164,7 +164,8 @@ func estimate(ctx context.Context, q db.Querier, d depth, last int64) (Depth, er
 			OFFSET 0 -- a seek for each sample: a join might read the table
 		) AS job
 		WHERE job.state = $1::river_job_state
-			AND job.queue = $2`, d.State, d.Queue, d.First+rand.Int64N(step), last, step).Scan(&found.Jobs, &found.Orders) //nolint:gosec // no secret
+			AND job.queue = $2`,
+		d.State, d.Queue, d.First+rand.Int64N(step), last, step).Scan(&found.Jobs, &found.Orders) //nolint:gosec // no secret
 	if err != nil {
 		return Depth{}, fmt.Errorf("estimate jobs: %w", err)
 	}

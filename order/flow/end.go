@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"orders/db"
+	"orders/db/event"
 	"orders/db/payment"
 	"orders/order"
 )
@@ -53,7 +54,7 @@ func end(ctx context.Context, tx pgx.Tx, endings []ending) error {
 		})
 	}
 
-	if err := db.SetStatus(ctx, tx, moves); err != nil {
+	if err := move(ctx, tx, moves); err != nil {
 		return err
 	}
 
@@ -72,6 +73,29 @@ func end(ctx context.Context, tx pgx.Tx, endings []ending) error {
 	}
 
 	return db.RecordEvents(ctx, tx, events)
+}
+
+// move gives locked orders their new statuses, and tells others.
+func move(ctx context.Context, tx pgx.Tx, moves []db.Move) error {
+	told := map[event.Type][]uuid.UUID{}
+
+	for _, m := range moves {
+		if t := event.OfStatus(m.To); t != "" {
+			told[t] = append(told[t], m.OrderID)
+		}
+	}
+
+	if err := db.SetStatus(ctx, tx, moves); err != nil {
+		return err
+	}
+
+	for t, ids := range told {
+		if err := event.Append(ctx, tx, t, ids); err != nil {
+			return err
+		}
+	}
+
+	return nil
 }
 
 // GiveUp fails those of the orders that are still pending, because a step that they must

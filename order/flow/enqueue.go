@@ -77,7 +77,7 @@ func advance(ctx context.Context, tx pgx.Tx, queue *Queue, orders []order.Order,
 		return nil
 	}
 
-	if err := db.SetStatus(ctx, tx, moves); err != nil {
+	if err := move(ctx, tx, moves); err != nil {
 		return err
 	}
 

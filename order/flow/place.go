@@ -2,11 +2,14 @@ package flow
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"orders/db"
+	"orders/db/event"
 	"orders/db/groupcommit"
 	"orders/db/idempotency"
 	"orders/jobs"
@@ -156,6 +159,10 @@ func (p *placing) write(ctx context.Context, tx pgx.Tx, queue *Queue, ordersPerJ
 		default:
 			p.reload[o.ID] = append(p.reload[o.ID], i)
 		}
+	}
+
+	if err := event.Append(ctx, tx, event.Created, slices.Collect(maps.Keys(created))); err != nil {
+		return err
 	}
 
 	return insertJobs(ctx, tx, queue, firstJobs(chunks, created))

@@ -6,8 +6,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"orders/db"
 	"orders/db/groupcommit"
+	"orders/db/point"
 	"orders/order"
 )
 
@@ -15,13 +15,13 @@ func points() Spec {
 	return Spec{
 		Step:   declared(order.Points),
 		Apply:  award,
-		Revoke: db.TakeBackPoints,
+		Revoke: point.TakeBack,
 	}
 }
 
 // award gives the orders' customers their points.
 func award(ctx context.Context, tx pgx.Tx, _ *Queue, ids []uuid.UUID) ([]groupcommit.Result[None], error) {
-	found, err := db.Earn(ctx, tx, ids, order.PointsEarned)
+	found, err := point.Earn(ctx, tx, ids, order.PointsEarned)
 	if err != nil {
 		return nil, err
 	}

@@ -62,7 +62,9 @@ func (b *Bundle) Settle(ids ...uuid.UUID) {
 func (b *Bundle) Cancel(id uuid.UUID, reason string) (order.Order, error) {
 	b.T.Helper()
 
-	cancelled, err := one(b, flow.Cancel, flow.Cancellation{OrderID: id, Reason: reason, Actor: order.Actor{Name: "test", KnownBy: order.ByCLI}})
+	by := order.Actor{Name: "test", KnownBy: order.ByCLI}
+
+	cancelled, err := one(b, flow.Cancel, flow.Cancellation{OrderID: id, Reason: reason, Actor: by})
 
 	return cancelled.Order, err
 }

@@ -202,11 +202,47 @@ func CheckAll(ctx context.Context, q db.Querier, grace time.Duration) ([]audit.V
 	return violations, nil
 }
 
-// Invariants fails the test when a full audit finds anything.
+// Invariants fails the test when a full audit finds anything, and when others were not told
+// exactly what is so.
 func (b *Bundle) Invariants() {
 	b.T.Helper()
 
 	for _, v := range b.Violations() {
 		b.T.Errorf("%s is broken: %s: %s", v.Invariant, v.Subject, v.Detail)
+	}
+
+	rows, err := b.Pool.Query(b.T.Context(), `
+		WITH told AS (
+			SELECT type, o.id
+			FROM events
+			CROSS JOIN LATERAL unnest(order_ids) AS o (id)
+			WHERE type <> 'order.confirmed' -- an order can end after it
+		), so AS (
+			SELECT 'order.created' AS type, id FROM orders
+			UNION ALL
+			SELECT 'order.' || status, id FROM orders WHERE status NOT IN ('pending', 'awaiting_payment', 'confirmed')
+			UNION ALL
+			SELECT 'points.earned', order_id FROM points_entries WHERE kind = 'earn' AND points > 0
+			UNION ALL
+			SELECT 'points.reversed', order_id FROM points_entries WHERE kind = 'reverse'
+		)
+		(SELECT 'not told' AS what, * FROM so EXCEPT ALL SELECT 'not told', * FROM told)
+		UNION ALL
+		(SELECT 'told, but not so', * FROM told EXCEPT ALL SELECT 'told, but not so', * FROM so)`)
+	if err != nil {
+		b.T.Fatal(err)
+	}
+
+	var (
+		what, kind string
+		id         uuid.UUID
+	)
+
+	if _, err := pgx.ForEachRow(rows, []any{&what, &kind, &id}, func() error {
+		b.T.Errorf("event %s of order %s: %s", kind, id, what)
+
+		return nil
+	}); err != nil {
+		b.T.Fatal(err)
 	}
 }

@@ -21,9 +21,9 @@ import (
 
 // Exit codes, by the convention of the plugins of Nagios.
 const (
-	exitWarning  shell.ExitCode = 1
-	exitCritical shell.ExitCode = 2
-	exitUnknown  shell.ExitCode = 3
+	exitWarning  shell.ExitCode = 1 //nolint:errname // these are exit codes
+	exitCritical shell.ExitCode = 2 //nolint:errname // as above
+	exitUnknown  shell.ExitCode = 3 //nolint:errname // as above
 )
 
 // readTimeout bounds the reading: a monitoring system waits for ten seconds by default.

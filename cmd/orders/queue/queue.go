@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -88,7 +89,7 @@ func (f format) print(s *shell.Shell, pool *pgxpool.Pool) error {
 	for _, b := range backlogs {
 		q := queueOf(b)
 
-		waiting := fmt.Sprint(q.Waiting)
+		waiting := strconv.Itoa(q.Waiting)
 		if q.Waiting == jobqueue.HeadJobs {
 			waiting += " or more"
 		}

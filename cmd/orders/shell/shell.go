@@ -35,7 +35,7 @@ type Shell struct {
 }
 
 // An ExitCode is the error of a command that has printed why, and has an exit code of its own.
-type ExitCode int
+type ExitCode int //nolint:errname // it is an exit code
 
 func (c ExitCode) Error() string { return "exit code " + strconv.Itoa(int(c)) }
 

@@ -63,7 +63,8 @@ func Roles() string {
 // can keep the text.
 func (c createTokenCmd) Run(s *shell.Shell) error {
 	text := token.New()
-	t := token.Token{Name: c.Name, Roles: shell.Each(c.Role, func(r access.Role) string { return string(r) }), CreatedBy: shell.Actor().Name}
+	roles := shell.Each(c.Role, func(r access.Role) string { return string(r) })
+	t := token.Token{Name: c.Name, Roles: roles, CreatedBy: shell.Actor().Name}
 
 	err := s.InTx(func(tx pgx.Tx) (err error) {
 		if t, err = token.Create(s.Ctx, tx, text, t, c.Expires); err != nil {

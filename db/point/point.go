@@ -1,4 +1,5 @@
-package db
+// Package point keeps the customers' points: a ledger with an entry an order, and balances.
+package point
 
 import (
 	"context"
@@ -9,6 +10,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"orders/db"
+	"orders/db/event"
 	"orders/db/pipeline"
 )
 
@@ -26,7 +29,9 @@ func Earn(ctx context.Context, tx pgx.Tx, ids []uuid.UUID, points int64) (placed
 			FROM placed
 			ORDER BY id
 			ON CONFLICT DO NOTHING
-			RETURNING user_id, points
+			RETURNING order_id, user_id, points
+		), told AS (
+			`+event.Insert("earned", event.PointsEarned)+`
 		), credited AS (
 			INSERT INTO points_balances (user_id, balance)
 			SELECT user_id, sum(points)::bigint
@@ -45,9 +50,9 @@ func Earn(ctx context.Context, tx pgx.Tx, ids []uuid.UUID, points int64) (placed
 	return placed, nil
 }
 
-// TakeBackPoints makes the orders' points net to zero: it reverses points that were
+// TakeBack makes the orders' points net to zero: it reverses points that were
 // earned, and voids points that were not earned, so that they never will be.
-func TakeBackPoints(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
+func TakeBack(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
 	err := pipeline.Exec(ctx, tx, "void points", `
 		INSERT INTO points_entries (order_id, kind, user_id, points)
 		SELECT id, 'earn', user_id, 0
@@ -70,7 +75,9 @@ func TakeBackPoints(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
 				AND points > 0
 			ORDER BY order_id
 			ON CONFLICT DO NOTHING
-			RETURNING user_id, points
+			RETURNING order_id, user_id, points
+		), told AS (
+			`+event.Insert("reversed", event.PointsReversed)+`
 		)
 		INSERT INTO points_balances (user_id, balance)
 		SELECT user_id, sum(points)::bigint
@@ -81,8 +88,8 @@ func TakeBackPoints(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
 		SET balance = points_balances.balance + EXCLUDED.balance`, ids)
 }
 
-// A PointsEntry is a row of a customer's ledger.
-type PointsEntry struct {
+// An Entry is a row of a customer's ledger.
+type Entry struct {
 	OrderID uuid.UUID
 	Kind    string
 	Points  int64
@@ -90,7 +97,7 @@ type PointsEntry struct {
 }
 
 // Balance is a customer's points; 0 for a customer without entries.
-func Balance(ctx context.Context, q Querier, userID string) (balance int64, err error) {
+func Balance(ctx context.Context, q db.Querier, userID string) (balance int64, err error) {
 	err = q.QueryRow(ctx, `
 		SELECT balance
 		FROM points_balances
@@ -102,17 +109,9 @@ func Balance(ctx context.Context, q Querier, userID string) (balance int64, err 
 	return balance, nil
 }
 
-// A LedgerPosition is where a page of a customer's ledger or inbox ended: the
-// next page starts after it. Label is the entry's kind or template.
-type LedgerPosition struct {
-	At      time.Time
-	OrderID uuid.UUID
-	Label   string
-}
-
-// PointsEntries lists a customer's ledger, newest first and without voids: at most
+// Entries lists a customer's ledger, newest first and without voids: at most
 // limit entries that follow the position after (nil for the first page).
-func PointsEntries(ctx context.Context, q Querier, userID string, after *LedgerPosition, limit int) ([]PointsEntry, error) {
+func Entries(ctx context.Context, q db.Querier, userID string, after *db.LedgerPosition, limit int) ([]Entry, error) {
 	query := `
 		SELECT order_id, kind, points, at
 		FROM points_entries
@@ -134,7 +133,7 @@ func PointsEntries(ctx context.Context, q Querier, userID string, after *LedgerP
 		return nil, fmt.Errorf("list points: %w", err)
 	}
 
-	entries, err := pgx.CollectRows(rows, pgx.RowToStructByName[PointsEntry])
+	entries, err := pgx.CollectRows(rows, pgx.RowToStructByName[Entry])
 	if err != nil {
 		return nil, fmt.Errorf("list points: %w", err)
 	}

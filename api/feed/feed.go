@@ -1,0 +1,213 @@
+// Package feed lets other services follow what becomes true of orders: GET /events.
+package feed
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"orders/api/access"
+	"orders/api/operation"
+	"orders/api/problem"
+	"orders/db/event"
+	"orders/order"
+)
+
+const (
+	maxWaiting = 1_000                  // requests that wait for events at the same time
+	fresh      = 100 * time.Millisecond // how old the horizon may be for those that wait
+)
+
+// latest is the position behind all events that there are.
+const latest = "latest"
+
+// A feed reads the log for requests. Those that wait share the readings of its horizon.
+type feed struct {
+	pool    *pgxpool.Pool
+	horizon event.Horizon
+	waiting atomic.Int64
+
+	mu   sync.Mutex
+	at   time.Time // of the last reading
+	last event.Reading
+}
+
+// Register adds the operation.
+func Register(api huma.API, pool *pgxpool.Pool) {
+	f := &feed{pool: pool}
+
+	operation.Register(api, huma.Operation{
+		OperationID: "list-events",
+		Method:      http.MethodGet,
+		Path:        "/events",
+		Tags:        []string{"events"},
+		Summary:     "Follow what happens to orders",
+		Description: "Lists events behind a position, in the order in which they became true: a later event of an order never comes " +
+			"first. Store `next` with what you did because of the events, and send it as `after`. No event is missed: one is listed " +
+			"only when no transaction can add another before it. An event is listed again if you send an earlier position; its `id` " +
+			"stays the same. `next` may move on although `events` is empty. With `wait`, the response comes when there are events, " +
+			"or after that time.",
+	}, operation.Contract{
+		Roles: access.ToRead,
+		Response: page{
+			Events: []Event{shape(event.Event{
+				Position: event.Position{Seq: 4711, N: 1}, At: time.Date(2026, time.January, 5, 9, 30, 0, 0, time.UTC),
+				Type: event.Confirmed, OrderID: uuid.MustParse("019b8d92-5f40-7bb3-8d6c-2c1fbd0d4a11"), Reference: "web-1042",
+			})},
+			Next: event.Position{Seq: 4711, N: 1}.String(),
+		},
+		Returns:  "Events, and the position to go on from",
+		Refusals: []order.Code{problem.BadCursor, problem.EventsDeleted},
+	}, f.list)
+}
+
+type input struct {
+	After string       `query:"after" maxLength:"64" example:"4711-1" doc:"next of the response before; without it, from the oldest event that is kept. latest begins behind the events that there are."`
+	Type  []event.Type `query:"type" nullable:"false" minItems:"1" maxItems:"20" doc:"Only events of these types, separated by commas"`
+	Limit int          `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"The largest number of events to return"`
+	Wait  int          `query:"wait" minimum:"0" maximum:"10" default:"0" doc:"Seconds to wait for an event if there is none"`
+}
+
+type page struct {
+	Events []Event `json:"events" nullable:"false"`
+	Next   string  `json:"next" doc:"The position behind these events: send it as after"`
+}
+
+// An Event is a CloudEvent, version 1.0. It has ids and codes and no personal data: read the
+// order for the rest.
+type Event struct {
+	SpecVersion string     `json:"specversion" enum:"1.0" doc:"The version of CloudEvents"`
+	ID          string     `json:"id" doc:"What the event tells. It is the same whenever the event is sent again, so skip an id that you know."`
+	Source      string     `json:"source" format:"uri-reference"`
+	Type        event.Type `json:"type"`
+	Subject     string     `json:"subject" doc:"The id of the order"`
+	Time        time.Time  `json:"time" doc:"When the transaction began that made it true"`
+	ContentType string     `json:"datacontenttype" enum:"application/json"`
+	Data        Data       `json:"data"`
+}
+
+// Data is what an event tells.
+type Data struct {
+	OrderID    uuid.UUID        `json:"order_id" format:"uuid"`
+	Reference  string           `json:"reference,omitempty" doc:"The order's reference, if the client gave one"`
+	Status     order.Status     `json:"status,omitempty" doc:"The status that the order got; left out if the event is not about the status"`
+	ReasonCode order.ReasonCode `json:"reason_code,omitempty" doc:"Why the order ended"`
+}
+
+func shape(e event.Event) Event {
+	return Event{
+		SpecVersion: "1.0", ID: e.ID(), Source: "/orders", Type: e.Type, Subject: e.OrderID.String(),
+		Time: e.At.UTC(), ContentType: "application/json",
+		Data: Data{OrderID: e.OrderID, Reference: e.Reference, Status: e.Type.Status(), ReasonCode: order.ReasonCode(e.ReasonCode)},
+	}
+}
+
+func (f *feed) list(ctx context.Context, in *input) (page, error) {
+	now, err := f.read(ctx, 0)
+	if err != nil {
+		return page{}, err
+	}
+
+	after, err := position(in.After, now)
+	if err != nil {
+		return page{}, err
+	}
+
+	if in.Wait == 0 {
+		return f.page(ctx, in, after, now.Complete)
+	}
+
+	if f.waiting.Add(1) > maxWaiting {
+		f.waiting.Add(-1)
+
+		return page{}, order.Errorf(order.Unavailable, "Too many requests wait for events at the moment; try again.")
+	}
+	defer f.waiting.Add(-1)
+
+	return f.await(ctx, in, after)
+}
+
+// position reads where a client is. Nobody can be behind what has been written.
+func position(text string, now event.Reading) (event.Position, error) {
+	switch text {
+	case "":
+		return event.Start, nil
+	case latest:
+		return event.End(now.Complete), nil
+	}
+
+	after, ok := event.ParsePosition(text)
+	if !ok || after.Seq > now.Drawn {
+		return after, order.Errorf(problem.BadCursor, "There is no such position; send next of an earlier response, or latest.").
+			At(order.Fieldf("query.after", "expected next of an earlier response"))
+	}
+
+	return after, nil
+}
+
+// await reads pages until one has events or the time is over.
+func (f *feed) await(ctx context.Context, in *input, after event.Position) (page, error) {
+	over := time.NewTimer(time.Duration(in.Wait) * time.Second)
+	defer over.Stop()
+
+	tick := time.NewTicker(fresh)
+	defer tick.Stop()
+
+	for {
+		now, err := f.read(ctx, fresh)
+		if err != nil {
+			return page{}, err
+		}
+
+		p := page{Events: []Event{}, Next: after.String()}
+
+		if now.Complete >= after.Seq {
+			if p, err = f.page(ctx, in, after, now.Complete); err != nil || len(p.Events) > 0 {
+				return p, err
+			}
+
+			after, _ = event.ParsePosition(p.Next)
+		}
+
+		select {
+		case <-ctx.Done():
+			return page{}, ctx.Err() //nolint:wrapcheck // the client has gone
+		case <-over.C:
+			return p, nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (f *feed) page(ctx context.Context, in *input, after event.Position, horizon int64) (page, error) {
+	events, next, err := event.Read(ctx, f.pool, after, horizon, in.Type, in.Limit)
+	if errors.Is(err, event.ErrPruned) {
+		return page{}, order.Errorf(problem.EventsDeleted, "%s", problem.TypeOf(problem.EventsDeleted).Detail)
+	}
+
+	return page{Events: operation.Each(events, shape), Next: next.String()}, err
+}
+
+// read asks for the horizon, unless the last reading is young enough.
+func (f *feed) read(ctx context.Context, age time.Duration) (event.Reading, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+
+	if age > 0 && time.Since(f.at) < age {
+		return f.last, nil
+	}
+
+	now, err := f.horizon.Read(ctx, f.pool)
+	if err == nil {
+		f.at, f.last = time.Now(), now
+	}
+
+	return now, err
+}

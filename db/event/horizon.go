@@ -1,0 +1,82 @@
+package event
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// A Horizon is the seq up to which the log is complete: every transaction that drew a number
+// up to there has ended. It never goes back. The zero Horizon is ready, and safe for concurrent use.
+//
+// It is found without locks. A reading first takes the highest number that was drawn, and then
+// the id that the next transaction will get. A transaction that drew a number had its id by
+// then, and it is lower. So when all transactions with lower ids have ended, no row can
+// appear up to that number any more.
+//
+// A transaction that stays open in any database of the server, and has written something,
+// keeps the horizon where it is. A standby cannot tell the highest number, so only the primary is asked.
+type Horizon struct {
+	mu      sync.Mutex
+	seq     int64     // complete up to here
+	pending candidate // to be complete next
+}
+
+// A Batcher is a pool, a connection or a transaction.
+type Batcher interface {
+	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
+}
+
+// A Reading is how far the log is.
+type Reading struct {
+	Complete int64 // no row can appear up to this seq any more
+	Drawn    int64 // the highest seq that was drawn; rows up to there may be missing still
+}
+
+// A candidate is a number that was the highest, and the id below which all transactions must end.
+type candidate struct {
+	seq int64
+	xid int64 // 0 for no candidate
+}
+
+// Read asks how far the log is now.
+func (h *Horizon) Read(ctx context.Context, q Batcher) (Reading, error) {
+	var (
+		drawn           int64
+		oldest, nextXID int64
+	)
+
+	b := &pgx.Batch{} // two statements: the second one's snapshot is newer than what the first one reads
+
+	b.Queue(`
+		SELECT CASE WHEN is_called THEN last_value ELSE 0 END
+		FROM events_seq_seq`).QueryRow(func(row pgx.Row) error { return row.Scan(&drawn) })
+	b.Queue(`
+		SELECT pg_snapshot_xmin(s)::text::bigint, pg_snapshot_xmax(s)::text::bigint
+		FROM pg_current_snapshot() AS s`).QueryRow(func(row pgx.Row) error { return row.Scan(&oldest, &nextXID) })
+
+	if err := q.SendBatch(ctx, b).Close(); err != nil {
+		return Reading{}, fmt.Errorf("read the horizon of events: %w", err)
+	}
+
+	h.mu.Lock()
+	defer h.mu.Unlock()
+
+	h.settle(oldest)
+
+	if h.pending.xid == 0 && drawn > h.seq {
+		h.pending = candidate{seq: drawn, xid: nextXID}
+		h.settle(oldest)
+	}
+
+	return Reading{Complete: h.seq, Drawn: drawn}, nil
+}
+
+// settle takes the candidate if all transactions below its id have ended.
+func (h *Horizon) settle(oldest int64) {
+	if h.pending.xid != 0 && oldest >= h.pending.xid {
+		h.seq, h.pending = max(h.seq, h.pending.seq), candidate{}
+	}
+}
