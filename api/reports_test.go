@@ -30,7 +30,7 @@ func TestReportsAreListedAndRun(t *testing.T) {
 	values := map[string]string{"since": "now-1d", "until": "2036-01-01", "sku": "tea", "actor": "alice"}
 
 	for _, r := range listed {
-		query := []string{"limit=5"}
+		query := append(make([]string, 0, 1+len(r.Parameters)), "limit=5")
 		for _, p := range r.Parameters {
 			if values[p.Name] == "" {
 				t.Errorf("the API does not have parameter %s of report %s", p.Name, r.Name)

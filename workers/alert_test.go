@@ -23,10 +23,15 @@ type receiver struct {
 }
 
 type posted struct {
-	ID                                         uuid.UUID
-	Condition, Severity, State, Runbook, Since string
-	key                                        string
-	refused                                    bool
+	ID        uuid.UUID `json:"id"`
+	Condition string    `json:"condition"`
+	Severity  string    `json:"severity"`
+	State     string    `json:"state"`
+	Runbook   string    `json:"runbook"`
+	Since     string    `json:"since"`
+
+	key     string
+	refused bool
 }
 
 func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {

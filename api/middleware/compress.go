@@ -47,6 +47,6 @@ func Compress(ctx huma.Context, next func(huma.Context)) {
 	}
 
 	Gzip(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next(humago.NewContext(op, r.WithContext(ctx.Context()), w))
+		next(humago.NewContext(op, r.WithContext(ctx.Context()), w)) //nolint:contextcheck // it has more than the request's
 	})).ServeHTTP(w, r)
 }

@@ -49,7 +49,7 @@ type browser struct {
 // A message is a command, its response, or an event.
 type message struct {
 	ID        int             `json:"id,omitempty"`
-	SessionID string          `json:"sessionId,omitempty"`
+	SessionID string          `json:"sessionId,omitempty"` //nolint:tagliatelle // the protocol's spelling
 	Method    string          `json:"method,omitempty"`
 	Params    any             `json:"params,omitempty"`
 	Result    json.RawMessage `json:"result,omitempty"`
@@ -236,8 +236,10 @@ func (p *tab) run(expression string) (value any, err error) {
 	}
 
 	var evaluated struct {
-		Result           struct{ Value any }
-		ExceptionDetails json.RawMessage
+		Result struct {
+			Value any `json:"value"`
+		} `json:"result"`
+		ExceptionDetails json.RawMessage `json:"exceptionDetails"` //nolint:tagliatelle // the protocol's spelling
 	}
 
 	if err := json.Unmarshal(data, &evaluated); err != nil {

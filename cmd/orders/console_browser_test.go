@@ -21,7 +21,7 @@ func TestBrowserConsole(t *testing.T) {
 	order := settleLive(b, p)
 	broken := redriveInBrowser(b, p, settings)
 
-	pages := []string{
+	pages := []string{ //nolint:prealloc // append makes a copy
 		"/console", "/console/orders", "/console/orders/" + order, "/console/orders/" + broken, "/console/problems", "/console/queues",
 		"/console/stock", "/console/stock/tea", "/console/points?user_id=u-1", "/console/audit", "/console/reports",
 		"/console/reports/throughput-by-minute", "/console/actions", "/console/search?q=u-1",

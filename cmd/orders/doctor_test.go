@@ -21,7 +21,12 @@ func TestDoctor(t *testing.T) {
 
 	code, stdout, _ = inProcess(t, url, "doctor", "--format", "json")
 
-	var findings []struct{ Name, Level, Says, Do string }
+	var findings []struct {
+		Name  string `json:"name"`
+		Level string `json:"level"`
+		Says  string `json:"says"`
+		Do    string `json:"do"`
+	}
 	if err := json.Unmarshal([]byte(stdout), &findings); code != exitError || err != nil || len(findings) < 20 || findings[0].Level != "mend" {
 		t.Errorf("exit code %d, %v: %s", code, err, stdout)
 	}

@@ -26,7 +26,7 @@ type bundle struct {
 func (b bundle) see(severities map[condition.Name]condition.Severity) {
 	b.Helper()
 
-	var conditions []condition.Condition
+	conditions := make([]condition.Condition, 0, len(condition.Names()))
 
 	for _, name := range condition.Names() {
 		severity, known := severities[name]

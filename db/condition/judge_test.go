@@ -16,9 +16,6 @@ var now = time.Date(2026, time.January, 5, 9, 30, 0, 0, time.UTC)
 
 func ago(d time.Duration) time.Time { return now.Add(-d) }
 
-//go:fix inline
-func at(t time.Time) *time.Time { return new(t) }
-
 // healthy is a reading in which nothing is wrong.
 func healthy() condition.Reading {
 	return condition.Reading{

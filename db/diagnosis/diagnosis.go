@@ -99,7 +99,7 @@ func check(name string, wrong bool, level Level, says, do string) Finding {
 	return Finding{Name: name, Level: level, Says: says, Do: do}
 }
 
-func (f Facts) versions() []Finding {
+func (f *Facts) versions() []Finding {
 	schema := check("schema", f.Mismatch != "", Mend, "the database has "+f.DatabaseSchema+", the program has "+f.ProgramSchema,
 		f.Mismatch)
 
@@ -107,13 +107,14 @@ func (f Facts) versions() []Finding {
 		{Name: "program", Level: OK, Says: f.Program},
 		schema,
 		check("postgres", f.ServerNum < oldestServer, Mend, f.Server, "upgrade to Postgres 14 or newer"),
-		check("primary", f.Standby, Mend, map[bool]string{false: "the server takes writes", true: "the server is a standby and takes no writes"}[f.Standby],
+		check("primary", f.Standby, Mend,
+			map[bool]string{false: "the server takes writes", true: "the server is a standby and takes no writes"}[f.Standby],
 			"name the primary in DATABASE_URL, or add target_session_attrs=read-write"),
 	}
 }
 
 // durability are the settings without which accepted orders may be lost.
-func (f Facts) durability() (findings []Finding) {
+func (f *Facts) durability() (findings []Finding) {
 	for name, consequence := range map[string]string{
 		"fsync":              "a crash of the machine may destroy the database",
 		"full_page_writes":   "a crash of the machine may destroy pages",
@@ -131,7 +132,7 @@ func (f Facts) durability() (findings []Finding) {
 }
 
 // tuning are the settings that make a busy system faster, or easier to understand.
-func (f Facts) tuning() []Finding {
+func (f *Facts) tuning() []Finding {
 	const page, megabyte = 8 << 10, 1 << 20
 
 	buffers, wal := f.number("shared_buffers")*page/megabyte, f.number("max_wal_size")
@@ -141,7 +142,8 @@ func (f Facts) tuning() []Finding {
 			"it is the default; give Postgres a quarter of the machine's memory"),
 		check("max_wal_size", wal <= 1024, Advice, fmt.Sprintf("%d MB", wal),
 			"it is the default; 4 GB or more make checkpoints rarer, and so less WAL"),
-		check("work_mem", f.number("work_mem") < 4096, Advice, fmt.Sprintf("%d kB", f.number("work_mem")), "4 MB or more keep sorts in memory"),
+		check("work_mem", f.number("work_mem") < 4096, Advice, fmt.Sprintf("%d kB", f.number("work_mem")),
+			"4 MB or more keep sorts in memory"),
 		check("track_io_timing", f.Settings["track_io_timing"] == "off", Advice, f.Settings["track_io_timing"],
 			"switch it on: it tells a slow disk from a slow query"),
 		check("wal_level", f.Settings["wal_level"] == "minimal", Advice, f.Settings["wal_level"],
@@ -151,13 +153,13 @@ func (f Facts) tuning() []Finding {
 	}
 }
 
-func (f Facts) number(setting string) int64 {
+func (f *Facts) number(setting string) int64 {
 	n, _ := strconv.ParseInt(f.Settings[setting], 10, 64) // pg_settings has numbers in these
 
 	return n
 }
 
-func (f Facts) connections() []Finding {
+func (f *Facts) connections() []Finding {
 	usable := f.number("max_connections") - f.number("superuser_reserved_connections")
 	need := int64(max(f.Processes, 1) * (f.PoolSize + 2)) // two beside the pool: for LISTEN and for the worker's lock
 
@@ -167,11 +169,11 @@ func (f Facts) connections() []Finding {
 }
 
 // objects compares what is there with what the migrations make.
-func (f Facts) objects() []Finding {
-	findings := []Finding{
+func (f *Facts) objects() []Finding {
+	findings := append(make([]Finding, 0, 3),
 		check("invalid indexes", len(f.Invalid) > 0, Mend, list(f.Invalid, "none"), "REINDEX INDEX CONCURRENTLY each of them"),
 		check("disabled triggers", len(f.Disabled) > 0, Mend, list(f.Disabled, "none"), "ALTER TABLE … ENABLE TRIGGER each of them"),
-	}
+	)
 
 	if !f.SameVersion {
 		return findings
@@ -196,7 +198,7 @@ func list(names []string, none string) string {
 	return strings.Join(names, ", ")
 }
 
-func (f Facts) machine() []Finding {
+func (f *Facts) machine() []Finding {
 	const gigabyte = 1 << 30
 
 	disk := fmt.Sprintf("the database has %.1f GB; the free space is not known here", float64(f.Size)/gigabyte)
@@ -205,7 +207,8 @@ func (f Facts) machine() []Finding {
 	}
 
 	return []Finding{
-		check("clock", f.Skew.Abs() > maxSkew, Mend, fmt.Sprintf("this machine is %s ahead of the database", f.Skew.Round(time.Millisecond)),
+		check("clock", f.Skew.Abs() > maxSkew, Mend,
+			fmt.Sprintf("this machine is %s ahead of the database", f.Skew.Round(time.Millisecond)),
 			"let both machines follow NTP"),
 		check("disk", f.Free >= 0 && f.Free < max(lowFree, f.Size/10), Mend, disk, "add space before Postgres stops"),
 		check("transaction ids", f.Wraparound > most, Mend, fmt.Sprintf("%d in use of 2,147,483,648", f.Wraparound),
@@ -214,7 +217,7 @@ func (f Facts) machine() []Finding {
 }
 
 // way is about what stands between the program and its database.
-func (f Facts) way() []Finding {
+func (f *Facts) way() []Finding {
 	says := "none"
 	if f.Pooled {
 		says = "DATABASE_URL leads to a pooler"
@@ -224,12 +227,13 @@ func (f Facts) way() []Finding {
 		"set ORDERS_DIRECT_URL to Postgres itself: without it, jobs start late and dead workers are found late")}
 }
 
-func (f Facts) privileges() []Finding {
+func (f *Facts) privileges() []Finding {
 	yes := map[bool]string{true: "yes", false: "no"}
 
 	return []Finding{
 		check("orders can be placed", f.Placing != "", Mend, yes[f.Placing == ""], f.Placing),
-		check("may migrate", !f.MayCreate, Advice, yes[f.MayCreate], "orders migrate up needs CREATE on the schema; another role may have it"),
+		check("may migrate", !f.MayCreate, Advice, yes[f.MayCreate],
+			"orders migrate up needs CREATE on the schema; another role may have it"),
 		check("superuser", f.Superuser, Advice, yes[f.Superuser], "let the program use a role that owns its database only"),
 		check("sees other sessions", !f.SeesStats && !f.Superuser, Advice, yes[f.SeesStats || f.Superuser],
 			"GRANT pg_read_all_stats TO "+f.Role+": why and check then name who holds locks and snapshots"),

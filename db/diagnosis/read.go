@@ -66,7 +66,7 @@ func (f *Facts) readSchema(ctx context.Context, pool *pgxpool.Pool) error {
 	if mismatch := program.Fits(at); mismatch != nil {
 		f.Mismatch = mismatch.Error()
 
-		return nil // whether orders can be placed is no question then
+		return nil //nolint:nilerr // it is a fact; whether orders can be placed is no question then
 	}
 
 	if err := schema.CheckPlacing(ctx, pool); err != nil {
@@ -88,7 +88,12 @@ func (f *Facts) readServer(ctx context.Context, q db.Querier) error {
 			pg_has_role('pg_read_all_stats', 'USAGE'),
 			pg_database_size(current_database()),
 			(SELECT age(datfrozenxid) FROM pg_database WHERE datname = current_database()),
-			(SELECT count(DISTINCT application_name) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'orders %-%-%')`).
+			(
+				SELECT count(DISTINCT application_name)
+				FROM pg_stat_activity
+				WHERE datname = current_database()
+					AND application_name LIKE 'orders %-%-%'
+			)`).
 		Scan(&f.Server, &f.ServerNum, &f.Standby, &f.Role, &f.Superuser, &f.MayCreate, &f.SeesStats, &f.Size, &f.Wraparound, &f.Processes)
 	if err != nil {
 		return fmt.Errorf("read server: %w", err)

@@ -284,7 +284,7 @@ func TestPages(t *testing.T) {
 		}
 	}
 
-	for _, limit := range []int{1, 100, 1000} {
+	for _, limit := range []int{1, 100, 251, 1000} { // 251 ends within the last row
 		if got := follow(nil, limit); !slices.Equal(got, slices.Concat(ids, ids[:2])) {
 			t.Errorf("by %d: %d events", limit, len(got))
 		}

@@ -85,23 +85,7 @@ func Read(
 
 	b := &pgx.Batch{}
 
-	b.Queue(`
-		SELECT e.seq, o.n::int, e.at, e.type, o.id AS order_id, coalesce(orders.reference, '') AS reference,
-			CASE WHEN e.type = 'order.' || orders.status THEN coalesce(orders.status_reason_code, '') ELSE '' END AS reason_code
-		FROM (
-			SELECT seq, at, type, order_ids
-			FROM events
-			WHERE seq >= $1
-				AND seq <= $3
-			ORDER BY seq
-			LIMIT $6
-		) AS e
-		CROSS JOIN LATERAL unnest(e.order_ids) WITH ORDINALITY AS o (id, n)
-		LEFT JOIN orders ON orders.id = o.id
-		WHERE (e.seq, o.n) > ($1, $2)
-			AND e.type = ANY($4)
-		ORDER BY e.seq, o.n
-		LIMIT $5`, after.Seq, after.N, horizon, types, limit, maxRows).Query(func(rows pgx.Rows) (err error) {
+	b.Queue(readEvents, after.Seq, after.N, horizon, types, limit, maxRows).Query(func(rows pgx.Rows) (err error) {
 		events, err = pgx.CollectRows(rows, pgx.RowToStructByName[Event])
 
 		return err
@@ -131,7 +115,7 @@ func Read(
 	switch {
 	case len(events) == limit:
 		next = events[limit-1].Position
-	case last > after.Seq:
+	case last >= after.Seq:
 		next = End(last)
 	default: // the position is beyond this horizon
 		next = after
@@ -139,6 +123,24 @@ func Read(
 
 	return events, next, nil
 }
+
+const readEvents = `
+	SELECT e.seq, o.n::int, e.at, e.type, o.id AS order_id, coalesce(orders.reference, '') AS reference,
+		CASE WHEN e.type = 'order.' || orders.status THEN coalesce(orders.status_reason_code, '') ELSE '' END AS reason_code
+	FROM (
+		SELECT seq, at, type, order_ids
+		FROM events
+		WHERE seq >= $1
+			AND seq <= $3
+		ORDER BY seq
+		LIMIT $6
+	) AS e
+	CROSS JOIN LATERAL unnest(e.order_ids) WITH ORDINALITY AS o (id, n)
+	LEFT JOIN orders ON orders.id = o.id
+	WHERE (e.seq, o.n) > ($1, $2)
+		AND e.type = ANY($4)
+	ORDER BY e.seq, o.n
+	LIMIT $5`
 
 // Prune deletes at most limit rows, the oldest first, that are older than keep, and returns how many. Rows
 // beyond the horizon stay, as nobody could read them yet.

@@ -19,7 +19,7 @@ type Cmd struct {
 const timeout = 30 * time.Second
 
 // exitMend is the exit code if something must be mended.
-const exitMend shell.ExitCode = 1
+const exitMend shell.ExitCode = 1 //nolint:errname // it is an exit code
 
 // A finding is a [diagnosis.Finding] in JSON.
 type finding struct {
