@@ -44,7 +44,7 @@ func TestEachAlertHasARunbook(t *testing.T) {
 	text := operations(t)
 
 	// Those that only metrics or reports have.
-	names := append(make([]string, 0, 4+len(condition.Names())), "overload", "errors", "pool-exhausted", "low-stock")
+	names := append(make([]string, 0, 3+len(condition.Names())), "overload", "errors", "pool-exhausted")
 	for _, name := range condition.Names() {
 		names = append(names, strings.TrimPrefix(name.Runbook(), "docs/operations.md#"))
 	}

@@ -41,6 +41,7 @@ const (
 	SweepFailing   Name = "sweep-failing"
 	OldSnapshot    Name = "old-snapshot"
 	ReplicationLag Name = "replication-lag"
+	LowStock       Name = "low-stock"
 	Schema         Name = "schema"
 )
 
@@ -48,7 +49,7 @@ const (
 func Names() []Name {
 	return []Name{
 		Schema, NoWorkers, NoLeader, QueuePaused, OldestWork, DeadLetters, AuditFindings, AuditLate, SweepFailing, OldSnapshot,
-		ReplicationLag,
+		ReplicationLag, LowStock,
 	}
 }
 

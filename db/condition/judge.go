@@ -26,6 +26,7 @@ func Judge(r Reading, l Limits) []Condition {
 		SweepFailing:   r.sweepFailing(l.SweepFailures),
 		OldSnapshot:    r.oldSnapshot(l.OldSnapshot),
 		ReplicationLag: r.replicationLag(l.Lag),
+		LowStock:       r.lowStock(),
 	}
 
 	conditions := make([]Condition, 0, len(byName))
@@ -262,6 +263,30 @@ func (r *Reading) replicationLag(l Limit[time.Duration]) Condition {
 }
 
 // age is for how long something has been so, in words.
+// lowStock warns of products whose stock is below their thresholds. It names a few.
+func (r *Reading) lowStock() Condition {
+	const named = 5
+
+	if len(r.LowStock) == 0 {
+		return fine("No product is low on stock.")
+	}
+
+	low, more := r.LowStock, ""
+	if len(low) > named {
+		low, more = low[:named], ", …"
+	}
+
+	number := count(int64(len(r.LowStock)), "product is", "products are")
+	if len(r.LowStock) > MostLow {
+		number = fmt.Sprintf("More than %d products are", MostLow)
+	}
+
+	return Condition{
+		Severity: Warning,
+		Sentence: fmt.Sprintf("%s low on stock: %s%s. Order more.", number, strings.Join(low, ", "), more),
+	}
+}
+
 func (r *Reading) age(since time.Time) string { return r.At.Sub(since).Round(time.Second).String() }
 
 func queues(names []string) string {

@@ -1,6 +1,7 @@
 package condition_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -97,6 +98,8 @@ func TestEachConditionIsJudged(t *testing.T) {
 		{condition.ReplicationLag, func(r *condition.Reading) {
 			r.Standbys = append(r.Standbys, gauge.Standby{Name: "east", Lag: 10 * time.Second})
 		}, condition.Warning, 0, "The standby east lags 10s behind."},
+		{condition.LowStock, func(r *condition.Reading) { r.LowStock = []string{"tea"} }, condition.Warning, 0, "1 product is low on stock: tea. Order more."},
+		{condition.LowStock, func(r *condition.Reading) { r.LowStock = slices.Repeat([]string{"tea"}, 101) }, condition.Warning, 0, "More than 100 products are low on stock: tea, tea, tea, tea, tea, …."},
 		{condition.ReplicationLag, func(r *condition.Reading) { r.Standbys[0].Lag = time.Hour }, condition.Critical, 0, "west lags 1h0m0s"},
 	} {
 		reading := healthy()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"orders/db/catalogue"
 	"orders/db/gauge"
 	"orders/db/horizon"
 	"orders/db/jobqueue"
@@ -32,7 +33,12 @@ type Reading struct {
 	Sweeps    map[string]progress.Sweep
 	Snapshots []horizon.Holder
 	Standbys  []gauge.Standby
+
+	LowStock []string // the skus of products that are low on stock, at most one more than MostLow
 }
+
+// MostLow is how many products that are low on stock are counted.
+const MostLow = 100
 
 // Letters counts the open dead letters.
 type Letters struct {
@@ -66,7 +72,14 @@ func Read(ctx context.Context, tx pgx.Tx) (r Reading, err error) {
 		return r, err
 	}
 
-	r.Standbys, err = gauge.Standbys(ctx, tx)
+	if r.Standbys, err = gauge.Standbys(ctx, tx); err != nil {
+		return r, err
+	}
+
+	low, err := catalogue.Low(ctx, tx, catalogue.Active, "", MostLow+1)
+	for _, p := range low {
+		r.LowStock = append(r.LowStock, p.SKU)
+	}
 
 	return r, err
 }

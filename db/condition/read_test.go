@@ -61,6 +61,8 @@ func TestReadSeesWhatIsWrong(t *testing.T) {
 		`INSERT INTO river_job (max_attempts, args, kind, queue, state, scheduled_at) VALUES (1, '{}', 'points', 'points', 'available', now() - interval '2 hours')`,
 		`INSERT INTO audit_findings (invariant, subject, detail) VALUES ('payments', 'x', ''), ('payments', 'y', '')`,
 		`INSERT INTO audit_runs (mode, started_at, finished_at, orders, violations) VALUES ('incremental', now(), now() - interval '2 hours', 1, 0)`,
+		`INSERT INTO products (sku, name, price, currency, available, low_stock, archived_at)
+			VALUES ('tea', 'Tea', 1, 'EUR', 4, 5, NULL), ('old', 'Old', 1, 'EUR', 0, 5, now()), ('cup', 'Cup', 1, 'EUR', 5, 5, NULL)`,
 		`INSERT INTO sweeps (name, ran_at, failed_at, failures) VALUES ('redrive', now(), now(), 20)`,
 	)
 
@@ -73,6 +75,7 @@ func TestReadSeesWhatIsWrong(t *testing.T) {
 		condition.NoLeader: condition.OK, condition.NoWorkers: condition.Critical, condition.QueuePaused: condition.Critical,
 		condition.OldestWork: condition.Critical, condition.DeadLetters: condition.Warning, condition.AuditFindings: condition.Critical,
 		condition.AuditLate: condition.Critical, condition.SweepFailing: condition.Critical, condition.OldSnapshot: condition.OK,
+		condition.LowStock: condition.Warning,
 	} {
 		if got[name] != want {
 			t.Errorf("%s: %s, want %s", name, got[name], want)

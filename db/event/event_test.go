@@ -272,6 +272,10 @@ func TestPages(t *testing.T) {
 
 			got = append(got, idsOf(events)...)
 
+			if next == at && len(events) > 0 {
+				t.Fatalf("the page of %d events behind %s ends there, too", len(events), at)
+			}
+
 			if next == event.End(horizon) || next == at {
 				return got
 			}
