@@ -23,6 +23,7 @@ var tags = []*huma.Tag{
 	{Name: "dead letters", Description: "Jobs that were given up, and how to do their work again"},
 	{Name: "workers", Description: "The processes that run the jobs"},
 	{Name: "actions", Description: "Who did what"},
+	{Name: "reports", Description: "Questions with answers as tables"},
 	{Name: "audit", Description: "Whether the invariants of the data hold"},
 	{Name: "health", Description: "For load balancers and process supervisors"},
 }

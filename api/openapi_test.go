@@ -188,7 +188,7 @@ func checkResponses(t *testing.T, doc node, name string, op node) {
 
 		if status < "300" {
 			media := "application/json"
-			if strings.HasSuffix(name, "/events") {
+			if name == "GET /orders/{id}/events" {
 				media = "text/event-stream"
 			}
 

@@ -56,7 +56,7 @@ func Register(api huma.API, pool *pgxpool.Pool) {
 			"or after that time.",
 	}, operation.Contract{
 		Roles: access.ToRead,
-		Response: page{
+		Response: eventPage{
 			Events: []Event{shape(event.Event{
 				Position: event.Position{Seq: 4711, N: 1}, At: time.Date(2026, time.January, 5, 9, 30, 0, 0, time.UTC),
 				Type: event.Confirmed, OrderID: uuid.MustParse("019b8d92-5f40-7bb3-8d6c-2c1fbd0d4a11"), Reference: "web-1042",
@@ -75,7 +75,7 @@ type input struct {
 	Wait  int          `query:"wait" minimum:"0" maximum:"10" default:"0" doc:"Seconds to wait for an event if there is none"`
 }
 
-type page struct {
+type eventPage struct {
 	Events []Event `json:"events" nullable:"false"`
 	Next   string  `json:"next" doc:"The position behind these events: send it as after"`
 }
@@ -90,11 +90,11 @@ type Event struct {
 	Subject     string     `json:"subject" doc:"The id of the order"`
 	Time        time.Time  `json:"time" doc:"When the transaction began that made it true"`
 	ContentType string     `json:"datacontenttype" enum:"application/json"`
-	Data        Data       `json:"data"`
+	Data        EventData  `json:"data"`
 }
 
-// Data is what an event tells.
-type Data struct {
+// EventData is what an event tells.
+type EventData struct {
 	OrderID    uuid.UUID        `json:"order_id" format:"uuid"`
 	Reference  string           `json:"reference,omitempty" doc:"The order's reference, if the client gave one"`
 	Status     order.Status     `json:"status,omitempty" doc:"The status that the order got; left out if the event is not about the status"`
@@ -105,19 +105,19 @@ func shape(e event.Event) Event {
 	return Event{
 		SpecVersion: "1.0", ID: e.ID(), Source: "/orders", Type: e.Type, Subject: e.OrderID.String(),
 		Time: e.At.UTC(), ContentType: "application/json",
-		Data: Data{OrderID: e.OrderID, Reference: e.Reference, Status: e.Type.Status(), ReasonCode: order.ReasonCode(e.ReasonCode)},
+		Data: EventData{OrderID: e.OrderID, Reference: e.Reference, Status: e.Type.Status(), ReasonCode: order.ReasonCode(e.ReasonCode)},
 	}
 }
 
-func (f *feed) list(ctx context.Context, in *input) (page, error) {
+func (f *feed) list(ctx context.Context, in *input) (eventPage, error) {
 	now, err := f.read(ctx, 0)
 	if err != nil {
-		return page{}, err
+		return eventPage{}, err
 	}
 
 	after, err := position(in.After, now)
 	if err != nil {
-		return page{}, err
+		return eventPage{}, err
 	}
 
 	if in.Wait == 0 {
@@ -127,7 +127,7 @@ func (f *feed) list(ctx context.Context, in *input) (page, error) {
 	if f.waiting.Add(1) > maxWaiting {
 		f.waiting.Add(-1)
 
-		return page{}, order.Errorf(order.Unavailable, "Too many requests wait for events at the moment; try again.")
+		return eventPage{}, order.Errorf(order.Unavailable, "Too many requests wait for events at the moment; try again.")
 	}
 	defer f.waiting.Add(-1)
 
@@ -153,7 +153,7 @@ func position(text string, now event.Reading) (event.Position, error) {
 }
 
 // await reads pages until one has events or the time is over.
-func (f *feed) await(ctx context.Context, in *input, after event.Position) (page, error) {
+func (f *feed) await(ctx context.Context, in *input, after event.Position) (eventPage, error) {
 	over := time.NewTimer(time.Duration(in.Wait) * time.Second)
 	defer over.Stop()
 
@@ -163,10 +163,10 @@ func (f *feed) await(ctx context.Context, in *input, after event.Position) (page
 	for {
 		now, err := f.read(ctx, fresh)
 		if err != nil {
-			return page{}, err
+			return eventPage{}, err
 		}
 
-		p := page{Events: []Event{}, Next: after.String()}
+		p := eventPage{Events: []Event{}, Next: after.String()}
 
 		if now.Complete >= after.Seq {
 			if p, err = f.page(ctx, in, after, now.Complete); err != nil || len(p.Events) > 0 {
@@ -178,7 +178,7 @@ func (f *feed) await(ctx context.Context, in *input, after event.Position) (page
 
 		select {
 		case <-ctx.Done():
-			return page{}, ctx.Err() //nolint:wrapcheck // the client has gone
+			return eventPage{}, ctx.Err() //nolint:wrapcheck // the client has gone
 		case <-over.C:
 			return p, nil
 		case <-tick.C:
@@ -186,13 +186,13 @@ func (f *feed) await(ctx context.Context, in *input, after event.Position) (page
 	}
 }
 
-func (f *feed) page(ctx context.Context, in *input, after event.Position, horizon int64) (page, error) {
+func (f *feed) page(ctx context.Context, in *input, after event.Position, horizon int64) (eventPage, error) {
 	events, next, err := event.Read(ctx, f.pool, after, horizon, in.Type, in.Limit)
 	if errors.Is(err, event.ErrPruned) {
-		return page{}, order.Errorf(problem.EventsDeleted, "%s", problem.TypeOf(problem.EventsDeleted).Detail)
+		return eventPage{}, order.Errorf(problem.EventsDeleted, "%s", problem.TypeOf(problem.EventsDeleted).Detail)
 	}
 
-	return page{Events: operation.Each(events, shape), Next: next.String()}, err
+	return eventPage{Events: operation.Each(events, shape), Next: next.String()}, err
 }
 
 // read asks for the horizon, unless the last reading is young enough.

@@ -84,7 +84,7 @@ type Report struct {
 type ReportParameter struct {
 	Name    string      `json:"name"`
 	Type    report.Type `json:"type"`
-	Default string      `json:"default" doc:"The value without the parameter; empty for none"`
+	Default string      `json:"default_value" doc:"The value without the parameter; empty for none"`
 	Doc     string      `json:"description"`
 }
 

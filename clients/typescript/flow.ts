@@ -1,6 +1,7 @@
 // The main flow with generated types, against the server at ORDERS_URL.
 import createClient from "openapi-fetch";
 
+import { Problem, place } from "./place.js";
 import type { components, paths } from "./schema.js";
 
 declare const process: { env: Record<string, string | undefined> };
@@ -80,3 +81,11 @@ check(letters.data !== undefined, "dead letters");
 
 const refused = await api.POST("/orders", { body: { user_id: name, lines: [{ sku: "no-such", quantity: 1 }] } });
 check(refused.error?.type === "/problems/unknown-sku", "refusal");
+
+// The sample of docs/api.md, with the key of the order above: it is placed once.
+const url = process.env["ORDERS_URL"] ?? "";
+check((await place(url, "", name, request.body)) === placed.data.id, "sample");
+
+const wrong = { user_id: name, lines: [{ sku: "no-such", quantity: 1 }] };
+const problem = await place(url, "", `${name}-2`, wrong).catch((error: unknown) => error);
+check(problem instanceof Problem && problem.type === "/problems/unknown-sku", "sample's refusal");

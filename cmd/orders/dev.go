@@ -156,7 +156,8 @@ func welcome(p *program, address net.Addr) error {
 	_, err := fmt.Fprintf(p.stdout, `
 Orders is running.
 
-  API      %[1]s        its documentation: %[1]s/docs
+  console  %[1]s/console
+  API      %[1]s/docs
   jobs     %[1]s/riverui/
   database psql '%[2]s'
 

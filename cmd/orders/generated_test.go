@@ -17,7 +17,8 @@ import (
 
 var update = flag.Bool("update", false, "write the generated files")
 
-// openapi.yaml and the tables of README and docs/settings.md are generated from the program.
+// openapi.yaml and the tables of README and docs/settings.md are generated from the program, and
+// the samples of docs/api.md from the files that .ci/openapi runs.
 func TestGeneratedFilesAreUpToDate(t *testing.T) {
 	t.Parallel()
 
@@ -26,12 +27,15 @@ func TestGeneratedFilesAreUpToDate(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	readme := section(t, "../../README.md", "jobs", jobsTable())
+	readme := sections(t, "../../README.md", map[string]string{"jobs": jobsTable()})
 
 	for path, want := range map[string]string{
 		"../../openapi.yaml":     string(document),
 		"../../README.md":        readme,
-		"../../docs/settings.md": section(t, "../../docs/settings.md", "settings", settingsTable()),
+		"../../docs/settings.md": sections(t, "../../docs/settings.md", map[string]string{"settings": settingsTable()}),
+		"../../docs/api.md": sections(t, "../../docs/api.md", map[string]string{
+			"curl": sample(t, "curl/place.sh", "sh"), "go": sample(t, "go/place.go", "go"), "typescript": sample(t, "typescript/place.ts", "ts"),
+		}),
 	} {
 		got, err := os.ReadFile(path)
 
@@ -51,21 +55,39 @@ func TestGeneratedFilesAreUpToDate(t *testing.T) {
 	}
 }
 
-// section is the text of a file with another content between the section's two marks.
-func section(t *testing.T, path, name, content string) string {
+// sections is the text of a file with other contents between the two marks of each section.
+func sections(t *testing.T, path string, contents map[string]string) string {
 	t.Helper()
 
-	text, err := os.ReadFile(path)
+	read, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 
-	marks := regexp.MustCompile(`(?s)(<!-- ` + name + ` -->\n).*?(<!-- /` + name + ` -->)`)
-	if !marks.Match(text) {
-		t.Fatalf("%s has no section %s", path, name)
+	text := string(read)
+
+	for name, content := range contents {
+		marks := regexp.MustCompile(`(?s)(<!-- ` + name + ` -->\n).*?(<!-- /` + name + ` -->)`)
+		if !marks.MatchString(text) {
+			t.Fatalf("%s has no section %s", path, name)
+		}
+
+		text = marks.ReplaceAllString(text, "${1}"+strings.ReplaceAll(content, "$", "$$")+"${2}")
 	}
 
-	return marks.ReplaceAllString(string(text), "${1}"+strings.ReplaceAll(content, "$", "$$")+"${2}")
+	return text
+}
+
+// sample is a file of folder clients, as Markdown shows it.
+func sample(t *testing.T, path, language string) string {
+	t.Helper()
+
+	text, err := os.ReadFile("../../clients/" + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return "```" + language + "\n" + string(text) + "```\n"
 }
 
 // settingsTable lists the settings as --help does, with the defaults that other packages define.
