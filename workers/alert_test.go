@@ -145,7 +145,7 @@ func TestAReceiverThatIsAway(t *testing.T) {
 	t.Parallel()
 
 	b, log := logging(t)
-	b.exec(`INSERT INTO river_queue (name, updated_at, paused_at) VALUES ('points', now(), now())`)
+	b.exec(`INSERT INTO river_queue (name, updated_at, paused_at) VALUES ('points', now(), now() - interval '1 minute')`)
 	b.startAlerting("http://127.0.0.1:1/a-secret")
 	log.wait(t, 1, "the alert webhook failed")
 	b.eventually(1, `SELECT count(*) FROM river_job WHERE kind = 'alert' AND cardinality(errors) > 0`)

@@ -49,9 +49,7 @@ func (l *lines) wait(t *testing.T, n int, texts ...string) {
 
 	for deadline := time.Now().Add(30 * time.Second); len(l.with(texts...)) < n; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			t.Fatalf("%d lines with %q, want %d:\n%s", len(l.with(texts...)), texts, n, l.all.String())
+			t.Fatalf("%d lines with %q, want %d:\n%s", len(l.with(texts...)), texts, n, strings.Join(l.with(), ""))
 		}
 	}
 }
