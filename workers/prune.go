@@ -32,15 +32,10 @@ type prune struct {
 	log  *slog.Logger
 
 	keepEvents time.Duration
-	horizon    event.Horizon
 }
 
 // Work deletes expired idempotency keys, and old failed attempts, statistics and events.
 func (p *prune) Work(ctx context.Context, _ *river.Job[jobs.Prune]) error {
-	if _, err := p.horizon.Read(ctx, p.pool); err != nil { // the second reading settles what this one begins
-		return jobError(err)
-	}
-
 	keys, err := p.delete(ctx, idempotency.Prune)
 	if err != nil {
 		return err
@@ -55,13 +50,8 @@ func (p *prune) Work(ctx context.Context, _ *river.Job[jobs.Prune]) error {
 		return err
 	}
 
-	complete, err := p.horizon.Read(ctx, p.pool)
-	if err != nil {
-		return jobError(err)
-	}
-
 	events, err := p.delete(ctx, func(ctx context.Context, tx pgx.Tx, limit int) (int64, error) {
-		return event.Prune(ctx, tx, p.keepEvents, complete.Complete, limit)
+		return event.Prune(ctx, tx, p.keepEvents, limit)
 	})
 	if err != nil {
 		return err

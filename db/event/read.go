@@ -142,18 +142,16 @@ const readEvents = `
 	ORDER BY e.seq, o.n
 	LIMIT $5`
 
-// Prune deletes at most limit rows, the oldest first, that are older than keep, and returns how many. Rows
-// beyond the horizon stay, as nobody could read them yet.
-func Prune(ctx context.Context, tx pgx.Tx, keep time.Duration, horizon int64, limit int) (deleted int64, err error) {
+// Prune deletes at most limit rows, the oldest first, that are older than keep, and returns how many.
+func Prune(ctx context.Context, tx pgx.Tx, keep time.Duration, limit int) (deleted int64, err error) {
 	err = tx.QueryRow(ctx, `
 		WITH bound AS (
 			SELECT max(seq) AS seq
 			FROM (
 				SELECT seq, at
 				FROM events
-				WHERE seq <= $2
 				ORDER BY seq
-				LIMIT $3
+				LIMIT $2
 			) AS oldest
 			WHERE at < now() - $1::interval
 		), deleted AS (
@@ -166,7 +164,7 @@ func Prune(ctx context.Context, tx pgx.Tx, keep time.Duration, horizon int64, li
 			WHERE EXISTS (SELECT FROM deleted)
 		)
 		SELECT count(*)
-		FROM deleted`, keep, horizon, limit).Scan(&deleted)
+		FROM deleted`, keep, limit).Scan(&deleted)
 	if err != nil {
 		return 0, fmt.Errorf("prune events: %w", err)
 	}
