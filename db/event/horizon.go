@@ -11,10 +11,10 @@ import (
 // A Horizon is the seq up to which the log is complete: every transaction that drew a number
 // up to there has ended. It never goes back. The zero Horizon is ready, and safe for concurrent use.
 //
-// It is found without locks. A reading first takes the highest number that was drawn, and then
-// the id that the next transaction will get. A transaction that drew a number had its id by
-// then, and it is lower. So when all transactions with lower ids have ended, no row can
-// appear up to that number any more.
+// It is found without locks. A reading first takes the highest number that was drawn, and then an
+// id for its own transaction. A transaction that drew a number had its id by then, and it is lower. So
+// when all transactions with lower ids have ended, no row can appear up to that number any more.
+// A snapshot's xmax would not do instead of the id: transactions above it may be running.
 //
 // A transaction that stays open in any database of the server, and has written something,
 // keeps the horizon where it is. A standby cannot tell the highest number, so only the primary is asked.
@@ -41,21 +41,18 @@ type candidate struct {
 	xid int64 // 0 for no candidate
 }
 
-// Read asks how far the log is now.
+// Read asks how far the log is now. If numbers were drawn since the last reading, it takes an id of a
+// transaction.
 func (h *Horizon) Read(ctx context.Context, q Batcher) (Reading, error) {
-	var (
-		drawn           int64
-		oldest, nextXID int64
-	)
+	var drawn, oldest int64
 
-	b := &pgx.Batch{} // two statements: the second one's snapshot is newer than what the first one reads
+	b := &pgx.Batch{}
 
 	b.Queue(`
 		SELECT CASE WHEN is_called THEN last_value ELSE 0 END
 		FROM events_seq_seq`).QueryRow(func(row pgx.Row) error { return row.Scan(&drawn) })
 	b.Queue(`
-		SELECT pg_snapshot_xmin(s)::text::bigint, pg_snapshot_xmax(s)::text::bigint
-		FROM pg_current_snapshot() AS s`).QueryRow(func(row pgx.Row) error { return row.Scan(&oldest, &nextXID) })
+		SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint`).QueryRow(func(row pgx.Row) error { return row.Scan(&oldest) })
 
 	if err := q.SendBatch(ctx, b).Close(); err != nil {
 		return Reading{}, fmt.Errorf("read the horizon of events: %w", err)
@@ -67,11 +64,32 @@ func (h *Horizon) Read(ctx context.Context, q Batcher) (Reading, error) {
 	h.settle(oldest)
 
 	if h.pending.xid == 0 && drawn > h.seq {
-		h.pending = candidate{seq: drawn, xid: nextXID}
-		h.settle(oldest)
+		if err := h.propose(ctx, q, drawn); err != nil {
+			return Reading{}, err
+		}
 	}
 
 	return Reading{Complete: h.seq, Drawn: drawn}, nil
+}
+
+// propose makes a number the candidate that was drawn before.
+func (h *Horizon) propose(ctx context.Context, q Batcher, drawn int64) error {
+	var id, oldest int64
+
+	b := &pgx.Batch{}
+
+	b.Queue(`
+		SELECT pg_current_xact_id()::text::bigint, pg_snapshot_xmin(pg_current_snapshot())::text::bigint`).
+		QueryRow(func(row pgx.Row) error { return row.Scan(&id, &oldest) })
+
+	if err := q.SendBatch(ctx, b).Close(); err != nil {
+		return fmt.Errorf("read the horizon of events: %w", err)
+	}
+
+	h.pending = candidate{seq: drawn, xid: id}
+	h.settle(oldest)
+
+	return nil
 }
 
 // settle takes the candidate if all transactions below its id have ended.
