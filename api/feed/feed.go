@@ -115,6 +115,12 @@ func (f *feed) list(ctx context.Context, in *input) (eventPage, error) {
 		return eventPage{}, err
 	}
 
+	if in.After == latest {
+		if now, err = f.known(ctx); err != nil {
+			return eventPage{}, err
+		}
+	}
+
 	after, err := position(in.After, now)
 	if err != nil {
 		return eventPage{}, err
@@ -150,6 +156,23 @@ func position(text string, now event.Reading) (event.Position, error) {
 	}
 
 	return after, nil
+}
+
+// known waits until this process knows a horizon. Without one, the latest position would be before
+// events that are old.
+func (f *feed) known(ctx context.Context) (event.Reading, error) {
+	for {
+		now, err := f.read(ctx, fresh)
+		if err != nil || now.Complete > 0 || now.Drawn == 0 {
+			return now, err
+		}
+
+		select {
+		case <-ctx.Done():
+			return now, order.Errorf(order.Unavailable, "An open transaction keeps the latest position from being known; try again.")
+		case <-time.After(fresh):
+		}
+	}
 }
 
 // await reads pages until one has events or the time is over.

@@ -73,7 +73,7 @@ const maxRows = 1_000
 // for all. next is the position to go on from: there may be more if it is before the horizon,
 // also if there are no events in this page.
 //
-// Read fails with [ErrPruned] if events behind the position have been deleted, unless it is [Start].
+// Read fails with [ErrPruned] if events behind the position have been deleted, unless it is before the first.
 func Read(
 	ctx context.Context, q Batcher, after Position, horizon int64, types []Type, limit int,
 ) (events []Event, next Position, err error) {
@@ -108,7 +108,7 @@ func Read(
 		return nil, after, fmt.Errorf("read events: %w", err)
 	}
 
-	if after != Start && after.Seq < pruned {
+	if after.Seq > 0 && after.Seq < pruned { // 0 is before the first event
 		return nil, after, ErrPruned
 	}
 
