@@ -2,7 +2,6 @@ package middleware
 
 import (
 	"net/http"
-	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -33,7 +32,7 @@ func Compress(ctx huma.Context, next func(huma.Context)) {
 	op := ctx.Operation()
 	r, w := humago.Unwrap(ctx)
 
-	if op.Method != http.MethodGet || !slices.Contains(responseMedia(op), MediaJSON) {
+	if op.Method != http.MethodGet || !offersJSON(op) {
 		next(ctx)
 
 		return

@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"cmp"
 	"maps"
 	"mime"
 	"net/http"
@@ -39,14 +40,14 @@ func Guard(ctx huma.Context, next func(huma.Context)) {
 
 func check(r *http.Request, op *huma.Operation) *problem.Problem {
 	// huma looks at Accept only after the operation has had its effect.
-	offered, accept := responseMedia(op), strings.Join(r.Header.Values("Accept"), ",")
+	media := choose(op, strings.Join(r.Header.Values("Accept"), ","))
+	if media == "" {
+		offered := strings.Join(slices.Sorted(maps.Keys(contentOf(op))), " or ")
 
-	i := slices.IndexFunc(offered, func(media string) bool { return accepts(media, accept) })
-	if i < 0 {
-		return problem.New(r.Context(), problem.NotAcceptable, "The response is "+strings.Join(offered, " or ")+"; Accept must allow that.")
+		return problem.New(r.Context(), problem.NotAcceptable, "The response is "+cmp.Or(offered, MediaJSON)+"; Accept must allow that.")
 	}
 
-	r.Header.Set("Accept", offered[i])
+	r.Header.Set("Accept", media)
 
 	if op.RequestBody != nil {
 		if p := checkBody(r); p != nil {
@@ -100,15 +101,37 @@ func checkBody(r *http.Request) *problem.Problem {
 	return nil
 }
 
-// responseMedia are the media types of the operation's response, the usual one first. An operation
-// that streams has one that is not JSON, and huma does not write its response.
-func responseMedia(op *huma.Operation) []string {
-	ok := op.Responses["200"]
-	if ok == nil || len(ok.Content) == 0 {
-		return []string{MediaJSON}
+// choose chooses the media type of the response: JSON if there is JSON and it may be, and else another
+// that may be; empty if none may be. It is on the way of each request, so it allocates nothing.
+func choose(op *huma.Operation, accept string) string {
+	if offersJSON(op) && accepts(MediaJSON, accept) {
+		return MediaJSON
 	}
 
-	return slices.Sorted(maps.Keys(ok.Content)) // application/json comes before text/csv
+	for media := range contentOf(op) {
+		if media != MediaJSON && accepts(media, accept) {
+			return media
+		}
+	}
+
+	return ""
+}
+
+// offersJSON tells whether the response may be JSON. An operation that streams offers another
+// type, and huma does not write its response.
+func offersJSON(op *huma.Operation) bool {
+	content := contentOf(op)
+
+	return len(content) == 0 || content[MediaJSON] != nil
+}
+
+// contentOf is what the response of the operation may be, by media type; nil if the operation does not say.
+func contentOf(op *huma.Operation) map[string]*huma.MediaType {
+	if ok := op.Responses["200"]; ok != nil {
+		return ok.Content
+	}
+
+	return nil
 }
 
 // accepts tells whether an Accept header allows a media type.
