@@ -159,6 +159,27 @@ func placeOrder(t *testing.T, pool *pgxpool.Pool, at time.Time) (id uuid.UUID) {
 	return id
 }
 
+// So an order that is placed in the millisecond in which a step is added has the step.
+func TestTheLowestIDOfAMomentIsOfItsMillisecond(t *testing.T) {
+	t.Parallel()
+
+	const (
+		millisecond = 1_688_096_058_518 // since 1970
+		want        = "01890a5d-ac96-7000-8000-000000000000"
+	)
+
+	pool := dbtest.Pool(t)
+
+	for _, micros := range []int64{0, 499, 500, 999} {
+		at := time.UnixMicro(millisecond*1_000 + micros)
+
+		var id string
+		if err := pool.QueryRow(t.Context(), `SELECT uuid_at($1)`, at).Scan(&id); err != nil || id != want {
+			t.Errorf("uuid_at(%s) is %s, %v; want %s", at, id, err, want)
+		}
+	}
+}
+
 // A step that is added must not make history unsettled.
 func TestAnOrderFromBeforeAStepIsSettledWithoutIt(t *testing.T) {
 	t.Parallel()
