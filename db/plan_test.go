@@ -111,7 +111,9 @@ func TestNoQueryScansATableThatGrows(t *testing.T) {
 			return dbtest.Err(action.List(ctx, tx, action.Filter{}, &action.Position{At: before.At, ID: 1}, 50))
 		},
 		"list an actor's actions": func(ctx context.Context, tx pgx.Tx) error {
-			return dbtest.Err(action.List(ctx, tx, action.Filter{Actor: "a-7", Since: before.At.Add(-time.Hour), Until: before.At}, nil, 50))
+			return dbtest.Err(action.List(ctx, tx, action.Filter{
+				Actor: "a-7", Since: order.Moment{At: before.At.Add(-time.Hour)}, Until: order.Moment{At: before.At},
+			}, nil, 50))
 		},
 		"list the actions of a name": func(ctx context.Context, tx pgx.Tx) error {
 			return dbtest.Err(action.List(ctx, tx, action.Filter{Action: "x-7"}, nil, 50))

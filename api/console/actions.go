@@ -54,11 +54,11 @@ func actionFilterOf(r *http.Request) (shown actionFilter, f action.Filter, err e
 		f.TargetID = shown.Target
 	}
 
-	if f.Since, err = page.TimeOf(shown.From); err != nil {
+	if f.Since.At, err = page.TimeOf(shown.From); err != nil {
 		return shown, f, err
 	}
 
-	f.Until, err = page.TimeOf(shown.To)
+	f.Until.At, err = page.TimeOf(shown.To)
 
 	return shown, f, err
 }

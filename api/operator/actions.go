@@ -55,14 +55,13 @@ func ActionOf(a action.Recorded) Action { return Action(a) }
 
 type listActionsInput struct {
 	operation.Page
+	operation.Period
 
 	Actor      operation.Text `query:"actor" maxLength:"200" doc:"Only what this actor did"`
 	Action     action.Name    `query:"action" doc:"Only this action"`
 	TargetKind action.Kind    `query:"target_kind" doc:"Only what was done to targets of this kind"`
 	TargetID   operation.Text `query:"target_id" maxLength:"200" doc:"Only what was done to this target"`
 	OrderID    operation.ID   `query:"order_id" doc:"Only what was done to this order, its dead letters and its jobs"`
-	Since      time.Time      `query:"since" doc:"Only what was done at this time or later"`
-	Until      time.Time      `query:"until" doc:"Only what was done before this time"`
 }
 
 type actionPage struct {
@@ -77,9 +76,14 @@ var actionList = operation.List[action.Recorded, action.Position]{
 }
 
 func (s *service) listActions(ctx context.Context, in *listActionsInput) (actionPage, error) {
+	since, until, err := in.Moments()
+	if err != nil {
+		return actionPage{}, err //nolint:wrapcheck // a refusal
+	}
+
 	filter := action.Filter{
 		Actor: string(in.Actor), Action: in.Action, TargetKind: in.TargetKind, TargetID: string(in.TargetID),
-		OrderID: uuid.UUID(in.OrderID), Since: in.Since, Until: in.Until,
+		OrderID: uuid.UUID(in.OrderID), Since: since, Until: until,
 	}
 
 	actions, next, err := actionList.Page(in.Page, func(after *action.Position, limit int) ([]action.Recorded, error) {

@@ -65,7 +65,8 @@ func TestListByEachFilter(t *testing.T) {
 	pool := dbtest.Pool(t)
 	id := uuid.New()
 	bob := order.Actor{Name: "bob", KnownBy: order.ByCLI}
-	before := time.Now().Add(-time.Hour)
+	before := order.Moment{At: time.Now().Add(-time.Hour)}
+	hourAgo := order.Moment{Relative: true, Ago: time.Hour}
 
 	record(t, pool, action.Action{By: ann, Name: action.CancelOrder, Target: action.Target{Kind: action.Order, ID: id.String()}})
 	record(t, pool,
@@ -83,7 +84,9 @@ func TestListByEachFilter(t *testing.T) {
 		"order":      {action.Filter{OrderID: id}, "7 " + id.String()},
 		"since":      {action.Filter{Since: before}, "8 7 " + id.String()},
 		"until":      {action.Filter{Until: before}, ""},
-		"both bound": {action.Filter{Since: before, Until: time.Now().Add(time.Hour), Actor: "bob"}, "8 7"},
+		"since now-": {action.Filter{Since: hourAgo}, "8 7 " + id.String()},
+		"until now-": {action.Filter{Until: hourAgo}, ""},
+		"both bound": {action.Filter{Since: before, Until: order.Moment{At: time.Now().Add(time.Hour)}, Actor: "bob"}, "8 7"},
 	} {
 		var (
 			got   []string

@@ -34,8 +34,8 @@ type Filter struct {
 	TargetKind Kind
 	TargetID   string
 	OrderID    uuid.UUID // of the target, or the target itself
-	Since      time.Time // this moment and later
-	Until      time.Time // before this moment
+	Since      order.Moment // then and later
+	Until      order.Moment // before
 }
 
 // A Position is where a page of a list ended.
@@ -91,8 +91,17 @@ func (f Filter) conditions() (conditions []string, args []any) {
 	add(f.TargetKind != "", "target_kind = ?", f.TargetKind)
 	add(f.TargetID != "", "target_id = ?", f.TargetID)
 	add(f.OrderID != uuid.Nil, "(order_id = ?::uuid OR target_id = ?::uuid::text AND target_kind = 'order')", f.OrderID)
-	add(!f.Since.IsZero(), "at >= ?", f.Since)
-	add(!f.Until.IsZero(), "at < ?", f.Until)
+
+	when := func(operator string, m order.Moment) {
+		if m != (order.Moment{}) {
+			expression, value := db.MomentSQL(m, len(args)+1)
+			args = append(args, value)
+			conditions = append(conditions, "at "+operator+" "+expression)
+		}
+	}
+
+	when(">=", f.Since)
+	when("<", f.Until)
 
 	return conditions, args
 }

@@ -74,12 +74,10 @@ func (f Filter) conditions(state State) (conditions []string, args []any) {
 	}
 
 	when := func(operator string, m order.Moment) {
-		if m.Relative {
-			args = append(args, m.Ago)
-			conditions = append(conditions, fmt.Sprintf("dead_at %s now() - $%d::interval", operator, len(args)))
-		} else if !m.At.IsZero() {
-			args = append(args, m.At)
-			conditions = append(conditions, fmt.Sprintf("dead_at %s $%d", operator, len(args)))
+		if m != (order.Moment{}) {
+			expression, value := db.MomentSQL(m, len(args)+1)
+			args = append(args, value)
+			conditions = append(conditions, "dead_at "+operator+" "+expression)
 		}
 	}
 
