@@ -13,7 +13,7 @@ import (
 	"orders/jobs"
 )
 
-//go:generate go test -run TestGeneratedFilesAreUpToDate . -args -update
+//go:generate go test -vet=off -run TestGeneratedFilesAreUpToDate . -args -update
 
 var update = flag.Bool("update", false, "write the generated files")
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
@@ -16,6 +17,7 @@ import (
 
 	"orders/db"
 	"orders/db/dbtest"
+	"orders/db/schema"
 )
 
 // lastRelease is the commit of the release before. Whoever releases moves it on.
@@ -200,8 +202,13 @@ func TestAnUpgradeUnderLoadAndBack(t *testing.T) {
 	d.route(first)
 	stop(t, fourth, newWorker)
 
+	migrator := schema.Migrator{URL: d.url, Log: slog.New(slog.DiscardHandler)}
+
 	for dbtest.Count(t, d.pool, `SELECT max(version) FROM orders_migrations`) > releasedSchema(t, d.pool) {
-		d.command(after, "migrate", "down", "--yes", "--while-running")
+		if err := migrator.Down(t.Context(), false, func(schema.Reversal) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+
 		first.ready()
 		worker.ready()
 	}

@@ -13,7 +13,7 @@ import (
 	"orders/db/schema"
 )
 
-//go:generate go test -run TestObjectsAreThoseOfTheMigrations . -args -update
+//go:generate go test -vet=off -run TestObjectsAreThoseOfTheMigrations . -args -update
 
 var update = flag.Bool("update", false, "write objects.txt")
 
