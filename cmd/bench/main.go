@@ -125,6 +125,7 @@ type benchCmd struct {
 	Keep         bool          `help:"Do not remove them at the end."`
 	PostgresBin  string        `env:"ORDERS_POSTGRES_BIN" placeholder:"DIR" help:"Where initdb and postgres are; by default in PATH and the usual places."`
 	RabbitmqBin  string        `name:"rabbitmq-bin" env:"ORDERS_RABBITMQ_BIN" default:"${rabbitmq}" placeholder:"DIR" help:"Where rabbitmq-server is. Without it, the broker scenarios are left out."`
+	Consumers    []int         `name:"broker-consumers" default:"8,32,128" placeholder:"N" help:"Consumers a queue of the broker recipe: each number has a short run, and the best is measured."`
 	Scenario     []string      `placeholder:"NAME" help:"Only these scenarios: textbook, broker, broker hot, ceiling, floor, spread, hot, 2 processes, 4 processes, distant, latency, overload, killed, mixed, slow, backlog, history."`
 	OrdersPerRun int           `default:"20000" help:"Orders of a run."`
 	Repeat       int           `default:"3" help:"Runs of each scenario; the table has their medians."`
@@ -140,8 +141,9 @@ type benchCmd struct {
 
 // Validate refuses what would measure nothing, and chooses the scenarios.
 func (c *benchCmd) Validate() (err error) {
-	if c.Repeat < 1 || c.OrdersPerRun < 1 || c.Connections < 1 || c.Soak < 0 || c.KillAfter < 0 {
-		return errors.New("--repeat, --orders-per-run and --connections are 1 or more; --soak and --kill-after are not negative")
+	if min(c.Repeat, c.OrdersPerRun, c.Connections) < 1 || len(c.Consumers) == 0 || slices.Min(c.Consumers) < 1 || c.Soak < 0 || c.KillAfter < 0 {
+		return errors.New("--repeat, --orders-per-run, --connections and --broker-consumers are 1 or more; " +
+			"--soak and --kill-after are not negative")
 	}
 
 	if c.Short { // which is enough to see that a ratio has halved
@@ -200,7 +202,7 @@ func (c *benchCmd) measure(ctx context.Context, postgres *server.Postgres, progr
 	r := report.New(strings.TrimSpace(string(version)), postgres.Version, c.OrdersPerRun, c.Repeat)
 	runner := scenario.Runner{
 		Program: c.Orders, LogDir: filepath.Join(c.Dir, "logs"), Orders: c.OrdersPerRun, Repeat: c.Repeat, Connections: c.Connections,
-		Keep: c.Keep, Postgres: postgres, Progress: progress, Report: r,
+		Consumers: c.Consumers, Keep: c.Keep, Postgres: postgres, Progress: progress, Report: r,
 	}
 
 	if slices.ContainsFunc(c.chosen, scenario.Scenario.NeedsBroker) {

@@ -35,7 +35,7 @@ func TestBench(t *testing.T) {
 
 	args := []string{
 		"--orders", program, "--scenario", "textbook,broker,spread,killed,mixed", "--kill-after", "1s",
-		"--orders-per-run", "300", "--repeat", "1", "--json", "-",
+		"--orders-per-run", "300", "--repeat", "1", "--broker-consumers", "8", "--json", "-",
 	}
 	if code := run(t.Context(), args, &stdout, &stderr); code != exitOK {
 		t.Fatalf("exit code %d\n%s", code, &stderr)
@@ -123,7 +123,7 @@ func TestUnknownScenario(t *testing.T) {
 func TestWhatWouldMeasureNothingIsRefused(t *testing.T) {
 	t.Parallel()
 
-	for _, flag := range []string{"--repeat=0", "--orders-per-run=0", "--connections=0", "--soak=-1s", "--kill-after=-1s"} {
+	for _, flag := range []string{"--repeat=0", "--orders-per-run=0", "--connections=0", "--broker-consumers=0", "--soak=-1s", "--kill-after=-1s"} {
 		var stdout, stderr bytes.Buffer
 
 		if code := run(t.Context(), []string{flag}, &stdout, &stderr); code != exitUsage || !strings.Contains(stderr.String(), "1 or more") {

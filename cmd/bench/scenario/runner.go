@@ -24,7 +24,8 @@ type Runner struct {
 	Orders      int // of a run
 	Repeat      int
 	Connections int
-	Keep        bool // the databases of runs that fail
+	Consumers   []int // of each queue of the broker recipe, of which the best is measured
+	Keep        bool  // the databases of runs that fail
 
 	Postgres *server.Postgres
 	Broker   *server.RabbitMQ // nil if no scenario needs it
@@ -66,14 +67,26 @@ func (r *Runner) Run(ctx context.Context, chosen []Scenario) error {
 
 const tuningOrders = 1000
 
-// tune finds the number of consumers with which the broker recipe settles most, in a short run of each.
+// tune finds the number of consumers with which the broker recipe settles most, in a short run of each if
+// there are several.
 func (r *Runner) tune(ctx context.Context, s *Scenario) error {
+	settings := func(consumers int) map[string]string {
+		return map[string]string{"RABBITMQ_URL": r.Broker.URL, "BROKER_CONSUMERS": strconv.Itoa(consumers)}
+	}
+
+	if len(r.Consumers) == 1 {
+		s.settings = settings(r.Consumers[0])
+		s.description += fmt.Sprintf(", %d consumers a queue", r.Consumers[0])
+
+		return nil
+	}
+
 	var best float64
 
-	for _, consumers := range []int{8, 32, 128} {
+	for _, consumers := range r.Consumers {
 		probe := *s
 		probe.name, probe.orders = fmt.Sprintf("%s with %d consumers", s.name, consumers), tuningOrders
-		probe.settings = map[string]string{"RABBITMQ_URL": r.Broker.URL, "BROKER_CONSUMERS": strconv.Itoa(consumers)}
+		probe.settings = settings(consumers)
 
 		err := r.withDatabase(ctx, probe, func(name string) error {
 			f, err := r.measure(ctx, probe, 1, name)
@@ -89,7 +102,7 @@ func (r *Runner) tune(ctx context.Context, s *Scenario) error {
 		}
 	}
 
-	s.description += fmt.Sprintf(", %s consumers a queue: the best of 8, 32 and 128", s.settings["BROKER_CONSUMERS"])
+	s.description += fmt.Sprintf(", %s consumers a queue: the best of %d", s.settings["BROKER_CONSUMERS"], r.Consumers)
 
 	return nil
 }
