@@ -90,22 +90,26 @@ func TestJobsWhoseFetchWasLostAreGivenBack(t *testing.T) {
 	b.order(1)
 	b.eventually(3, `SELECT count(*) FROM river_job WHERE state = 'completed' AND queue <> 'maintenance'`)
 
-	cuts.cutting.Store(true)
+	placed := 1
 
-	for range orders {
-		b.order(1)
+	// A job that runs for long may also be in slow hands. So there are rounds until one was lost, and fetched again.
+	for count(b, `SELECT count(*) FROM river_job WHERE cardinality(attempted_by) > 1 AND queue <> 'maintenance'`) == 0 {
+		cuts.cutting.Store(true)
+
+		for range orders {
+			b.order(1)
+		}
+
+		placed += orders
+
+		b.eventually(1, `SELECT least(count(*), 1) FROM river_job WHERE state = 'running' AND attempted_at < now() - interval '300 ms'`)
+		cuts.cutting.Store(false)
+		b.eventually(3*placed, `SELECT count(*) FROM river_job WHERE state = 'completed' AND queue <> 'maintenance' AND attempt = 1`)
 	}
 
-	// Nothing holds up a step, so a job that still runs is in nobody's hands.
-	b.eventually(1, `SELECT least(count(*), 1) FROM river_job WHERE state = 'running' AND attempted_at < now() - interval '300 ms'`)
-	cuts.cutting.Store(false)
-
-	b.eventually(3*orders+3, `SELECT count(*) FROM river_job WHERE state = 'completed' AND queue <> 'maintenance' AND attempt = 1`)
-
 	for sql, want := range map[string]int{
-		`SELECT count(*) FROM orders WHERE status = 'confirmed'`:                                               orders + 1,
-		`SELECT count(*) FROM river_job WHERE errors IS NOT NULL OR metadata::text LIKE '%rescue%'`:            0,
-		`SELECT least(count(*), 1) FROM river_job WHERE cardinality(attempted_by) > 1 AND state = 'completed'`: 1, // else nothing was lost
+		`SELECT count(*) FROM orders WHERE status = 'confirmed'`:                                    placed,
+		`SELECT count(*) FROM river_job WHERE errors IS NOT NULL OR metadata::text LIKE '%rescue%'`: 0,
 	} {
 		if got := count(b, sql); got != want {
 			t.Errorf("%s = %d, want %d", sql, got, want)
