@@ -64,7 +64,7 @@ func TestLogLineOfARequest(t *testing.T) {
 
 	b.ask(t, "GET", "/nothing", "")
 
-	if line := b.log.line(t, "request"); line["route"] != "/nothing" || line["status"] != 404.0 {
+	if line := b.log.line(t, "request"); line["route"] != "none" || line["status"] != 404.0 {
 		t.Errorf("line = %v", line)
 	}
 

@@ -51,8 +51,11 @@ func Observe(log *slog.Logger, next http.Handler) http.Handler {
 	})
 }
 
+// noRoute is, in the log only, the route of a request whose address nothing has.
+const noRoute = "none"
+
 // logRequest writes the log line. It has no query and no body, which hold personal
-// data. A path may hold some, too, so the line has the route's pattern if there is one.
+// data. A path may hold some, too, so the line has the route's pattern instead.
 func logRequest(info *problem.RequestInfo, r *http.Request, response *recorder, took time.Duration) {
 	status, level := cmp.Or(response.status, http.StatusOK), slog.LevelInfo
 
@@ -70,7 +73,7 @@ func logRequest(info *problem.RequestInfo, r *http.Request, response *recorder, 
 	fields := []slog.Attr{
 		slog.String("request_id", info.ID),
 		slog.String("method", r.Method),
-		slog.String("route", cmp.Or(r.Pattern, r.URL.Path)),
+		slog.String("route", cmp.Or(r.Pattern, noRoute)),
 		slog.Int("status", status),
 		slog.Duration("duration", took),
 		slog.Int64("bytes", response.bytes),
