@@ -2,7 +2,7 @@
 .DELETE_ON_ERROR:
 
 # No target depends on a file's time: the go command knows what is up to date.
-.PHONY: help build run test browser openapi bench soak lint fmt generate verify outdated migrate docker clean ci go postgres
+.PHONY: help build run test browser rules openapi bench soak lint fmt generate verify outdated migrate docker clean ci go postgres
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LINT     = go tool -modfile=lint.mod golangci-lint
@@ -32,6 +32,10 @@ test: go $(if $(ORDERS_TEST_DATABASE_URL),,postgres) ## run all tests, on a real
 
 browser: go $(if $(ORDERS_TEST_DATABASE_URL),,postgres) ## test the pages in a real browser (needs Chromium)
 	go test -tags browser -run Browser -count 1 -timeout 5m ./cmd/orders
+
+rules: ## test the alert rules (needs promtool, of package prometheus)
+	promtool check rules deploy/prometheus/rules.yml
+	promtool test rules deploy/prometheus/rules_test.yml
 
 openapi: build $(if $(ORDERS_POSTGRES_BIN),,postgres) ## lint openapi.yaml, and let generated clients use a server (needs Node)
 	.ci/openapi

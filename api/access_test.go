@@ -27,6 +27,7 @@ func guarded(t *testing.T) (b *bundle, tokens map[access.Role]string) {
 	b = setup(t, func(o *api.Options) {
 		o.Keys = access.NewKeyring(o.Pool, slog.New(slog.DiscardHandler))
 		o.RiverUI = http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+		o.Metrics = o.RiverUI
 	})
 	tokens = map[access.Role]string{}
 
@@ -127,6 +128,7 @@ func TestAViewerChangesNothing(t *testing.T) {
 				t.Errorf("River UI got %s %s", r.Method, r.URL.Path)
 			}
 		})
+		o.Metrics = o.RiverUI
 
 		proxy, err := access.NewProxy([]string{"127.0.0.1", "::1"}, "X-Forwarded-User", "X-Forwarded-Groups", []string{"staff=viewer"})
 		if err != nil {

@@ -56,15 +56,17 @@ type Options struct {
 	Ready   func(ctx context.Context) error // why requests cannot be served; nil when they can
 	Clock   *clock.Clock                    // the database's; nil for this machine's
 	Warns   func() []string                 // what operators should know although requests can be served; nil for nothing
+	Metrics http.Handler                    // served at /metrics; nil for none
 	Log     *slog.Logger
 	Version string
 	Origins []string // of the sites whose pages may use the API; none by default
 
-	Keys         *access.Keyring       // the tokens that requests need; nil if none is asked for
-	Hosts        []string              // without Keys: names that requests may be for, beside those of this machine
-	Admission    *admission.Controller // refuses orders while work waits too long; nil to refuse none
-	Refused      admission.Count       // counts what the in-flight limit refuses; nil for nothing
-	RedriveAfter []time.Duration       // the delays before each automatic redrive, to tell clients
+	Observed     func(middleware.Exchange) // is told of each request; nil for nobody
+	Keys         *access.Keyring           // the tokens that requests need; nil if none is asked for
+	Hosts        []string                  // without Keys: names that requests may be for, beside those of this machine
+	Admission    *admission.Controller     // refuses orders while work waits too long; nil to refuse none
+	Refused      admission.Count           // counts what the in-flight limit refuses; nil for nothing
+	RedriveAfter []time.Duration           // the delays before each automatic redrive, to tell clients
 }
 
 // service holds what operations need.
@@ -88,7 +90,7 @@ func New(o Options) http.Handler {
 	}
 
 	handler = middleware.CORS(o.Origins, console.ProblemPages(o.console(), handler))
-	handler = middleware.Observe(o.Log, middleware.RecoverPanics(handler))
+	handler = middleware.Observe(o.Log, o.Observed, middleware.RecoverPanics(handler))
 
 	return middleware.ReadWithin(middleware.AtOnce, handler)
 }

@@ -18,7 +18,7 @@ type Route struct {
 // Routes are all routes of the API.
 func Routes() (routes []Route) {
 	mux := http.NewServeMux()
-	s := newService(Options{Version: "test", Log: slog.New(slog.DiscardHandler), RiverUI: http.NotFoundHandler()}, mux)
+	s := newService(Options{Version: "test", Log: slog.New(slog.DiscardHandler), RiverUI: http.NotFoundHandler(), Metrics: http.NotFoundHandler()}, mux)
 	s.servePages(mux)
 
 	for pattern, roles := range s.pages {

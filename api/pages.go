@@ -37,6 +37,10 @@ func (s *service) servePages(mux *http.ServeMux) {
 	s.handle(mux, "POST /login", access.Public, page(middleware.ReadWithin(consolePatience, http.HandlerFunc(s.Keys.Login))))
 	s.handle(mux, "POST /logout", access.Public, page(middleware.ReadWithin(consolePatience, http.HandlerFunc(s.Keys.Logout))))
 
+	if s.Metrics != nil {
+		s.handle(mux, "GET /metrics", access.ToWatch, s.Metrics)
+	}
+
 	if s.RiverUI != nil {
 		bounded := func(ui http.Handler) http.Handler {
 			return page(middleware.ReadWithin(consolePatience, http.MaxBytesHandler(ui, maxConsoleBody)))

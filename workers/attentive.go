@@ -11,6 +11,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 
 	"orders/db/clock"
+	"orders/workers/fetch"
 )
 
 // attentive is a River driver that notices when a statement fails after which a job may be
@@ -20,7 +21,7 @@ import (
 // time, past the clock that River's client was given: the rescuer and the two cleaners. A
 // leader whose clock is two minutes ahead would rescue every job that runs.
 //
-// It bounds what a fetch costs while an old snapshot keeps dead rows: see [heads].
+// It bounds what a fetch costs while an old snapshot keeps dead rows: see [fetch.Heads].
 //
 // River does not promise to keep the methods of drivers. If the signature of one changes,
 // the driver does not compile.
@@ -29,7 +30,7 @@ type attentive struct {
 
 	clock    *clock.Clock
 	hands    *hands
-	heads    *heads
+	heads    *fetch.Heads
 	sessions *pgxpool.Pool // in which it listens
 }
 
@@ -48,14 +49,14 @@ type attentiveExecutor struct {
 
 	clock *clock.Clock
 	hands *hands
-	heads *heads
+	heads *fetch.Heads
 }
 
 // JobGetAvailable fetches jobs.
 func (e attentiveExecutor) JobGetAvailable(
 	ctx context.Context, params *riverdriver.JobGetAvailableParams,
 ) (*riverdriver.JobGetAvailableResult, error) {
-	fetched, err := e.heads.fetch(ctx, e.Executor, params, e.clock.Now())
+	fetched, err := e.heads.Fetch(ctx, e.Executor, params, e.clock.Now())
 	e.hands.failed(err)
 
 	return fetched, err //nolint:wrapcheck // River's own

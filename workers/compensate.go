@@ -13,6 +13,7 @@ import (
 	"orders/db"
 	"orders/db/deadletter"
 	"orders/db/progress"
+	"orders/db/tally"
 	"orders/jobs"
 	"orders/order"
 	"orders/order/flow"
@@ -37,7 +38,8 @@ type compensate struct {
 
 	sampled *sampler // for lines about each letter
 
-	changed func() // notifies that orders have changed
+	changed func()             // notifies that orders have changed
+	counted func(tally.Counts) // is told what was committed
 }
 
 // Work runs each sweep until it has nothing left or its bound is reached.
@@ -111,8 +113,10 @@ func (c *compensate) repeat(ctx context.Context, do sweep) (total int, failure e
 			more bool
 		)
 
-		err := db.InTx(ctx, c.pool, func(tx pgx.Tx) (err error) {
-			n, more, failure, err = do.run(ctx, tx)
+		counting, counts := tally.With(ctx)
+
+		err := db.InTx(counting, c.pool, func(tx pgx.Tx) (err error) {
+			n, more, failure, err = do.run(counting, tx)
 
 			return err
 		})
@@ -121,6 +125,8 @@ func (c *compensate) repeat(ctx context.Context, do sweep) (total int, failure e
 
 			break
 		}
+
+		c.counted(counts)
 
 		if n > 0 {
 			c.changed()

@@ -9,6 +9,7 @@ import (
 
 	"orders/db/dbtest"
 	"orders/db/jobqueue"
+	"orders/workers/fetch"
 )
 
 // After a slow fetch, the next one takes what the queue has since, as River would. A complete one takes the rest.
@@ -16,19 +17,19 @@ func TestAFetchAfterASlowOneIsBounded(t *testing.T) {
 	t.Parallel()
 
 	pool := dbtest.Pool(t)
-	executor, heads := riverpgxv5.New(pool).GetExecutor(), newHeads(pool)
+	executor, heads := riverpgxv5.New(pool).GetExecutor(), fetch.NewHeads(pool)
 
-	fetch := func() (ids []int64) {
+	fetched := func() (ids []int64) {
 		t.Helper()
 
-		fetched, err := heads.fetch(t.Context(), executor, &riverdriver.JobGetAvailableParams{
+		result, err := heads.Fetch(t.Context(), executor, &riverdriver.JobGetAvailableParams{
 			ClientID: "w", MaxAttemptedBy: 3, MaxToLock: 10, Queue: "points",
 		}, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
 
-		for _, job := range fetched.Jobs {
+		for _, job := range result.Jobs {
 			if job.State != "running" || job.Attempt != 1 || job.AttemptedBy[0] != "w" || string(job.EncodedArgs) != `{"order_id": "x"}` {
 				t.Errorf("%+v", job)
 			}
@@ -39,11 +40,11 @@ func TestAFetchAfterASlowOneIsBounded(t *testing.T) {
 		return ids
 	}
 
-	if ids := fetch(); len(ids) != 0 {
+	if ids := fetched(); len(ids) != 0 {
 		t.Errorf("fetched %v of nothing", ids)
 	}
 
-	heads.of("points", func(h *jobqueue.Head) { h.Took(time.Time{}, time.Hour) })
+	heads.Of("points", func(h *jobqueue.Head) { h.Took(time.Time{}, time.Hour) })
 
 	if _, err := pool.Exec(t.Context(), `
 		INSERT INTO river_job (id, queue, kind, args, max_attempts, scheduled_at)
@@ -53,13 +54,13 @@ func TestAFetchAfterASlowOneIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	if ids := fetch(); len(ids) != 1 || ids[0] != 2 {
+	if ids := fetched(); len(ids) != 1 || ids[0] != 2 {
 		t.Errorf("a bounded fetch took %v", ids)
 	}
 
-	heads.of("points", func(h *jobqueue.Head) { *h = jobqueue.Head{} })
+	heads.Of("points", func(h *jobqueue.Head) { *h = jobqueue.Head{} })
 
-	if ids := fetch(); len(ids) != 1 || ids[0] != 1 {
+	if ids := fetched(); len(ids) != 1 || ids[0] != 1 {
 		t.Errorf("a complete fetch took %v", ids)
 	}
 }

@@ -38,7 +38,8 @@ type heartbeat struct {
 	time *clock.Clock // measured with each heartbeat
 	self liveness.Worker
 
-	hands *hands
+	hands   *hands
+	rescued func(jobs int64) // is told of rescued jobs
 
 	lock    *liveness.Lock // belongs to the goroutine while that runs
 	cancel  context.CancelFunc
@@ -49,7 +50,9 @@ type heartbeat struct {
 func newHeartbeat(o Options, time *clock.Clock) *heartbeat {
 	host, _ := os.Hostname() // for operators to read; it may be empty
 
-	return &heartbeat{pool: o.Pool, link: o.Link, log: o.Log, time: time, hands: newHands(), self: liveness.Worker{
+	rescued := o.observer().Rescued
+
+	return &heartbeat{pool: o.Pool, link: o.Link, log: o.Log, time: time, hands: newHands(), rescued: rescued, self: liveness.Worker{
 		ID:      db.NewName(),
 		Host:    host,
 		PID:     os.Getpid(),

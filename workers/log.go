@@ -13,6 +13,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 
 	"orders/db"
+	"orders/db/deadletter"
 	"orders/db/jobqueue"
 	"orders/jobs"
 	"orders/order"
@@ -46,13 +47,16 @@ const (
 // sampler logs failures. Of many of one cause it logs the first, and then how many it has
 // left out.
 type sampler struct {
-	log *slog.Logger
+	log     *slog.Logger
+	failure func(kind string, class deadletter.Reason) // is told of each failed attempt
 
 	mu     sync.Mutex
 	counts map[string]int // in the current span, by cause
 }
 
-func newSampler(log *slog.Logger) *sampler { return &sampler{log: log, counts: map[string]int{}} }
+func newSampler(log *slog.Logger) *sampler {
+	return &sampler{log: log, failure: unobserved{}.AttemptFailed, counts: map[string]int{}}
+}
 
 // warn logs a failure of a kind of job with a code.
 func (s *sampler) warn(ctx context.Context, message, kind string, code order.Code, args ...any) {
@@ -92,6 +96,7 @@ func (s *sampler) attempt(ctx context.Context, job *rivertype.JobRow, err error)
 // failed logs a failed attempt. orders is an order's id, or the number of orders.
 func (s *sampler) failed(ctx context.Context, kind string, a jobqueue.Attempt, most int, orders slog.Attr, err error) {
 	err = db.Error(err)
+	s.failure(kind, outcomeOf(err).class)
 
 	next := slog.String("next_try", "none: the job is given up")
 	if !outcomeOf(err).cancel && a.Number < most {

@@ -67,6 +67,8 @@ func (h *heartbeat) notify(ctx context.Context, conn db.Querier, dead []liveness
 		rescued += d.Rescued
 	}
 
+	h.rescued(rescued)
+
 	slices.Sort(queues)
 
 	return rescued == rescueBatch, liveness.NotifyRescue(ctx, conn, workers, slices.Compact(queues), h.link.PollOnly)

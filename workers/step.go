@@ -9,6 +9,7 @@ import (
 	"maps"
 	"runtime/debug"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -43,13 +44,17 @@ type stepWork struct {
 	queue *flow.Queue
 	pool  *pgxpool.Pool
 	log   *sampler
-	most  int // attempts of a job
+	most  int              // attempts of a job
+	now   func() time.Time // by the database's clock
+	done  func(order.StepName, []time.Duration)
 	group *groupcommit.Group[stepJob, flow.None]
 }
 
 func newStepWork(o Options, spec flow.Spec, queue *flow.Queue, log *sampler, changed func()) *stepWork {
-	w := &stepWork{spec: spec, queue: queue, pool: o.Pool, log: log, most: o.Jobs.Attempts}
-	w.group = groupcommit.NewWeighted(o.Pool, groupcommit.Options{Committed: changed}, stepJob.weight, w.batch)
+	w := &stepWork{spec: spec, queue: queue, pool: o.Pool, log: log, most: o.Jobs.Attempts, now: time.Now, done: o.observer().StepDone}
+	w.group = groupcommit.NewWeighted(o.Pool, groupcommit.Options{
+		Committed: changed, Observe: o.observer().Batch(string(spec.Name)),
+	}, stepJob.weight, w.batch)
 
 	return w
 }
@@ -66,6 +71,10 @@ func (w *stepWork) do(ctx context.Context, j stepJob) error {
 	// The job itself has not failed, so nothing else logs them. A transaction that was rolled back is not told of.
 	for id, failure := range j.failed {
 		w.log.failed(ctx, string(w.spec.Name), j.Attempt, w.most, slog.String("order", id.String()), failure)
+	}
+
+	if done := slices.DeleteFunc(slices.Clone(j.orders), func(id uuid.UUID) bool { return j.failed[id] != nil }); len(done) > 0 {
+		w.done(w.spec.Name, placedAgo(w.now(), done))
 	}
 
 	return nil

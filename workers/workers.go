@@ -30,6 +30,7 @@ import (
 	"orders/order"
 	"orders/order/flow"
 	"orders/order/repair"
+	"orders/workers/fetch"
 	"orders/workers/webhook"
 )
 
@@ -53,7 +54,8 @@ type Options struct {
 	Jobs  jobs.Settings
 	Rules repair.Rules
 
-	Webhook string // address to which alerts are posted; empty for none
+	Webhook  string   // address to which alerts are posted; empty for none
+	Observer Observer // nil for none
 }
 
 // Workers are the handlers of this process and River's client, which runs them.
@@ -82,6 +84,7 @@ func New(o Options) (*Workers, error) {
 	}
 
 	log := newSampler(o.Log)
+	log.failure = o.observer().AttemptFailed
 
 	queues := make(map[string]river.QueueConfig, len(o.Concurrency))
 	for name, n := range o.Concurrency {
@@ -89,7 +92,7 @@ func New(o Options) (*Workers, error) {
 	}
 
 	driver := attentive{
-		Driver: riverpgxv5.New(o.Pool), clock: w.clock, hands: w.heartbeat.hands, heads: newHeads(o.Pool),
+		Driver: riverpgxv5.New(o.Pool), clock: w.clock, hands: w.heartbeat.hands, heads: fetch.NewHeads(o.Pool),
 		sessions: o.Link.Sessions(o.Pool),
 	}
 
@@ -139,6 +142,7 @@ func (w *Workers) register(o Options, queue *flow.Queue, log *sampler) *river.Wo
 
 	for _, spec := range flow.Specs() {
 		work := newStepWork(o, spec, queue, log, changed)
+		work.now = w.clock.Now
 		w.groups = append(w.groups, work.group)
 
 		// AddWorkerArgs is meant for River's own tests. It is needed here because all steps have the same types of args.
@@ -147,10 +151,11 @@ func (w *Workers) register(o Options, queue *flow.Queue, log *sampler) *river.Wo
 			&batchHandler{policy: policy[jobs.OfBatch]{clock: w.clock}, work: work})
 	}
 
-	river.AddWorkerArgs(handlers, jobs.Expire(uuid.Nil), &expire{policy: ofOrder, group: share(w, o.Pool, changed, flow.Expire(queue))})
+	expired := share(w, o, jobs.KindExpire, changed, flow.Expire(queue))
+	river.AddWorkerArgs(handlers, jobs.Expire(uuid.Nil), &expire{policy: ofOrder, group: expired})
 	river.AddWorker(handlers, &compensate{
 		policy: policy[jobs.Compensate]{clock: w.clock}, pool: o.Pool, log: o.Log, sampled: log,
-		rules: o.Rules, changed: changed,
+		rules: o.Rules, changed: changed, counted: o.observer().Counted,
 	})
 	river.AddWorker(handlers, &auditor{policy: policy[jobs.Audit]{clock: w.clock}, pool: o.Pool, log: o.Log})
 	river.AddWorker(handlers, &statistics{policy: policy[jobs.Stats]{clock: w.clock}, pool: o.Pool})
@@ -165,8 +170,8 @@ func (w *Workers) register(o Options, queue *flow.Queue, log *sampler) *river.Wo
 }
 
 // share makes a group commit, which is closed with the workers.
-func share[In, Out any](w *Workers, pool *pgxpool.Pool, changed func(), batch groupcommit.Batch[In, Out]) *groupcommit.Group[In, Out] {
-	group := groupcommit.New(pool, groupcommit.Options{Committed: changed}, batch)
+func share[In, Out any](w *Workers, o Options, name string, changed func(), batch groupcommit.Batch[In, Out]) *groupcommit.Group[In, Out] {
+	group := groupcommit.New(o.Pool, groupcommit.Options{Committed: changed, Observe: o.observer().Batch(name)}, batch)
 	w.groups = append(w.groups, group)
 
 	return group

@@ -29,8 +29,16 @@ var saneID = regexp.MustCompile(`^[\x21-\x7e]{1,64}$`)
 // statusClientGone is, in the log only, the status of a request whose client has gone.
 const statusClientGone = 499
 
-// Observe gives each request an id and a line in the log.
-func Observe(log *slog.Logger, next http.Handler) http.Handler {
+// An Exchange is what metrics tell of a request.
+type Exchange struct {
+	Method, Route string // Route is the pattern; empty if none matched
+	Status        int
+	Code          order.Code // of the problem; empty for none
+	Took          time.Duration
+}
+
+// Observe gives each request an id and a line in the log. observed is told of it; it may be nil.
+func Observe(log *slog.Logger, observed func(Exchange), next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 
@@ -45,7 +53,14 @@ func Observe(log *slog.Logger, next http.Handler) http.Handler {
 
 		w.Header().Set(RequestID, id) //nolint:canonicalheader // as above
 
-		defer func() { logRequest(info, r, recorder, time.Since(start)) }()
+		defer func() {
+			took := time.Since(start)
+			status := logRequest(info, r, recorder, took)
+
+			if observed != nil {
+				observed(Exchange{Method: r.Method, Route: r.Pattern, Status: status, Code: info.Code, Took: took})
+			}
+		}()
 
 		next.ServeHTTP(recorder, r)
 	})
@@ -56,7 +71,7 @@ const noRoute = "none"
 
 // logRequest writes the log line. It has no query and no body, which hold personal
 // data. A path may hold some, too, so the line has the route's pattern instead.
-func logRequest(info *problem.RequestInfo, r *http.Request, response *recorder, took time.Duration) {
+func logRequest(info *problem.RequestInfo, r *http.Request, response *recorder, took time.Duration) (status int) {
 	status, level := cmp.Or(response.status, http.StatusOK), slog.LevelInfo
 
 	switch {
@@ -66,7 +81,7 @@ func logRequest(info *problem.RequestInfo, r *http.Request, response *recorder, 
 		level = slog.LevelDebug // there are many, and package admission logs that it refuses
 	case status >= http.StatusInternalServerError:
 		level = slog.LevelWarn
-	case r.Pattern == "GET /healthz" || r.Pattern == "GET /readyz":
+	case r.Pattern == "GET /healthz" || r.Pattern == "GET /readyz" || r.Pattern == "GET /metrics":
 		level = slog.LevelDebug
 	}
 
@@ -88,6 +103,8 @@ func logRequest(info *problem.RequestInfo, r *http.Request, response *recorder, 
 	}
 
 	info.Log.LogAttrs(r.Context(), level, "request", fields...)
+
+	return status
 }
 
 // recorder remembers the status and the length of a response. Streaming and deadlines

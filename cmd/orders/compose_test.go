@@ -89,8 +89,8 @@ func TestComposeRunsOneLockedDownImage(t *testing.T) {
 func TestComposePublishesOnLoopbackOnly(t *testing.T) {
 	t.Parallel()
 
-	for name, service := range loadCompose(t).Services {
-		if name != "serve" && len(service.Ports) != 0 {
+	for name, service := range monitored(t).Services {
+		if !slices.Contains([]string{"serve", "prometheus", "grafana"}, name) && len(service.Ports) != 0 {
 			t.Errorf("%s publishes %v", name, service.Ports)
 		}
 		for _, port := range service.Ports {
@@ -102,6 +102,63 @@ func TestComposePublishesOnLoopbackOnly(t *testing.T) {
 			t.Errorf("%s uses the host's network", name)
 		}
 	}
+}
+
+// There are two of each that may be many, so that one may be stopped.
+func TestComposeRunsTwoOfEach(t *testing.T) {
+	t.Parallel()
+
+	services := loadCompose(t).Services
+
+	for _, name := range []string{"serve", "work"} {
+		if deploy := services[name].Deploy; deploy == nil || deploy.Replicas == nil || *deploy.Replicas != 2 {
+			t.Errorf("%s: %+v, want two", name, deploy)
+		}
+	}
+
+	if ports := services["serve"].Ports; len(ports) != 1 || ports[0].Published != "8080-8081" || ports[0].Target != 8080 {
+		t.Errorf("serve publishes %+v: two cannot have the same port", ports)
+	}
+}
+
+// Profile monitoring adds Prometheus, which finds serve and work and has a token, and Grafana, which shows it.
+func TestComposeMonitoring(t *testing.T) {
+	t.Parallel()
+
+	project := monitored(t)
+	if got, want := project.ServiceNames(), []string{"grafana", "migrate", "postgres", "prometheus", "serve", "work"}; !slices.Equal(got, want) {
+		t.Fatalf("services: got %v, want %v", got, want)
+	}
+
+	prometheus := readRootFile(t, "deploy/prometheus/prometheus.yml")
+	if secret := project.Secrets["operator-token"]; secret.Environment != "ORDERS_OPERATOR_TOKEN" ||
+		len(project.Services["prometheus"].Secrets) != 1 || !strings.Contains(prometheus, "/run/secrets/operator-token") {
+		t.Errorf("Prometheus has no token: %+v", secret)
+	}
+
+	if listen := project.Services["work"].Environment["ORDERS_WORK_LISTEN"]; listen == nil || *listen != "0.0.0.0:8081" ||
+		!strings.Contains(prometheus, "[work], type: A, port: 8081") || !strings.Contains(prometheus, "[serve], type: A, port: 8080") {
+		t.Error("Prometheus does not scrape where serve and work listen")
+	}
+
+	for _, name := range []string{"prometheus", "grafana"} {
+		for _, volume := range project.Services[name].Volumes {
+			if _, err := os.Stat(volume.Source); volume.Type == types.VolumeTypeBind && (err != nil || !volume.ReadOnly) {
+				t.Errorf("%s mounts %s: %v, read-only %t", name, volume.Source, err, volume.ReadOnly)
+			}
+		}
+	}
+}
+
+func monitored(t *testing.T) *types.Project {
+	t.Helper()
+
+	project, err := loadCompose(t).WithProfiles([]string{"monitoring"})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return project
 }
 
 // One password, given once, reaches the server and all its clients.

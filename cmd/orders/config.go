@@ -32,7 +32,7 @@ type config struct {
 	DatabaseURL string   `name:"database-url" env:"DATABASE_URL" placeholder:"URL" for:"dev,serve,work,migrate,seed,report,check,doctor,audit,why,timeline,cancel,queues,dead-letters,token,workers,config" help:"Postgres to use, as postgres://user:password@host/database. Without it, dev runs one of its own."`
 	DirectURL   string   `name:"direct-url" env:"ORDERS_DIRECT_URL" placeholder:"URL" for:"dev,serve,work,migrate,doctor,config" help:"Postgres itself, if DATABASE_URL leads to a pooler: for LISTEN, the lock of a worker, and migrations."`
 	Listen      string   `env:"ORDERS_LISTEN" default:"127.0.0.1:8080" for:"dev,serve,health,config" help:"Address of the API."`
-	WorkListen  string   `env:"ORDERS_WORK_LISTEN" placeholder:"ADDRESS" for:"work,config" help:"Address on which work serves /healthz and /readyz; empty for none."`
+	WorkListen  string   `env:"ORDERS_WORK_LISTEN" placeholder:"ADDRESS" for:"work,config" help:"Address on which work serves /healthz, /readyz and /metrics; empty for none."`
 	Insecure    bool     `env:"ORDERS_INSECURE" for:"serve,config" help:"Ask for no token, as dev does. For loopback addresses only."`
 	Hosts       []string `env:"ORDERS_HOSTS" placeholder:"NAME,..." for:"dev,serve,config" help:"Names that requests may be for if no token is asked for, beside localhost."`
 

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"orders/cmd/orders/telemetry"
 	"orders/db"
 	"orders/db/horizon"
 	"orders/db/jobqueue"
@@ -80,6 +81,7 @@ func runAll(p *program, listener net.Listener) error {
 	}
 	defer p.link.Close()
 
+	p.metrics = telemetry.New(pool, p.log, version)
 	queues := jobqueue.NewWatch(p.log, pool)
 
 	handler, commits, err := newAPI(p.ctx, p, pool, queues, true)

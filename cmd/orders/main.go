@@ -24,6 +24,7 @@ import (
 	"orders/cmd/orders/queue"
 	"orders/cmd/orders/settings"
 	"orders/cmd/orders/shell"
+	"orders/cmd/orders/telemetry"
 	"orders/cmd/orders/token"
 	"orders/db"
 	"orders/db/link"
@@ -65,6 +66,8 @@ type program struct {
 	log    *slog.Logger
 	quiet  *slog.Logger // for libraries: warnings and worse
 	link   link.Link    // what the way to the database lacks
+
+	metrics *telemetry.Metrics
 }
 
 // shell is what commands for operators run with.

@@ -9,6 +9,9 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"orders/api/access"
+	"orders/api/middleware"
+	"orders/cmd/orders/telemetry"
 	"orders/db"
 	"orders/db/horizon"
 	"orders/db/jobqueue"
@@ -37,6 +40,7 @@ func (serveCmd) Run(p *program) error {
 	}
 	defer p.link.Close()
 
+	p.metrics = telemetry.New(pool, p.log, version)
 	queues := jobqueue.NewWatch(p.log, pool)
 
 	handler, commits, err := newAPI(p.ctx, p, pool, queues, false)
@@ -76,6 +80,8 @@ func (workCmd) Run(p *program) error {
 	}
 	defer p.link.Close()
 
+	p.metrics = telemetry.New(pool, p.log, version)
+
 	w, err := startWorkers(p, pool)
 	if err != nil {
 		return err
@@ -90,7 +96,7 @@ func (workCmd) Run(p *program) error {
 	} else {
 		err = serveUntil(p.ctx, p, health, healthHandler(ready(pool), func() []string {
 			return sentences(append(queues.Warnings(), w.Warning())...)
-		}))
+		}, workMetrics(p, pool)))
 	}
 
 	return errors.Join(err, stopWorkers(p, w))
@@ -108,6 +114,7 @@ func startWorkers(p *program, pool *pgxpool.Pool) (*workers.Workers, error) {
 		Jobs:        p.jobs(),
 		Rules:       p.rules(),
 		Webhook:     p.AlertWebhook,
+		Observer:    p.metrics,
 	})
 	if err != nil {
 		return nil, err
@@ -157,9 +164,23 @@ func openChecked(p *program) (*pgxpool.Pool, error) {
 	return pool, nil
 }
 
-// healthHandler serves the health checks of a worker.
-func healthHandler(ready func(context.Context) error, warnings func() []string) http.Handler {
+// workMetrics serves the metrics of a worker. They need a token, as those of serve do, unless the
+// address is loopback.
+func workMetrics(p *program, pool *pgxpool.Pool) http.Handler {
+	if host, _, _ := net.SplitHostPort(p.WorkListen); loopback(host) {
+		return middleware.LocalHosts(p.Hosts, p.metrics.Handler())
+	}
+
+	keys := access.NewKeyring(pool, p.log)
+	go keys.Run(p.ctx)
+
+	return keys.Require(access.ToWatch, p.metrics.Handler())
+}
+
+// healthHandler serves the health checks and the metrics of a worker.
+func healthHandler(ready func(context.Context) error, warnings func() []string, metrics http.Handler) http.Handler {
 	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", metrics)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		if err := ready(r.Context()); err != nil {

@@ -78,12 +78,12 @@ func newAPI(ctx context.Context, p *program, pool *pgxpool.Pool, queues *jobqueu
 	now := clock.New(p.log)
 	go now.Follow(ctx, pool)
 
-	notifying := groupcommit.Options{Committed: change.NewNotifier(pool).Changed}
+	changed := change.NewNotifier(pool).Changed
 	c := &commits{
 		// No client watches an order before it is placed, so placing notifies nobody.
-		place:  groupcommit.New(pool, groupcommit.Options{}, flow.PlaceSharing(queue, p.OrdersPerJob)),
-		cancel: groupcommit.New(pool, notifying, flow.Cancel),
-		pay:    groupcommit.New(pool, notifying, flow.Pay(queue)),
+		place:  groupcommit.New(pool, groupcommit.Options{Observe: p.metrics.Batch("place")}, flow.PlaceSharing(queue, p.OrdersPerJob)),
+		cancel: groupcommit.New(pool, groupcommit.Options{Committed: changed, Observe: p.metrics.Batch("cancel")}, flow.Cancel),
+		pay:    groupcommit.New(pool, groupcommit.Options{Committed: changed, Observe: p.metrics.Batch("pay")}, flow.Pay(queue)),
 
 		refused: stats.NewRefusals(pool, p.log, now.Now),
 	}
@@ -94,7 +94,7 @@ func newAPI(ctx context.Context, p *program, pool *pgxpool.Pool, queues *jobqueu
 
 	handler := api.New(api.Options{ //nolint:contextcheck // requests bring their own
 		Pool:    pool,
-		Place:   c.place.Do,
+		Place:   p.metrics.Place(c.place.Do),
 		Cancel:  c.cancel.Do,
 		Pay:     c.pay.Do,
 		Queue:   queue,
@@ -103,10 +103,12 @@ func newAPI(ctx context.Context, p *program, pool *pgxpool.Pool, queues *jobqueu
 		Ready:   ready(pool),
 		Clock:   now,
 		Warns:   func() []string { return sentences(append(queues.Warnings(), now.Warning())...) },
+		Metrics: p.metrics.Handler(),
 		Log:     p.log,
 		Version: version,
 		Origins: p.Origins,
 
+		Observed:     p.metrics.Request,
 		Keys:         keys,
 		Hosts:        p.Hosts,
 		Admission:    newAdmission(ctx, p, pool, c.count),

@@ -38,7 +38,7 @@ type Reading struct {
 }
 
 // MostLow is how many products that are low on stock are counted.
-const MostLow = 100
+const MostLow = gauge.MostLow
 
 // Letters counts the open dead letters.
 type Letters struct {

@@ -13,6 +13,7 @@ import (
 
 	"orders/db"
 	"orders/db/audit"
+	"orders/db/catalogue"
 	"orders/db/horizon"
 	"orders/db/liveness"
 	"orders/db/progress"
@@ -20,6 +21,9 @@ import (
 
 // Most is how many rows of a kind are counted. Counting that many takes a few milliseconds.
 const Most = 10_000
+
+// MostLow is how many products that are low on stock are counted.
+const MostLow = 100
 
 // A Reading is how the system is at a moment.
 type Reading struct {
@@ -33,6 +37,7 @@ type Reading struct {
 	Sweeps       []progress.Sweep
 	OldSnapshots int
 	Standbys     []Standby
+	LowStock     int // products that are low on stock, counted up to MostLow
 }
 
 // Letters are the open dead letters of a kind.
@@ -91,7 +96,13 @@ func Read(ctx context.Context, q db.Querier) (r Reading, err error) {
 	}
 
 	r.OldSnapshots = len(old)
-	r.Standbys, err = Standbys(ctx, q)
+
+	if r.Standbys, err = Standbys(ctx, q); err != nil {
+		return r, err
+	}
+
+	low, err := catalogue.Low(ctx, q, catalogue.Active, "", MostLow)
+	r.LowStock = len(low)
 
 	return r, err
 }

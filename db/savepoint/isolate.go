@@ -10,6 +10,7 @@ import (
 
 	"orders/db"
 	"orders/db/pipeline"
+	"orders/db/tally"
 )
 
 // Bounds of [IsolateLocked]. A forgotten session may lock a row for hours, so it waits for
@@ -72,7 +73,12 @@ func (i *isolation[T]) halve(ctx context.Context, tx pgx.Tx, items []T) error {
 		return nil
 	}
 
+	undo := tally.Mark(ctx)
+
 	err := pgx.BeginFunc(ctx, tx, func(nested pgx.Tx) error { return i.do(nested, items) })
+	if err != nil {
+		undo()
+	}
 
 	switch {
 	case err == nil:

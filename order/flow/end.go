@@ -11,6 +11,7 @@ import (
 	"orders/db"
 	"orders/db/event"
 	"orders/db/payment"
+	"orders/db/tally"
 	"orders/order"
 )
 
@@ -89,6 +90,8 @@ func move(ctx context.Context, tx pgx.Tx, moves []db.Move) error {
 		return err
 	}
 
+	count(ctx, moves)
+
 	for t, ids := range told {
 		if err := event.Append(ctx, tx, t, ids); err != nil {
 			return err
@@ -96,6 +99,15 @@ func move(ctx context.Context, tx pgx.Tx, moves []db.Move) error {
 	}
 
 	return nil
+}
+
+// count counts the orders that come into a status, for metrics.
+func count(ctx context.Context, moves []db.Move) {
+	for _, m := range moves {
+		if m.To != order.Pending {
+			tally.Add(ctx, string(m.To), 1)
+		}
+	}
 }
 
 // GiveUp fails those of the orders that are still pending, because a step that they must

@@ -1,4 +1,5 @@
-package workers
+// Package fetch bounds what a fetch of jobs costs while an old snapshot keeps dead rows.
+package fetch
 
 import (
 	"context"
@@ -11,20 +12,21 @@ import (
 	"orders/db/jobqueue"
 )
 
-// heads bounds what the fetches of each queue cost: see [jobqueue.Head].
-type heads struct {
+// Heads bounds what the fetches of each queue cost: see [jobqueue.Head].
+type Heads struct {
 	pool db.Querier
 
 	mu      sync.Mutex
 	byQueue map[string]*jobqueue.Head
 }
 
-func newHeads(pool db.Querier) *heads {
-	return &heads{pool: pool, byQueue: map[string]*jobqueue.Head{}}
+// NewHeads makes the heads of all queues, which claims read from pool.
+func NewHeads(pool db.Querier) *Heads {
+	return &Heads{pool: pool, byQueue: map[string]*jobqueue.Head{}}
 }
 
-// of calls do with the queue's head.
-func (h *heads) of(queue string, do func(*jobqueue.Head)) {
+// Of calls do with the queue's head.
+func (h *Heads) Of(queue string, do func(*jobqueue.Head)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 
@@ -35,14 +37,14 @@ func (h *heads) of(queue string, do func(*jobqueue.Head)) {
 	do(h.byQueue[queue])
 }
 
-// fetch fetches jobs by River's statement. If that is slow, it claims them by ours until the next
+// Fetch fetches jobs by River's statement. If that is slow, it claims them by ours until the next
 // complete fetch is due. now is the database's time.
-func (h *heads) fetch(
+func (h *Heads) Fetch(
 	ctx context.Context, e riverdriver.Executor, params *riverdriver.JobGetAvailableParams, now time.Time,
 ) (fetched *riverdriver.JobGetAvailableResult, err error) {
 	var from time.Time
 
-	h.of(params.Queue, func(head *jobqueue.Head) { from = head.From() })
+	h.Of(params.Queue, func(head *jobqueue.Head) { from = head.From() })
 
 	began := time.Now()
 
@@ -52,7 +54,7 @@ func (h *heads) fetch(
 		fetched, err = h.claim(ctx, e, params, from)
 	}
 
-	h.of(params.Queue, func(head *jobqueue.Head) {
+	h.Of(params.Queue, func(head *jobqueue.Head) {
 		head.Took(from, time.Since(began))
 
 		if err == nil {
@@ -63,7 +65,7 @@ func (h *heads) fetch(
 	return fetched, err //nolint:wrapcheck // River's own
 }
 
-func (h *heads) claim(
+func (h *Heads) claim(
 	ctx context.Context, e riverdriver.Executor, params *riverdriver.JobGetAvailableParams, from time.Time,
 ) (*riverdriver.JobGetAvailableResult, error) {
 	ids, err := jobqueue.ClaimJobs(ctx, h.pool, jobqueue.Claim{

@@ -1,0 +1,132 @@
+package telemetry_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"orders/api/middleware"
+	"orders/cmd/orders/telemetry"
+	"orders/db/dbtest"
+	"orders/db/deadletter"
+	"orders/db/groupcommit"
+	"orders/db/tally"
+	"orders/order"
+	"orders/order/flow"
+)
+
+// scrape reads the metrics as Prometheus does.
+func scrape(t *testing.T, m *telemetry.Metrics) string {
+	t.Helper()
+
+	w := httptest.NewRecorder()
+	m.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
+
+	if w.Code != http.StatusOK {
+		t.Fatalf("%d: %s", w.Code, w.Body)
+	}
+
+	return w.Body.String()
+}
+
+func wants(t *testing.T, text string, lines ...string) {
+	t.Helper()
+
+	for _, line := range lines {
+		if !strings.Contains("\n"+text, "\n"+line+"\n") {
+			t.Errorf("no line %s", line)
+		}
+	}
+
+	if t.Failed() {
+		t.Log(text)
+	}
+}
+
+func TestWhatAProcessDoesIsCounted(t *testing.T) {
+	t.Parallel()
+
+	m := telemetry.New(dbtest.Pool(t), slog.New(slog.DiscardHandler), "v7")
+
+	for _, place := range []func(context.Context, flow.Placement) (flow.Placed, error){
+		func(context.Context, flow.Placement) (flow.Placed, error) { return flow.Placed{}, nil },
+		func(context.Context, flow.Placement) (flow.Placed, error) { return flow.Placed{Replayed: true}, nil },
+		func(context.Context, flow.Placement) (flow.Placed, error) { return flow.Placed{}, errors.New("x") },
+	} {
+		m.Place(place)(t.Context(), flow.Placement{OrderID: uuid.New()})
+	}
+
+	m.Request(middleware.Exchange{Route: "POST /orders", Status: 503, Code: order.Overloaded, Took: time.Millisecond})
+	m.Request(middleware.Exchange{Route: "GET /orders/{id}", Status: 404, Code: order.NotFound})
+	m.Request(middleware.Exchange{Status: 404})
+
+	_, ended := m.Batch("place")(t.Context(), nil)
+	ended(groupcommit.Observation{Items: 3, Took: time.Millisecond, Counts: tally.Counts{"confirmed": 2}})
+	ended(groupcommit.Observation{Items: 3, Err: errors.New("x"), Counts: tally.Counts{"confirmed": 2}})
+
+	m.StepDone(order.Points, []time.Duration{20 * time.Millisecond, time.Hour})
+	m.AttemptFailed("points", deadletter.Transient)
+	m.Rescued(4)
+
+	wants(t, scrape(t, m),
+		`orders_placed_total 1`,
+		`orders_refused_total{cause="overloaded"} 1`, `orders_refused_total{cause="in-flight-limit"} 0`,
+		`orders_http_requests_total{route="POST /orders",status="503"} 1`,
+		`orders_http_requests_total{route="none",status="404"} 1`,
+		`orders_status_total{status="confirmed"} 2`, `orders_status_total{status="cancelled"} 0`,
+		`orders_batch_items_sum{group="place"} 3`, `orders_batch_seconds_count{group="place"} 2`, `orders_batch_failures_total{group="place"} 1`,
+		`orders_step_seconds_bucket{step="points",le="0.025"} 1`, `orders_step_seconds_bucket{step="points",le="+Inf"} 2`,
+		`orders_attempts_failed_total{class="transient",kind="points"} 1`,
+		`orders_rescued_jobs_total 4`,
+	)
+}
+
+// The database's numbers are those of a reading, and a database that is away fails no scrape.
+func TestTheDatabaseIsReadForAScrape(t *testing.T) {
+	t.Parallel()
+
+	pool := dbtest.Pool(t)
+
+	if _, err := pool.Exec(t.Context(), `
+		INSERT INTO dead_letters (job_id, kind, queue, args, errors, error, attempts, reason, signature, attention_at)
+		VALUES (1, 'points', 'points', '{}', '[]', 'x', 1, 'unknown', 'x', now()), (2, 'points', 'points', '{}', '[]', 'x', 1, 'unknown', 'x', NULL),
+			(3, 'later', 'later', '{}', '[]', 'x', 1, 'unknown', 'x', NULL);
+		INSERT INTO products (sku, name, price, currency, available, low_stock) VALUES ('tea', 'Tea', 1, 'EUR', 1, 2)`); err != nil {
+		t.Fatal(err)
+	}
+
+	wants(t, scrape(t, telemetry.New(pool, slog.New(slog.DiscardHandler), "v7")),
+		`orders_database_up 1`, `orders_leader 0`, `orders_workers{state="alive"} 0`,
+		`orders_dead_letters_open{attention="true",kind="points"} 1`, `orders_dead_letters_open{attention="false",kind="points"} 1`,
+		`orders_dead_letters_open{attention="false",kind="later"} 1`, `orders_dead_letters_open{attention="true",kind="inventory"} 0`,
+		`orders_queue_paused{queue="points"} 0`, `orders_queue_jobs{queue="points",state="waiting"} 0`,
+		`orders_audit_findings_open{invariant="points-balance"} 0`, `orders_products_low_stock 1`,
+	)
+
+	m := telemetry.New(pool, slog.New(slog.DiscardHandler), "v7")
+	pool.Close()
+
+	text := scrape(t, m)
+	wants(t, text, `orders_database_up 0`, `orders_placed_total 0`)
+
+	if strings.Contains(text, "orders_leader") {
+		t.Error("a gauge of a database that was not read")
+	}
+}
+
+// What a request costs by its metrics.
+func TestNotingARequestAllocatesNothing(t *testing.T) { //nolint:paralleltest // whatever runs meanwhile would be counted, too
+	m := telemetry.New(dbtest.Pool(t), slog.New(slog.DiscardHandler), "v7")
+	e := middleware.Exchange{Route: "POST /orders", Status: 201, Took: time.Millisecond}
+
+	if n := testing.AllocsPerRun(100, func() { m.Request(e) }); n > 0 {
+		t.Errorf("%.0f allocations", n)
+	}
+}
