@@ -39,10 +39,14 @@ type Querier interface {
 // Open makes a pool for url. A pool_max_conns in the url overrides the default of
 // 20. Open fails on an invalid url, not on a server that is down: connections are
 // made when they are needed.
-func Open(ctx context.Context, url string) (*pgxpool.Pool, error) {
+func Open(ctx context.Context, url string, changes ...func(*pgxpool.Config)) (*pgxpool.Pool, error) {
 	config, err := Config(url)
 	if err != nil {
 		return nil, err
+	}
+
+	for _, change := range changes {
+		change(config)
 	}
 
 	var opened atomic.Pointer[pgxpool.Pool]

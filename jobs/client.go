@@ -18,13 +18,15 @@ import (
 // commit makes few transactions of many orders.
 const notifyEvery = 10 * time.Millisecond
 
-// NewClient makes a client that enqueues jobs and does not run any.
-func NewClient(pool *pgxpool.Pool, log *slog.Logger, s Settings) (*river.Client[pgx.Tx], error) {
+// NewClient makes a client that enqueues jobs and does not run any. more is middleware for enqueuing.
+func NewClient(pool *pgxpool.Pool, log *slog.Logger, s Settings, more ...rivertype.Middleware) (
+	*river.Client[pgx.Tx], error,
+) {
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
 		FetchCooldown: notifyEvery,
 		Logger:        log,
 		MaxAttempts:   s.Attempts,
-		Middleware:    []rivertype.Middleware{&DatabaseTime{}},
+		Middleware:    append([]rivertype.Middleware{&DatabaseTime{}}, more...),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make queue client: %w", err)

@@ -56,6 +56,8 @@ type Options struct {
 
 	Webhook  string   // address to which alerts are posted; empty for none
 	Observer Observer // nil for none
+
+	Middleware []rivertype.Middleware // around enqueuing and working jobs; none by default
 }
 
 // Workers are the handlers of this process and River's client, which runs them.
@@ -78,7 +80,7 @@ func New(o Options) (*Workers, error) {
 	w.heartbeat = newHeartbeat(o, w.clock)
 
 	// The handlers enqueue follow-up work by a client of their own: the one that runs them is made from them.
-	queue, err := jobs.NewClient(o.Pool, o.Log, o.Jobs)
+	queue, err := jobs.NewClient(o.Pool, o.Log, o.Jobs, o.Middleware...)
 	if err != nil {
 		return nil, err
 	}
@@ -107,10 +109,10 @@ func New(o Options) (*Workers, error) {
 		JobTimeout:                  jobTimeout,
 		Logger:                      o.Log,
 		MaxAttempts:                 o.Jobs.Attempts,
-		Middleware: []rivertype.Middleware{
+		Middleware: append(slices.Clone(o.Middleware),
 			&jobs.DatabaseTime{}, &completion{}, w.heartbeat.hands, &failures{log: log},
 			&quarantine{pool: o.Pool, alone: make(chan struct{}, 1)},
-		},
+		),
 		PollOnly:             o.Link.PollOnly,
 		PeriodicJobs:         jobs.Periodic(o.Jobs),
 		Queues:               queues,

@@ -47,6 +47,7 @@ func Observe(log *slog.Logger, observed func(Exchange), next http.Handler) http.
 			id = rand.Text()
 		}
 
+		outer := r
 		info := &problem.RequestInfo{ID: id, Log: log}
 		recorder := &recorder{ResponseWriter: w}
 		r = r.WithContext(problem.WithRequestInfo(r.Context(), info))
@@ -55,6 +56,7 @@ func Observe(log *slog.Logger, observed func(Exchange), next http.Handler) http.
 
 		defer func() {
 			took := time.Since(start)
+			outer.Pattern = r.Pattern // a trace names its span after it
 			status := logRequest(info, r, recorder, took)
 
 			if observed != nil {

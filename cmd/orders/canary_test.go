@@ -49,7 +49,8 @@ func (c *canaryClient) send(method, path, body string, want int) string {
 	for name, value := range map[string]string{
 		"Authorization": "Bearer " + c.token, "Content-Type": "application/json", "Idempotency-Key": canary + uuid.NewString(),
 		"User-Agent": canary, "Cookie": "session=" + canary, "X-Forwarded-User": canary,
-		"Referer": "http://127.0.0.1/" + canary,
+		"Referer": "http://127.0.0.1/" + canary, "Traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+		"Tracestate": "vendor=" + canary, "Baggage": "who=" + canary,
 	} {
 		r.Header.Set(name, value)
 	}
@@ -78,9 +79,9 @@ func (c *canaryClient) send(method, path, body string, want int) string {
 	return string(text)
 }
 
-// Personal data and secrets are where they belong, and nowhere else: not in logs, jobs, dead letters, actions or
-// refusals, whatever fails.
-func TestInputsAreInNoLogJobOrRefusal(t *testing.T) {
+// Personal data and secrets are where they belong, and nowhere else: not in logs, traces, metrics, jobs, dead letters, actions
+// or refusals, whatever fails.
+func TestInputsAreInNoLogTraceMetricJobOrRefusal(t *testing.T) {
 	t.Parallel()
 
 	const token = canary + "-a-token-of-thirty-two-characters"
@@ -94,12 +95,16 @@ func TestInputsAreInNoLogJobOrRefusal(t *testing.T) {
 
 	t.Cleanup(pool.Close)
 
+	const console, soon = "console", "100" // spans go to stdout within milliseconds
+
 	settings := map[string]string{
-		"DATABASE_URL": url, "ORDERS_LISTEN": address(t), "ORDERS_INSECURE": "false", "ORDERS_OPERATOR_TOKEN": token,
+		"OTEL_TRACES_EXPORTER": console, "OTEL_BSP_SCHEDULE_DELAY": soon, "DATABASE_URL": url, "ORDERS_LISTEN": address(t), "ORDERS_INSECURE": "false", "ORDERS_OPERATOR_TOKEN": token,
 		"ORDERS_LOG_LEVEL": "debug", "ORDERS_ATTEMPTS": "2",
 	}
 	serve := start(t, settings, "serve").ready()
-	work := start(t, map[string]string{"DATABASE_URL": url, "ORDERS_LOG_LEVEL": "debug", "ORDERS_ATTEMPTS": "2"}, "work")
+	work := start(t, map[string]string{
+		"OTEL_TRACES_EXPORTER": console, "OTEL_BSP_SCHEDULE_DELAY": soon, "DATABASE_URL": url, "ORDERS_LOG_LEVEL": "debug", "ORDERS_ATTEMPTS": "2",
+	}, "work")
 	c := &canaryClient{t: t, process: serve, token: token}
 
 	body := func(sku, more string) string {
@@ -178,7 +183,18 @@ func TestInputsAreInNoLogJobOrRefusal(t *testing.T) {
 		}
 	}
 
-	for _, p := range []*process{serve, work} {
+	if _, metrics := getMetrics(t, serve.url, token); len(metrics) == 0 || len(leaks(metrics)) != 0 {
+		t.Errorf("metrics are missing, or have what was sent: %s", leaks(metrics))
+	}
+
+	for p, spans := range map[*process][]string{
+		serve: {"POST /orders", "batch place", "river.insert_many", "INSERT INTO orders"},
+		work:  {"river.work/points", "batch points", "INSERT INTO points_entries"},
+	} {
+		for _, span := range spans {
+			p.logs(span)
+		}
+
 		if !strings.Contains(p.output.String(), "level=DEBUG") && p == serve {
 			t.Error("serve does not log at level debug")
 		}

@@ -60,13 +60,13 @@ func migrateAndRun(p *program, listener net.Listener) error {
 		return err
 	}
 
-	return runAll(p, listener)
+	return traced(p, func(p *program) error { return runAll(p, listener) })
 }
 
 // runAll runs the API and a worker on a migrated database. It stops them in the order
 // in which work flows: requests, then the commits that these wait for, then jobs.
 func runAll(p *program, listener net.Listener) error {
-	pool, err := db.Open(p.ctx, p.DatabaseURL)
+	pool, err := db.Open(p.ctx, p.DatabaseURL, p.traces.Pool)
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func runAll(p *program, listener net.Listener) error {
 	}
 	defer p.link.Close()
 
-	p.metrics = telemetry.New(pool, p.log, version)
+	p.metrics = telemetry.New(pool, p.log, version, p.traces)
 	queues := jobqueue.NewWatch(p.log, pool)
 
 	handler, commits, err := newAPI(p.ctx, p, pool, queues, true)

@@ -68,6 +68,7 @@ type program struct {
 	link   link.Link    // what the way to the database lacks
 
 	metrics *telemetry.Metrics
+	traces  *telemetry.Traces // nil for none
 }
 
 // shell is what commands for operators run with.

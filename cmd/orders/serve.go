@@ -23,7 +23,20 @@ import (
 type serveCmd struct{}
 
 // Run serves the API until a signal ends the program.
-func (serveCmd) Run(p *program) error {
+func (serveCmd) Run(p *program) error { return traced(p, serve) }
+
+// traced runs a command that makes traces, if the OTEL_… variables ask for them.
+func traced(p *program, run func(*program) error) (err error) {
+	if p.traces, err = telemetry.NewTraces(p.ctx, p.log, version); err != nil {
+		return err
+	}
+
+	defer p.traces.Close()
+
+	return run(p)
+}
+
+func serve(p *program) error {
 	pool, err := openChecked(p)
 	if err != nil {
 		return err
@@ -40,7 +53,7 @@ func (serveCmd) Run(p *program) error {
 	}
 	defer p.link.Close()
 
-	p.metrics = telemetry.New(pool, p.log, version)
+	p.metrics = telemetry.New(pool, p.log, version, p.traces)
 	queues := jobqueue.NewWatch(p.log, pool)
 
 	handler, commits, err := newAPI(p.ctx, p, pool, queues, false)
@@ -60,7 +73,9 @@ func (serveCmd) Run(p *program) error {
 type workCmd struct{}
 
 // Run works jobs until a signal ends the program.
-func (workCmd) Run(p *program) error {
+func (workCmd) Run(p *program) error { return traced(p, work) }
+
+func work(p *program) error {
 	pool, err := openChecked(p)
 	if err != nil {
 		return err
@@ -80,7 +95,7 @@ func (workCmd) Run(p *program) error {
 	}
 	defer p.link.Close()
 
-	p.metrics = telemetry.New(pool, p.log, version)
+	p.metrics = telemetry.New(pool, p.log, version, p.traces)
 
 	w, err := startWorkers(p, pool)
 	if err != nil {
@@ -115,6 +130,7 @@ func startWorkers(p *program, pool *pgxpool.Pool) (*workers.Workers, error) {
 		Rules:       p.rules(),
 		Webhook:     p.AlertWebhook,
 		Observer:    p.metrics,
+		Middleware:  p.traces.Middleware(),
 	})
 	if err != nil {
 		return nil, err
@@ -145,7 +161,7 @@ func connect(p *program) (*pgxpool.Pool, error) {
 		return nil, err
 	}
 
-	return db.Open(p.ctx, p.DatabaseURL)
+	return db.Open(p.ctx, p.DatabaseURL, p.traces.Pool)
 }
 
 // openChecked opens DATABASE_URL and refuses a schema of another version.

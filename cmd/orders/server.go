@@ -65,7 +65,7 @@ func newAPI(ctx context.Context, p *program, pool *pgxpool.Pool, queues *jobqueu
 		return nil, nil, err
 	}
 
-	queue, err := jobs.NewClient(pool, p.quiet, p.jobs())
+	queue, err := jobs.NewClient(pool, p.quiet, p.jobs(), p.traces.Middleware()...)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -116,7 +116,7 @@ func newAPI(ctx context.Context, p *program, pool *pgxpool.Pool, queues *jobqueu
 		RedriveAfter: p.RedriveAfter,
 	})
 
-	return handler, c, nil
+	return p.traces.Handler(handler), c, nil
 }
 
 // startRiverUI makes River UI and starts its background queries.

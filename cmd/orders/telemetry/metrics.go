@@ -28,6 +28,8 @@ import (
 // Metrics are what this process has counted and measured, and what the database tells.
 // No label has a value that grows with the data: no user, product or order.
 type Metrics struct {
+	traces *Traces
+
 	registry *prometheus.Registry
 
 	placed   prometheus.Counter
@@ -54,8 +56,9 @@ var (
 
 const mostItems = 10 // doublings: up to 512 items a batch, and more
 
-// New makes the metrics of a process. Those of the database are read from pool.
-func New(pool *pgxpool.Pool, log *slog.Logger, version string) *Metrics {
+// New makes the metrics of a process. Those of the database are read from pool. The transactions that are
+// observed are traced as well.
+func New(pool *pgxpool.Pool, log *slog.Logger, version string, traces *Traces) *Metrics {
 	registry := prometheus.NewRegistry()
 	auto := promauto.With(registry)
 
@@ -67,6 +70,8 @@ func New(pool *pgxpool.Pool, log *slog.Logger, version string) *Metrics {
 	}
 
 	m := &Metrics{
+		traces: traces,
+
 		registry: registry,
 
 		placed: auto.NewCounter(prometheus.CounterOpts{
@@ -176,6 +181,10 @@ func (m *Metrics) Place(do Placer) Placer {
 
 // Batch observes the transactions of a group commit.
 func (m *Metrics) Batch(group string) func(context.Context, []context.Context) (context.Context, func(groupcommit.Observation)) {
+	return m.traces.batch(group, m.batch(group))
+}
+
+func (m *Metrics) batch(group string) observe {
 	items, seconds := m.batchItems.WithLabelValues(group), m.batchSeconds.WithLabelValues(group)
 	failures := m.batchFailures.WithLabelValues(group)
 

@@ -53,7 +53,7 @@ func wants(t *testing.T, text string, lines ...string) {
 func TestWhatAProcessDoesIsCounted(t *testing.T) {
 	t.Parallel()
 
-	m := telemetry.New(dbtest.Pool(t), slog.New(slog.DiscardHandler), "v7")
+	m := telemetry.New(dbtest.Pool(t), slog.New(slog.DiscardHandler), "v7", nil)
 
 	for _, place := range []func(context.Context, flow.Placement) (flow.Placed, error){
 		func(context.Context, flow.Placement) (flow.Placed, error) { return flow.Placed{}, nil },
@@ -102,7 +102,7 @@ func TestTheDatabaseIsReadForAScrape(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	wants(t, scrape(t, telemetry.New(pool, slog.New(slog.DiscardHandler), "v7")),
+	wants(t, scrape(t, telemetry.New(pool, slog.New(slog.DiscardHandler), "v7", nil)),
 		`orders_database_up 1`, `orders_leader 0`, `orders_workers{state="alive"} 0`,
 		`orders_dead_letters_open{attention="true",kind="points"} 1`, `orders_dead_letters_open{attention="false",kind="points"} 1`,
 		`orders_dead_letters_open{attention="false",kind="later"} 1`, `orders_dead_letters_open{attention="true",kind="inventory"} 0`,
@@ -110,7 +110,7 @@ func TestTheDatabaseIsReadForAScrape(t *testing.T) {
 		`orders_audit_findings_open{invariant="points-balance"} 0`, `orders_products_low_stock 1`,
 	)
 
-	m := telemetry.New(pool, slog.New(slog.DiscardHandler), "v7")
+	m := telemetry.New(pool, slog.New(slog.DiscardHandler), "v7", nil)
 	pool.Close()
 
 	text := scrape(t, m)
@@ -123,7 +123,7 @@ func TestTheDatabaseIsReadForAScrape(t *testing.T) {
 
 // What a request costs by its metrics.
 func TestNotingARequestAllocatesNothing(t *testing.T) { //nolint:paralleltest // whatever runs meanwhile would be counted, too
-	m := telemetry.New(dbtest.Pool(t), slog.New(slog.DiscardHandler), "v7")
+	m := telemetry.New(dbtest.Pool(t), slog.New(slog.DiscardHandler), "v7", nil)
 	e := middleware.Exchange{Route: "POST /orders", Status: 201, Took: time.Millisecond}
 
 	if n := testing.AllocsPerRun(100, func() { m.Request(e) }); n > 0 {
