@@ -121,6 +121,7 @@ type Latency struct {
 	Step          string // or [Settle]
 	Orders        int64
 	P50, P90, P99 time.Duration // each inside the bucket of the exact value
+	Buckets       []int64       // the orders of each bucket: see [Bounds]
 }
 
 // Latencies lists the latencies of the steps that were done from a moment to another. Steps that
@@ -160,7 +161,7 @@ func Latencies(ctx context.Context, q db.Querier, from, to time.Time) ([]Latency
 }
 
 func latency(step string, orders []int64) Latency {
-	l := Latency{Step: step, P50: quantile(orders, 0.5), P90: quantile(orders, 0.9), P99: quantile(orders, 0.99)}
+	l := Latency{Step: step, Buckets: orders, P50: quantile(orders, 0.5), P90: quantile(orders, 0.9), P99: quantile(orders, 0.99)}
 	for _, n := range orders {
 		l.Orders += n
 	}

@@ -30,10 +30,21 @@ type databaseCollector struct {
 	at      time.Time
 	reading gauge.Reading
 	err     error
+	settled settled
 }
 
 func newDatabaseCollector(pool *pgxpool.Pool, log *slog.Logger) *databaseCollector {
-	return &databaseCollector{log: log, read: func(ctx context.Context) (gauge.Reading, error) { return gauge.Read(ctx, pool) }}
+	c := &databaseCollector{log: log}
+	c.read = func(ctx context.Context) (gauge.Reading, error) {
+		r, err := gauge.Read(ctx, pool)
+		if err != nil {
+			return r, err //nolint:wrapcheck // it says what was being done
+		}
+
+		return r, c.settled.read(ctx, pool, r.At)
+	}
+
+	return c
 }
 
 // The metrics that the database tells.
@@ -88,7 +99,8 @@ var most = strconv.Itoa(gauge.Most)
 // Describe is for Prometheus.
 func (*databaseCollector) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		databaseUp, queueJobs, queueOrders, queueOldest, queuePaused, queueWorkers, lettersOpen, findingsOpen, auditFinished,
+		databaseUp, settledOrders, settleSeconds,
+		queueJobs, queueOrders, queueOldest, queuePaused, queueWorkers, lettersOpen, findingsOpen, auditFinished,
 		workersCount, leader, rescuedJobs, sweepFailures, sweepRan, lowStock, oldSnapshots, standbys, standbyBytes, standbyLag,
 	} {
 		to <- d
@@ -97,6 +109,9 @@ func (*databaseCollector) Describe(to chan<- *prometheus.Desc) {
 
 // Collect is for Prometheus.
 func (c *databaseCollector) Collect(to chan<- prometheus.Metric) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+
 	r, err := c.latest()
 
 	to <- gaugeOf(databaseUp, boolean(err == nil))
@@ -105,6 +120,7 @@ func (c *databaseCollector) Collect(to chan<- prometheus.Metric) {
 		return
 	}
 
+	c.settled.collect(to)
 	collectQueues(to, r)
 	collectProblems(to, r)
 
@@ -179,11 +195,8 @@ func collectProblems(to chan<- prometheus.Metric, r gauge.Reading) {
 	}
 }
 
-// latest is the last reading, or a new one if that is old.
+// latest is the last reading, or a new one if that is old. Call it with the lock.
 func (c *databaseCollector) latest() (gauge.Reading, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-
 	if time.Since(c.at) < readAgain {
 		return c.reading, c.err
 	}

@@ -28,7 +28,8 @@ import (
 // Metrics are what this process has counted and measured, and what the database tells.
 // No label has a value that grows with the data: no user, product or order.
 type Metrics struct {
-	traces *Traces
+	traces   *Traces
+	database *databaseCollector
 
 	registry *prometheus.Registry
 
@@ -70,7 +71,8 @@ func New(pool *pgxpool.Pool, log *slog.Logger, version string, traces *Traces) *
 	}
 
 	m := &Metrics{
-		traces: traces,
+		traces:   traces,
+		database: newDatabaseCollector(pool, log),
 
 		registry: registry,
 
@@ -102,7 +104,7 @@ func New(pool *pgxpool.Pool, log *slog.Logger, version string, traces *Traces) *
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		&poolCollector{pool: pool},
-		newDatabaseCollector(pool, log),
+		m.database,
 	)
 	auto.NewGaugeVec(prometheus.GaugeOpts{Name: "orders_build_info", Help: "The program that runs; the value is 1."},
 		[]string{"version", "go"}).WithLabelValues(version, runtime.Version()).Set(1)

@@ -110,7 +110,34 @@ func TestTheDatabaseIsReadForAScrape(t *testing.T) {
 		`orders_audit_findings_open{invariant="points-balance"} 0`, `orders_products_low_stock 1`,
 	)
 
+	// A minute that becomes final is added to what has settled. It is the next one, so that this process has not missed it.
+	var minute time.Time
+	if err := pool.QueryRow(t.Context(), `SELECT date_trunc('minute', now()) + interval '1 minute'`).Scan(&minute); err != nil {
+		t.Fatal(err)
+	}
+
+	exec := func(sql string) {
+		t.Helper()
+
+		if _, err := pool.Exec(t.Context(), sql, minute); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	exec(`INSERT INTO stats_minutes (minute, placed, settled, rejected, cancelled, expired, failed)
+		VALUES ($1::timestamptz - interval '2 minutes', 9, 9, 0, 0, 0, 0), ($1, 3, 2, 0, 0, 0, 0)`)
+	exec(`INSERT INTO stats_latencies (minute, step, orders) VALUES ($1, 'settle', '{1,1}')`)
+
 	m := telemetry.New(pool, slog.New(slog.DiscardHandler), "v7", nil)
+	wants(t, scrape(t, m), `orders_settled_total 0`, `orders_settle_seconds_count 0`)
+
+	exec(`INSERT INTO watermarks (name, at, order_id) VALUES ('stats', $1::timestamptz + interval '1 minute', gen_random_uuid())
+		ON CONFLICT (name) DO UPDATE SET at = excluded.at`)
+	m.Forget()
+	wants(t, scrape(t, m), `orders_settled_total 2`, `orders_settle_seconds_count 2`, `orders_settle_seconds_bucket{le="0.005"} 1`,
+		`orders_settle_seconds_bucket{le="0.01"} 2`)
+
+	m = telemetry.New(pool, slog.New(slog.DiscardHandler), "v7", nil)
 	pool.Close()
 
 	text := scrape(t, m)

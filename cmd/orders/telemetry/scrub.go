@@ -12,7 +12,8 @@ import (
 // quotes values. The libraries set them, and have no option for each.
 var unsafe = []attribute.Key{
 	"url.path", "url.query", "url.full", "http.target", "http.url", "user_agent.original",
-	"server.address", "client.address", "network.peer.address", "http.request.method_original", "exception.message", "exception.stacktrace", "pgx.query.parameters",
+	"server.address", "client.address", "network.peer.address", "http.request.method_original",
+	"exception.message", "exception.stacktrace", "pgx.query.parameters",
 }
 
 // scrubber exports spans without what may be personal data.
