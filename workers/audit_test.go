@@ -29,7 +29,8 @@ func TestAuditRunsByItself(t *testing.T) {
 		t.Errorf("open findings: %v, %v", open, err)
 	}
 
-	if text := log.String(); !strings.Contains(text, "level=WARN") || !strings.Contains(text, "invariant=stock-balance") {
+	text := log.String()
+	if !strings.Contains(text, "level=WARN") || !strings.Contains(text, "invariant=stock-balance") || strings.Contains(text, "tea") {
 		t.Errorf("log:\n%s", text)
 	}
 }
