@@ -157,3 +157,32 @@ func TestNotingARequestAllocatesNothing(t *testing.T) { //nolint:paralleltest //
 		t.Errorf("%.0f allocations", n)
 	}
 }
+
+// What an order costs by the metrics: its request, and its share of the batches that place it and do its steps.
+func BenchmarkAnOrder(b *testing.B) {
+	const share = 100 // orders of a batch under load
+
+	m := telemetry.New(nil, slog.New(slog.DiscardHandler), "v7", nil)
+	place := m.Place(func(context.Context, flow.Placement) (flow.Placed, error) { return flow.Placed{}, nil })
+	request := middleware.Exchange{Route: "POST /orders", Status: 201, Took: time.Millisecond}
+	after := make([]time.Duration, share)
+	batch := m.Batch("place")
+
+	b.ReportAllocs()
+
+	for n := 0; b.Loop(); n++ {
+		place(b.Context(), flow.Placement{})
+		m.Request(request)
+
+		if n%share == 0 {
+			for range 1 + len(order.Steps()) {
+				_, ended := batch(b.Context(), nil)
+				ended(groupcommit.Observation{Items: share, Took: time.Millisecond})
+			}
+
+			for _, step := range order.Steps() {
+				m.StepDone(step.Name, after)
+			}
+		}
+	}
+}

@@ -2,15 +2,18 @@ package telemetry
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/exaring/otelpgx"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 	"github.com/riverqueue/rivercontrib/otelriver"
 	"go.opentelemetry.io/contrib/exporters/autoexport"
@@ -118,14 +121,14 @@ func (t *Traces) Pool(config *pgxpool.Config) {
 	}
 }
 
-// Middleware makes spans of enqueuing and working jobs. The context of the trace is in the job's metadata,
-// and the span of the work links to the span that enqueued it.
+// Middleware makes spans of enqueuing and working jobs. The job's metadata names the span that enqueued it. The span of
+// the work is its child, so that a job is sampled as its request was.
 func (t *Traces) Middleware() []rivertype.Middleware {
 	if t == nil {
 		return nil
 	}
 
-	return []rivertype.Middleware{otelriver.NewMiddleware(&otelriver.MiddlewareConfig{
+	return []rivertype.Middleware{&resume{}, otelriver.NewMiddleware(&otelriver.MiddlewareConfig{
 		TracerProvider: t.provider, EnableTracePropagation: true, EnableWorkSpanJobKindSuffix: true,
 	})}
 }
@@ -133,25 +136,25 @@ func (t *Traces) Middleware() []rivertype.Middleware {
 type observe = func(context.Context, []context.Context) (context.Context, func(groupcommit.Observation))
 
 // batch makes a span of each transaction of a group commit, and calls next. A span has one parent, and a transaction many
-// callers. So it is a child of its first caller's span, and links to the others'. The spans of all callers link to it.
+// callers. So it is a child of one caller's span, and links to the others'. The spans of all callers link to it.
 func (t *Traces) batch(group string, next observe) observe {
 	if t == nil {
 		return next
 	}
 
 	return func(ctx context.Context, callers []context.Context) (context.Context, func(groupcommit.Observation)) {
+		// The first that is sampled, so that the batch is sampled if a caller is.
+		first := max(0, slices.IndexFunc(callers, func(c context.Context) bool { return trace.SpanContextFromContext(c).IsSampled() }))
+
 		var links []trace.Link
 
-		for _, caller := range callers {
-			switch sc := trace.SpanContextFromContext(caller); {
-			case !sc.IsValid():
-			case !trace.SpanContextFromContext(ctx).IsValid():
-				ctx = trace.ContextWithSpanContext(ctx, sc) //nolint:fatcontext // once
-			default:
+		for i, caller := range callers {
+			if sc := trace.SpanContextFromContext(caller); sc.IsSampled() && i != first {
 				links = append(links, trace.Link{SpanContext: sc})
 			}
 		}
 
+		ctx = trace.ContextWithSpanContext(ctx, trace.SpanContextFromContext(callers[first]))
 		ctx, span := t.tracer.Start(ctx, "batch "+group, trace.WithLinks(links...))
 
 		for _, caller := range callers {
@@ -187,4 +190,20 @@ func (p parent) Extract(ctx context.Context, from propagation.TextMapCarrier) co
 	}
 
 	return trace.ContextWithRemoteSpanContext(ctx, sc.WithTraceState(trace.TraceState{}))
+}
+
+// resume continues the trace that a job's metadata names.
+type resume struct{ river.MiddlewareDefaults }
+
+// Work works the job as part of its trace.
+func (*resume) Work(ctx context.Context, job *rivertype.JobRow, next func(context.Context) error) error {
+	var metadata struct {
+		Traceparent string `json:"traceparent"`
+	}
+
+	if json.Unmarshal(job.Metadata, &metadata) == nil && metadata.Traceparent != "" {
+		ctx = propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{"traceparent": metadata.Traceparent})
+	}
+
+	return next(ctx)
 }

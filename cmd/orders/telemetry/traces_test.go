@@ -155,11 +155,11 @@ func TestATraceShowsTheStepsOfARequest(t *testing.T) {
 	for _, step := range order.Steps() {
 		worked, batch := spans.named("river.work/"+string(step.Name)), spans.named("batch "+string(step.Name))
 
-		if len(worked.Links) == 0 || worked.Links[0].SpanContext.TraceID().String() != client {
-			t.Errorf("%s: the job does not link to the request's trace: %+v", step.Name, worked.Links)
+		if enqueued := spans.named("river.insert_many"); worked.Parent.SpanID() != enqueued.SpanContext.SpanID() || !linksTo(worked, enqueued.SpanContext) {
+			t.Errorf("%s: the job is not of what enqueued it: %+v", step.Name, worked)
 		}
 
-		if batch.Parent.SpanID() != worked.SpanContext.SpanID() || !linksTo(worked, batch.SpanContext) {
+		if batch.SpanContext.TraceID().String() != client || batch.Parent.SpanID() != worked.SpanContext.SpanID() || !linksTo(worked, batch.SpanContext) {
 			t.Errorf("%s: the transaction is not the job's: %+v", step.Name, batch)
 		}
 	}
@@ -196,9 +196,10 @@ func TestATransactionLinksToItsCallers(t *testing.T) {
 			ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", http.NoBody))
 	}
 
+	unsampled := trace.ContextWithSpanContext(t.Context(), trace.SpanContextFromContext(callers[0]).WithTraceFlags(0))
 	_, ended := telemetry.New(dbtest.Pool(t), slog.New(slog.DiscardHandler), "v7", traces).Batch("cancel")(
-		context.Background(), append(callers, context.Background()))
-	ended(groupcommit.Observation{Items: 4, Err: groupcommit.ErrClosed})
+		context.Background(), append([]context.Context{context.Background(), unsampled}, callers...))
+	ended(groupcommit.Observation{Items: 5, Err: groupcommit.ErrClosed})
 
 	batch := spans.named("batch cancel")
 	if got := trace.SpanContextFromContext(callers[0]); batch.Parent.SpanID() != got.SpanID() || len(batch.Links) != 2 ||
