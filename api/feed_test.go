@@ -7,18 +7,18 @@ import (
 	"time"
 
 	"orders/api"
-	"orders/api/feed"
+	"orders/db/event"
 	"orders/order"
 )
 
 type eventPage struct {
-	Events []feed.Event `json:"events"`
-	Next   string       `json:"next"`
+	Events []event.CloudEvent `json:"events"`
+	Next   string             `json:"next"`
 }
 
 // told reads events until there are as many as wanted. Open transactions of other tests hold events
 // back for moments.
-func (b *bundle) told(t *testing.T, query string, want int) (events []feed.Event, next string) {
+func (b *bundle) told(t *testing.T, query string, want int) (events []event.CloudEvent, next string) {
 	t.Helper()
 
 	for after := ""; len(events) < want; after = "&after=" + next {

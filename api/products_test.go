@@ -9,6 +9,7 @@ import (
 
 	"orders/api"
 	"orders/db/dbtest"
+	"orders/db/event"
 	"orders/order"
 )
 
@@ -104,6 +105,26 @@ func TestLowStockIsListedAndKept(t *testing.T) {
 	expect("no threshold any more", false, 0)
 	put(`,"low_stock":9`)
 	expect("3 of 9, by the threshold", true, 1)
+
+	// Other services learn of each.
+	ids := map[string]bool{}
+	events, _ := b.told(t, "type=stock.low", alerts)
+
+	for _, e := range events {
+		ids[e.ID] = true
+
+		if e.Type != event.StockLow || e.Subject != "tea" || e.Data != (event.CloudEventData{SKU: "tea"}) {
+			t.Errorf("event %+v", e)
+		}
+	}
+
+	if len(ids) != alerts {
+		t.Errorf("%d events, want %d: %v", len(ids), alerts, ids)
+	}
+
+	if r := b.ask(t, "GET", "/events?type=stock.low", ""); strings.Contains(r.body, "order_id") {
+		t.Errorf("it is about no order: %s", r.body)
+	}
 }
 
 func TestProductsThatAreRefused(t *testing.T) {

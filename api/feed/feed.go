@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,24 +30,20 @@ const latest = "latest"
 // A feed reads the log for requests. Those that wait share the readings of its horizon.
 type feed struct {
 	pool    *pgxpool.Pool
-	horizon event.Horizon
+	watch   *event.Watch
 	waiting atomic.Int64
-
-	mu   sync.Mutex
-	at   time.Time // of the last reading
-	last event.Reading
 }
 
 // Register adds the operation.
 func Register(api huma.API, pool *pgxpool.Pool) {
-	f := &feed{pool: pool}
+	f := &feed{pool: pool, watch: event.NewWatch(pool)}
 
 	operation.Register(api, huma.Operation{
 		OperationID: "list-events",
 		Method:      http.MethodGet,
 		Path:        "/events",
 		Tags:        []string{"events"},
-		Summary:     "Follow what happens to orders",
+		Summary:     "Follow what happens to orders and stock",
 		Description: "Lists events behind a position, in the order in which they became true: a later event of an order never comes " +
 			"first. Store `next` with what you did because of the events, and send it as `after`. No event is missed: one is listed " +
 			"only when no transaction can add another before it. An event is listed again if you send an earlier position; its `id` " +
@@ -57,10 +52,10 @@ func Register(api huma.API, pool *pgxpool.Pool) {
 	}, operation.Contract{
 		Roles: access.ToRead,
 		Response: eventPage{
-			Events: []Event{shape(event.Event{
+			Events: []event.CloudEvent{event.Event{
 				Position: event.Position{Seq: 4711, N: 1}, At: time.Date(2026, time.January, 5, 9, 30, 0, 0, time.UTC),
 				Type: event.Confirmed, OrderID: uuid.MustParse("019b8d92-5f40-7bb3-8d6c-2c1fbd0d4a11"), Reference: "web-1042",
-			})},
+			}.CloudEvent()},
 			Next: event.Position{Seq: 4711, N: 1}.String(),
 		},
 		Returns:  "Events, and the position to go on from",
@@ -76,41 +71,12 @@ type input struct {
 }
 
 type eventPage struct {
-	Events []Event `json:"events" nullable:"false"`
-	Next   string  `json:"next" doc:"The position behind these events: send it as after"`
-}
-
-// An Event is a CloudEvent, version 1.0. It has ids and codes and no personal data: read the
-// order for the rest.
-type Event struct {
-	SpecVersion string     `json:"specversion" enum:"1.0" doc:"The version of CloudEvents"`
-	ID          string     `json:"id" doc:"What the event tells. It is the same whenever the event is sent again, so skip an id that you know."`
-	Source      string     `json:"source" format:"uri-reference"`
-	Type        event.Type `json:"type"`
-	Subject     string     `json:"subject" doc:"The id of the order"`
-	Time        time.Time  `json:"time" doc:"When the transaction began that made it true"`
-	ContentType string     `json:"datacontenttype" enum:"application/json"`
-	Data        EventData  `json:"data"`
-}
-
-// EventData is what an event tells.
-type EventData struct {
-	OrderID    uuid.UUID        `json:"order_id" format:"uuid"`
-	Reference  string           `json:"reference,omitempty" doc:"The order's reference, if the client gave one"`
-	Status     order.Status     `json:"status,omitempty" doc:"The status that the order got; left out if the event is not about the status"`
-	ReasonCode order.ReasonCode `json:"reason_code,omitempty" doc:"Why the order ended"`
-}
-
-func shape(e event.Event) Event {
-	return Event{
-		SpecVersion: "1.0", ID: e.ID(), Source: "/orders", Type: e.Type, Subject: e.OrderID.String(),
-		Time: e.At.UTC(), ContentType: "application/json",
-		Data: EventData{OrderID: e.OrderID, Reference: e.Reference, Status: e.Type.Status(), ReasonCode: order.ReasonCode(e.ReasonCode)},
-	}
+	Events []event.CloudEvent `json:"events" nullable:"false"`
+	Next   string             `json:"next" doc:"The position behind these events: send it as after"`
 }
 
 func (f *feed) list(ctx context.Context, in *input) (eventPage, error) {
-	now, err := f.read(ctx, 0)
+	now, err := f.watch.Read(ctx, 0)
 	if err != nil {
 		return eventPage{}, err
 	}
@@ -158,21 +124,14 @@ func position(text string, now event.Reading) (event.Position, error) {
 	return after, nil
 }
 
-// known waits until this process knows a horizon. Without one, the latest position would be before
-// events that are old.
+// known waits until this process knows a horizon.
 func (f *feed) known(ctx context.Context) (event.Reading, error) {
-	for {
-		now, err := f.read(ctx, fresh)
-		if err != nil || now.Complete > 0 || now.Drawn == 0 {
-			return now, err
-		}
-
-		select {
-		case <-ctx.Done():
-			return now, order.Errorf(order.Unavailable, "An open transaction keeps the latest position from being known; try again.")
-		case <-time.After(fresh):
-		}
+	now, err := f.watch.Known(ctx)
+	if err != nil && ctx.Err() != nil {
+		return now, order.Errorf(order.Unavailable, "An open transaction keeps the latest position from being known; try again.")
 	}
+
+	return now, err
 }
 
 // await reads pages until one has events or the time is over.
@@ -184,12 +143,12 @@ func (f *feed) await(ctx context.Context, in *input, after event.Position) (even
 	defer tick.Stop()
 
 	for {
-		now, err := f.read(ctx, fresh)
+		now, err := f.watch.Read(ctx, fresh)
 		if err != nil {
 			return eventPage{}, err
 		}
 
-		p := eventPage{Events: []Event{}, Next: after.String()}
+		p := eventPage{Events: []event.CloudEvent{}, Next: after.String()}
 
 		if now.Complete >= after.Seq {
 			if p, err = f.page(ctx, in, after, now.Complete); err != nil || len(p.Events) > 0 {
@@ -215,22 +174,5 @@ func (f *feed) page(ctx context.Context, in *input, after event.Position, horizo
 		return eventPage{}, order.Errorf(problem.EventsDeleted, "%s", problem.TypeOf(problem.EventsDeleted).Detail)
 	}
 
-	return eventPage{Events: operation.Each(events, shape), Next: next.String()}, err
-}
-
-// read asks for the horizon, unless the last reading is young enough.
-func (f *feed) read(ctx context.Context, age time.Duration) (event.Reading, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-
-	if age > 0 && time.Since(f.at) < age {
-		return f.last, nil
-	}
-
-	now, err := f.horizon.Read(ctx, f.pool)
-	if err == nil {
-		f.at, f.last = time.Now(), now
-	}
-
-	return now, err
+	return eventPage{Events: operation.Each(events, event.Event.CloudEvent), Next: next.String()}, err
 }

@@ -1,5 +1,5 @@
 // Package event keeps the log of what other services may learn: orders that were created,
-// confirmed or ended, and points.
+// confirmed or ended, points, and products whose stock became low.
 //
 // The transaction that makes an event true appends it, a row for many orders. A row's place in
 // the log is its seq. Of two events of one order, the later one has the higher seq: its
@@ -34,11 +34,12 @@ const (
 	Failed         Type = "order.failed"
 	PointsEarned   Type = "points.earned"
 	PointsReversed Type = "points.reversed"
+	StockLow       Type = "stock.low" // a trigger of table products appends it
 )
 
 // Types lists them.
 func Types() []Type {
-	return []Type{Created, Confirmed, Rejected, Cancelled, Expired, Failed, PointsEarned, PointsReversed}
+	return []Type{Created, Confirmed, Rejected, Cancelled, Expired, Failed, PointsEarned, PointsReversed, StockLow}
 }
 
 // byStatus are the types of the statuses that others learn of.

@@ -49,19 +49,37 @@ func ParsePosition(text string) (p Position, ok bool) {
 	return p, p.String() == text
 }
 
-// An Event is something that became true of an order.
+// An Event is something that became true of an order or a product.
 type Event struct {
 	Position
 
 	At         time.Time
 	Type       Type
-	OrderID    uuid.UUID
-	Reference  string // of the client's; empty for none
-	ReasonCode string // of an order that has ended; empty for none
+	OrderID    uuid.UUID // of an event of an order, else zero
+	SKU        string    // of an event of a product, else empty
+	Reference  string    // of the client's; empty for none
+	ReasonCode string    // of an order that has ended; empty for none
 }
 
 // ID identifies what the event tells, whenever and wherever it is told again.
-func (e Event) ID() string { return string(e.Type) + ":" + e.OrderID.String() }
+//
+// It is true of an order once. The stock of a product becomes low again and again.
+func (e Event) ID() string {
+	if e.SKU != "" {
+		return fmt.Sprintf("%s:%d:%s", e.Type, e.Seq, e.SKU)
+	}
+
+	return string(e.Type) + ":" + e.OrderID.String()
+}
+
+// Subject is the id of what the event is about: an order or a product.
+func (e Event) Subject() string {
+	if e.SKU != "" {
+		return e.SKU
+	}
+
+	return e.OrderID.String()
+}
 
 // ErrPruned says that events behind a position have been deleted.
 var ErrPruned = errors.New("events behind this position have been deleted")
@@ -125,17 +143,19 @@ func Read(
 }
 
 const readEvents = `
-	SELECT e.seq, o.n::int, e.at, e.type, o.id AS order_id, coalesce(orders.reference, '') AS reference,
+	SELECT e.seq, o.n::int, e.at, e.type,
+		coalesce(o.id, '00000000-0000-0000-0000-000000000000') AS order_id, coalesce(o.sku, '') AS sku,
+		coalesce(orders.reference, '') AS reference,
 		CASE WHEN e.type = 'order.' || orders.status THEN coalesce(orders.status_reason_code, '') ELSE '' END AS reason_code
 	FROM (
-		SELECT seq, at, type, order_ids
+		SELECT seq, at, type, order_ids, skus
 		FROM events
 		WHERE seq >= $1
 			AND seq <= $3
 		ORDER BY seq
 		LIMIT $6
 	) AS e
-	CROSS JOIN LATERAL unnest(e.order_ids) WITH ORDINALITY AS o (id, n)
+	CROSS JOIN LATERAL unnest(e.order_ids, e.skus) WITH ORDINALITY AS o (id, sku, n)
 	LEFT JOIN orders ON orders.id = o.id
 	WHERE (e.seq, o.n) > ($1, $2)
 		AND e.type = ANY($4)
