@@ -187,6 +187,9 @@ func TestInputsAreInNoLogTraceMetricJobOrRefusal(t *testing.T) {
 		t.Errorf("metrics are missing, or have what was sent: %s", leaks(metrics))
 	}
 
+	serve.logs("msg=request", "trace_id=0af7651916cd43dd8448eb211c80319c")
+	work.logs(`msg="attempt failed"`, "trace_id=0af7651916cd43dd8448eb211c80319c")
+
 	for p, spans := range map[*process][]string{
 		serve: {"POST /orders", "batch place", "river.insert_many", "INSERT INTO orders"},
 		work:  {"river.work/points", "batch points", "INSERT INTO points_entries"},

@@ -33,6 +33,8 @@ func traced(p *program, run func(*program) error) (err error) {
 
 	defer p.traces.Close()
 
+	p.log, p.quiet = p.traces.Log(p.log), p.traces.Log(p.quiet)
+
 	return run(p)
 }
 

@@ -236,7 +236,7 @@ func TestTracesThatAreOffInstallNothing(t *testing.T) { //nolint:paralleltest //
 	off.Close()
 
 	mux := http.NewServeMux()
-	if off.Handler(mux) != http.Handler(mux) || config.ConnConfig.Tracer != nil || off.Middleware() != nil {
+	if off.Handler(mux) != http.Handler(mux) || config.ConnConfig.Tracer != nil || off.Middleware() != nil || off.Log(slog.Default()) != slog.Default() {
 		t.Error("traces that are off are installed")
 	}
 }
