@@ -29,11 +29,11 @@ func (l tracedLines) Handle(ctx context.Context, line slog.Record) error {
 }
 
 // WithAttrs adds attributes to all lines.
-func (l tracedLines) WithAttrs(attrs []slog.Attr) slog.Handler { //nolint:ireturn // as slog wants it
+func (l tracedLines) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return tracedLines{l.Handler.WithAttrs(attrs)}
 }
 
 // WithGroup puts what follows into a group.
-func (l tracedLines) WithGroup(name string) slog.Handler { //nolint:ireturn // as slog wants it
+func (l tracedLines) WithGroup(name string) slog.Handler {
 	return tracedLines{l.Handler.WithGroup(name)}
 }
