@@ -25,6 +25,7 @@ func TestEnumsAreTheListsOfGo(t *testing.T) {
 
 	want := map[string][]string{
 		"OrderStatus":          strs(order.Statuses()),
+		"Locale":               strs(order.Locales()),
 		"StatusReasonCode":     strs(order.ReasonCodes()),
 		"StepName":             stepNames(),
 		"StepState":            strs(order.StepStates()),
@@ -69,7 +70,7 @@ func TestEnumsAreTheListsOfGo(t *testing.T) {
 			values = append(values, fmt.Sprint(v))
 		}
 
-		if len(values) > 1 && path != "/components/schemas/ProblemType" && slices.ContainsFunc(values, func(v string) bool { return !snake.MatchString(v) }) {
+		if len(values) > 1 && path != "/components/schemas/ProblemType" && path != "/components/schemas/Locale" && slices.ContainsFunc(values, func(v string) bool { return !snake.MatchString(v) }) {
 			t.Errorf("%s has the values %q", path, values)
 		}
 

@@ -16,6 +16,7 @@ type Order struct {
 	Reference    string                               `json:"reference" doc:"The client's own number of the order; empty if it has none"`
 	Metadata     map[string]string                    `json:"metadata" nullable:"false" doc:"What the client keeps with the order"`
 	Note         string                               `json:"note" doc:"Free text of the client"`
+	Locale       order.Locale                         `json:"locale" doc:"The language of messages to the customer"`
 	UserID       string                               `json:"user_id" doc:"The customer"`
 	Status       order.Status                         `json:"status"`
 	StatusReason string                               `json:"status_reason" doc:"Why the order has the status; empty if nothing went wrong"`
@@ -62,6 +63,7 @@ func OrderOf(o order.Order) Order {
 		Reference:    o.Reference,
 		Metadata:     metadataOf(o.Metadata),
 		Note:         o.Note,
+		Locale:       o.Locale.OrDefault(),
 		Status:       o.Status,
 		StatusReason: o.StatusReason,
 		ReasonCode:   operation.Optional[order.ReasonCode](o.StatusReasonCode),
@@ -108,6 +110,7 @@ func exampleOrder() Order {
 		UserID:    "u-1",
 		Reference: "web-4711",
 		Metadata:  map[string]string{},
+		Locale:    order.English,
 		Status:    order.Confirmed,
 		Currency:  "EUR",
 		Total:     2500,

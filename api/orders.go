@@ -77,6 +77,8 @@ type newOrder struct {
 	Reference   operation.Text `json:"reference,omitempty" minLength:"1" maxLength:"128" doc:"Your own number of the order, which no other order of yours may have"`
 	Metadata    metadata       `json:"metadata,omitempty" doc:"What you want to keep with the order, by key"`
 	Note        operation.Text `json:"note,omitempty" maxLength:"1000" doc:"Free text"`
+	Email       email          `json:"email,omitempty" doc:"Where the customer gets mail about the order; none by default. No response and no event shows it."`
+	Locale      order.Locale   `json:"locale,omitempty" doc:"The language of messages to the customer; en by default"`
 	HoldSeconds int64          `json:"hold_seconds,omitempty" minimum:"0" maximum:"2592000" doc:"How long to hold the order for its payment, at most 30 days. A held order goes to awaiting_payment instead of confirmed, and expires if it is not paid by then. 0, the default, does not hold it."`
 }
 
@@ -114,6 +116,30 @@ func (in *placeInput) Resolve(ctx huma.Context) []error {
 	return errs
 }
 
+// An email is the address of a customer.
+type email string
+
+// Schema is the address's. It has no format: the library's check of it repeats parts of the value.
+func (email) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{
+		Type:               huma.TypeString,
+		MaxLength:          new(254),
+		Pattern:            `^[!-?A-~]+@[!-?A-~]+$`,
+		PatternDescription: anEmail,
+	}
+}
+
+const anEmail = "an address such as ada@example.com"
+
+// Resolve refuses an address to which no mail can be sent.
+func (e email) Resolve(_ huma.Context, path *huma.PathBuffer) []error {
+	if e == "" || order.IsEmail(string(e)) { // the schema refuses one that is empty in the request
+		return nil
+	}
+
+	return []error{&huma.ErrorDetail{Location: path.String(), Message: "expected " + anEmail}}
+}
+
 type newOrderLine struct {
 	_ struct{} `additionalProperties:"false"`
 
@@ -123,10 +149,11 @@ type newOrderLine struct {
 
 func (o newOrder) draft() order.Draft {
 	d := order.Draft{
-		Memo:   order.Memo{Reference: string(o.Reference), Metadata: o.Metadata, Note: string(o.Note)},
-		UserID: string(o.UserID),
-		Hold:   time.Duration(o.HoldSeconds) * time.Second,
-		Lines:  make([]order.DraftLine, len(o.Lines)),
+		Memo:    order.Memo{Reference: string(o.Reference), Metadata: o.Metadata, Note: string(o.Note)},
+		Contact: order.Contact{Email: string(o.Email), Locale: o.Locale},
+		UserID:  string(o.UserID),
+		Hold:    time.Duration(o.HoldSeconds) * time.Second,
+		Lines:   make([]order.DraftLine, len(o.Lines)),
 	}
 
 	for i, l := range o.Lines {

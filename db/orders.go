@@ -38,6 +38,7 @@ func InsertOrders(ctx context.Context, tx pgx.Tx, orders []NewOrder) (map[uuid.U
 	references, notes, metadata := make([]string, n), make([]string, n), make([]map[string]string, n)
 	keys, hashes, holds := make([]string, n), make([][]byte, n), make([]*time.Time, n)
 	scopes, clients := make([]string, n), make([]string, n)
+	emails, locales := make([]string, n), make([]string, n)
 	lines := columns{}
 
 	for i, o := range orders {
@@ -45,11 +46,12 @@ func InsertOrders(ctx context.Context, tx pgx.Tx, orders []NewOrder) (map[uuid.U
 		holds[i], batches[i], keys[i], hashes[i] = o.HoldUntil, o.Batch, o.Key, o.RequestHash
 		references[i], notes[i], metadata[i] = o.Reference, o.Note, o.Metadata
 		scopes[i], clients[i] = o.Scope, o.Client
+		emails[i], locales[i] = o.Email, string(o.Locale)
 		lines.add(o.Order)
 	}
 
 	rows, err := tx.Query(ctx, insertOrders, scopes, ids, users, statuses, currencies, totals, holds, batches, keys, hashes,
-		lines.orderIDs, lines.skus, lines.quantities, lines.unitPrices, references, notes, metadata, clients)
+		lines.orderIDs, lines.skus, lines.quantities, lines.unitPrices, references, notes, metadata, clients, emails, locales)
 	if err != nil {
 		return nil, fmt.Errorf("insert orders: %w", err)
 	}
@@ -78,13 +80,13 @@ func InsertOrders(ctx context.Context, tx pgx.Tx, orders []NewOrder) (map[uuid.U
 // key or reference, the first gets it.
 const insertOrders = `
 	WITH new AS (
-		SELECT scope, client, id, user_id, status, currency, total, hold_until, batch_id, key, request_hash, reference, note, metadata, n
+		SELECT scope, client, id, user_id, status, currency, total, hold_until, batch_id, key, request_hash, reference, note, metadata, email, locale, n
 		FROM unnest(
 			$2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::timestamptz[], $8::uuid[], $9::text[], $10::bytea[],
-			$15::text[], $16::text[], $17::jsonb[], $1::text[], $18::text[]
+			$15::text[], $16::text[], $17::jsonb[], $1::text[], $18::text[], $19::text[], $20::text[]
 		) WITH ORDINALITY
 			AS o (id, user_id, status, currency, total, hold_until, batch_id, key, request_hash,
-				reference, note, metadata, scope, client, n)
+				reference, note, metadata, scope, client, email, locale, n)
 	), claimed AS (
 		INSERT INTO idempotency_keys (scope, client, key, request_hash, order_id)
 		SELECT scope, nullif(client, ''), key, request_hash, id
@@ -99,8 +101,9 @@ const insertOrders = `
 		ON CONFLICT DO NOTHING
 		RETURNING order_id
 	), created AS (
-		INSERT INTO orders (id, client, user_id, status, currency, total, hold_until, batch_id, reference, note, metadata)
-		SELECT id, client, user_id, status, currency, total, hold_until, batch_id, nullif(reference, ''), nullif(note, ''), metadata
+		INSERT INTO orders (id, client, user_id, status, currency, total, hold_until, batch_id, reference, note, metadata, email, locale)
+		SELECT id, client, user_id, status, currency, total, hold_until, batch_id, nullif(reference, ''), nullif(note, ''), metadata,
+			nullif(email, ''), nullif(nullif(locale, ''), 'en') -- an order without them is no larger
 		FROM new
 		WHERE key = '' OR id IN (SELECT order_id FROM claimed)
 		ORDER BY client, reference, n
@@ -236,7 +239,7 @@ func LockOverdue(ctx context.Context, tx pgx.Tx, deadline, grace time.Duration, 
 // orderColumns are those of an order without its lines and steps.
 const orderColumns = `id, user_id, status, status_reason, currency, total, hold_until, created_at, updated_at,
 	coalesce(status_reason_code, reason_code(status, status_reason), '') AS status_reason_code,
-	coalesce(reference, '') AS reference, coalesce(note, '') AS note, metadata`
+	coalesce(reference, '') AS reference, coalesce(note, '') AS note, metadata, coalesce(locale, '') AS locale`
 
 // lockOrders locks the orders that a condition selects.
 func lockOrders(ctx context.Context, tx pgx.Tx, condition string, args ...any) ([]order.Order, error) {

@@ -47,6 +47,7 @@ type Order struct {
 	Steps        []StepProgress
 
 	Memo
+	Contact // read without the address
 
 	StatusReasonCode ReasonCode // empty for an order that has not ended
 }

@@ -9,6 +9,7 @@ import (
 // A Draft is an order as it was requested, without prices.
 type Draft struct {
 	Memo
+	Contact
 
 	UserID string
 	Hold   time.Duration // how long the order waits for its payment; 0 for an order that is not held
@@ -30,7 +31,7 @@ func Price(draft Draft, catalogue map[string]Product, now time.Time) (*Order, er
 		return nil, err
 	}
 
-	o := &Order{UserID: draft.UserID, Memo: draft.Memo, Status: Pending, Lines: make([]Line, 0, len(draft.Lines))}
+	o := &Order{UserID: draft.UserID, Memo: draft.Memo, Contact: draft.Contact, Status: Pending, Lines: make([]Line, 0, len(draft.Lines))}
 
 	if draft.Hold != 0 {
 		until := now.Add(draft.Hold)

@@ -45,6 +45,7 @@ type enum struct {
 // enums are all of the API.
 var enums = []enum{
 	enumOf("OrderStatus", "The status of an order. rejected, expired, cancelled and failed are final.", order.Statuses()...),
+	enumOf("Locale", "A language, as a tag of BCP 47", order.Locales()...),
 	enumOf("StatusReasonCode", "Why an order ended. out_of_stock: shortages has the lines. payment_overdue: the payment of a held order "+
 		"did not come in time. processing_overdue: the order was pending for too long. cancelled_by_client: POST /orders/{id}/cancel. "+
 		"step_failed: a step could not be done. cancelled_by_operator: an operator cancelled the job of a step. "+

@@ -108,7 +108,7 @@ func TestInputsAreInNoLogTraceMetricJobOrRefusal(t *testing.T) {
 	c := &canaryClient{t: t, process: serve, token: token}
 
 	body := func(sku, more string) string {
-		return fmt.Sprintf(`{"user_id":"%[1]s-user","lines":[{"sku":"%[2]s","quantity":1}],"note":"%[1]s note","metadata":{"%[1]s":"%[1]s"},`+
+		return fmt.Sprintf(`{"user_id":"%[1]s-user","lines":[{"sku":"%[2]s","quantity":1}],"email":"%[1]s@example.com","note":"%[1]s note","metadata":{"%[1]s":"%[1]s"},`+
 			`"reference":"%[1]s %[3]s"%[4]s}`, canary, sku, uuid.NewString(), more)
 	}
 	id := func(text string) string {

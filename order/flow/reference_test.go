@@ -41,6 +41,8 @@ func TestAReferenceNamesOneOrder(t *testing.T) {
 	replay, keyless, none := first, referring("", "web-1"), referring("", "")
 	replay.OrderID = uuid.Must(uuid.NewV7())
 	first.Draft.Metadata, first.Draft.Note = map[string]string{"channel": "web"}, "ring twice"
+	first.Draft.Contact = order.Contact{Email: "ada@example.com", Locale: order.SimplifiedChinese}
+	free.Draft.Locale = order.English
 
 	place := func(items ...flow.Placement) (results []groupcommit.Result[flow.Placed]) {
 		b.InTx(func(tx pgx.Tx) (err error) {
@@ -78,15 +80,19 @@ func TestAReferenceNamesOneOrder(t *testing.T) {
 	}
 
 	o := b.Read(first.OrderID)
-	if o.Reference != "web-1" || !maps.Equal(o.Metadata, first.Draft.Metadata) || o.Note != "ring twice" {
+	if o.Reference != "web-1" || !maps.Equal(o.Metadata, first.Draft.Metadata) || o.Note != "ring twice" || o.Email != "" || o.Locale != order.SimplifiedChinese {
 		t.Errorf("%+v", o)
 	}
 
-	if n := b.Count(`SELECT count(*) FROM orders WHERE metadata IS NULL AND note IS NULL`); n != 2 {
-		t.Errorf("%d orders have no metadata and no note", n)
+	if n := b.Count(`SELECT count(*) FROM orders WHERE metadata IS NULL AND note IS NULL AND email IS NULL AND locale IS NULL`); n != 2 {
+		t.Errorf("%d orders have none of what is optional", n)
 	}
 
-	if n := b.Count(`SELECT count(*) FROM river_job WHERE args::text || metadata::text LIKE ANY ('{%ring%,%channel%}')`); n != 0 {
+	if n := b.Count(`SELECT count(*) FROM orders WHERE email = 'ada@example.com' AND locale = 'zh-CN'`); n != 1 {
+		t.Errorf("%d orders have the address and the locale", n)
+	}
+
+	if n := b.Count(`SELECT count(*) FROM river_job WHERE args::text || metadata::text LIKE ANY ('{%ring%,%channel%,%ada@%}')`); n != 0 {
 		t.Errorf("%d jobs have what may be personal data", n)
 	}
 

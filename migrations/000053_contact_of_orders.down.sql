@@ -1,0 +1,3 @@
+ALTER TABLE orders
+    DROP COLUMN locale,
+    DROP COLUMN email;
