@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"orders/order"
+	"orders/order/message"
 )
 
 // A Notice is a message that an order's customer is to get.
@@ -17,22 +18,29 @@ type Notice struct {
 	Template order.Template
 }
 
-// Notify puts the notices into the customers' inboxes, each once, and returns how many
-// of the notices have an order.
+// Notify puts the notices into the customers' inboxes, each once and in the language of its
+// order, and returns how many of the notices have an order.
 func Notify(ctx context.Context, tx pgx.Tx, notices []Notice) (placed int, err error) {
-	ids := make([]uuid.UUID, len(notices))
-	templates := make([]string, len(notices))
-	bodies := make([]string, len(notices))
+	ids, templates := make([]uuid.UUID, len(notices)), make([]string, len(notices))
+	named, locales, bodies := []string{}, []string{}, []string{}
 
 	for i, n := range notices {
-		ids[i], templates[i], bodies[i] = n.OrderID, string(n.Template), n.Template.Text()
+		ids[i], templates[i] = n.OrderID, string(n.Template)
+	}
+
+	for _, t := range order.Templates() {
+		for _, l := range order.Locales() {
+			named, locales, bodies = append(named, string(t)), append(locales, string(l)), append(bodies, message.Inbox(t, l))
+		}
 	}
 
 	err = tx.QueryRow(ctx, `
 		WITH notice AS (
-			SELECT n.order_id, n.template, o.user_id, n.body
-			FROM unnest($1::uuid[], $2::text[], $3::text[]) AS n (order_id, template, body)
+			SELECT n.order_id, n.template, o.user_id, m.body
+			FROM unnest($1::uuid[], $2::text[]) AS n (order_id, template)
 			JOIN orders AS o ON o.id = n.order_id
+			JOIN unnest($3::text[], $4::text[], $5::text[]) AS m (template, locale, body)
+				ON m.template = n.template AND m.locale = coalesce(o.locale, 'en')
 		), sent AS (
 			INSERT INTO notifications (order_id, template, user_id, body)
 			SELECT order_id, template, user_id, body
@@ -41,7 +49,7 @@ func Notify(ctx context.Context, tx pgx.Tx, notices []Notice) (placed int, err e
 			ON CONFLICT DO NOTHING
 		)
 		SELECT count(*)
-		FROM notice`, ids, templates, bodies).Scan(&placed)
+		FROM notice`, ids, templates, named, locales, bodies).Scan(&placed)
 	if err != nil {
 		return 0, fmt.Errorf("notify: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"orders/order"
+	"orders/order/message"
 )
 
 func TestProgressOf(t *testing.T) {
@@ -63,7 +64,7 @@ func TestStepsAreDeclared(t *testing.T) {
 
 		seen[step.Name] = true
 
-		if step.Template != "" && (step.Template.Text() == "" || step.Reversible) {
+		if step.Template != "" && (message.Inbox(step.Template, order.English) == "" || step.Reversible) {
 			t.Errorf("%s sends %q, reversible: %t", step.Name, step.Template, step.Reversible)
 		}
 
@@ -149,19 +150,5 @@ func TestPublicError(t *testing.T) {
 		if got := order.PublicError(code); got == "" || strings.Contains(got, string(order.NotFound)) || strings.Contains(got, "of-tomorrow") {
 			t.Errorf("%s is %q", code, got)
 		}
-	}
-}
-
-func TestTemplatesHaveTexts(t *testing.T) {
-	t.Parallel()
-
-	for _, template := range []order.Template{order.NoticeCreated, order.NoticeRejected} {
-		if template.Text() == "" {
-			t.Errorf("%s has no text", template)
-		}
-	}
-
-	if got := order.NoticeCreated.Text(); got != "your order has been created" {
-		t.Errorf("created: %q", got)
 	}
 }

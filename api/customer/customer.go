@@ -16,6 +16,7 @@ import (
 	"orders/db"
 	"orders/db/point"
 	"orders/order"
+	"orders/order/message"
 )
 
 type service struct{ pool *pgxpool.Pool }
@@ -51,7 +52,7 @@ func Register(api huma.API, pool *pgxpool.Pool) {
 	}, operation.Contract{
 		Roles: access.ToRead,
 		Response: inboxPage{Notifications: []Notification{
-			{OrderID: id, Template: order.NoticeCreated, Body: order.NoticeCreated.Text(), At: at},
+			{OrderID: id, Template: order.NoticeCreated, Body: message.Inbox(order.NoticeCreated, order.English), At: at},
 		}},
 		Returns: "A page of messages",
 	}, s.listNotifications)

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"orders/db"
 	"orders/db/groupcommit"
 	"orders/order"
 	"orders/order/flow"
@@ -90,6 +91,18 @@ func TestAReferenceNamesOneOrder(t *testing.T) {
 
 	if n := b.Count(`SELECT count(*) FROM orders WHERE email = 'ada@example.com' AND locale = 'zh-CN'`); n != 1 {
 		t.Errorf("%d orders have the address and the locale", n)
+	}
+
+	b.InTx(func(tx pgx.Tx) error {
+		_, err := db.Notify(t.Context(), tx, []db.Notice{{OrderID: first.OrderID, Template: order.NoticeCreated}, {OrderID: free.OrderID, Template: order.NoticeCreated}})
+
+		return err
+	})
+
+	for id, text := range map[uuid.UUID]string{first.OrderID: "您的订单已创建", free.OrderID: "your order has been created"} {
+		if n := b.Count(`SELECT count(*) FROM notifications WHERE order_id = $1 AND body = $2`, id, text); n != 1 {
+			t.Errorf("%d messages %q", n, text)
+		}
 	}
 
 	if n := b.Count(`SELECT count(*) FROM river_job WHERE args::text || metadata::text LIKE ANY ('{%ring%,%channel%,%ada@%}')`); n != 0 {
