@@ -99,7 +99,7 @@ func TestAReferenceNamesOneOrder(t *testing.T) {
 		return err
 	})
 
-	for id, text := range map[uuid.UUID]string{first.OrderID: "您的订单已创建", free.OrderID: "your order has been created"} {
+	for id, text := range map[uuid.UUID]string{first.OrderID: "您的订单已创建", free.OrderID: "your order has been created"} { //nolint:gosmopolitan // the language is what is tested
 		if n := b.Count(`SELECT count(*) FROM notifications WHERE order_id = $1 AND body = $2`, id, text); n != 1 {
 			t.Errorf("%d messages %q", n, text)
 		}

@@ -103,7 +103,7 @@ func read() map[key]content {
 			part := func(name string) string {
 				file, err := files.ReadFile(string(l) + "/" + string(t) + "." + name)
 				if err != nil {
-					panic(err)
+					panic(err) //nolint:forbidigo // the file is a part of the program
 				}
 
 				return string(file)
