@@ -147,6 +147,8 @@ func TestInputsAreInNoLogTraceMetricJobOrRefusal(t *testing.T) {
 		{http.MethodPost, "/orders", `"` + canary + `"`, http.StatusUnprocessableEntity},
 		{http.MethodPost, "/orders", `{"user_id":"` + canary + ` \n","lines":[],"note":7,"reference":""}`, http.StatusUnprocessableEntity},
 		{http.MethodPost, "/orders", body("tea", `,"hold_seconds":"`+canary+`"`), http.StatusUnprocessableEntity},
+		{http.MethodPost, "/orders", `{"user_id":"u","lines":[{"sku":"tea","quantity":1}],"email":"` + canary + ` at example.com"}`, http.StatusUnprocessableEntity},
+		{http.MethodPost, "/orders", `{"user_id":"u","lines":[{"sku":"tea","quantity":1}],"locale":"` + canary + `"}`, http.StatusUnprocessableEntity},
 		{http.MethodGet, "/orders?user_id=" + canary + "%00", "", http.StatusUnprocessableEntity},
 		{http.MethodGet, "/orders?cursor=" + canary, "", http.StatusUnprocessableEntity},
 		{http.MethodGet, "/orders/" + canary, "", http.StatusUnprocessableEntity},
