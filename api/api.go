@@ -33,6 +33,7 @@ import (
 	"orders/api/operator"
 	"orders/api/problem"
 	"orders/api/stream"
+	"orders/api/webhook"
 	"orders/db/clock"
 	"orders/order/flow"
 )
@@ -66,6 +67,7 @@ type Options struct {
 	Hosts        []string                  // without Keys: names that requests may be for, beside those of this machine
 	Admission    *admission.Controller     // refuses orders while work waits too long; nil to refuse none
 	Refused      admission.Count           // counts what the in-flight limit refuses; nil for nothing
+	AllowPrivate bool                      // webhooks may have addresses that are not public
 	RedriveAfter []time.Duration           // the delays before each automatic redrive, to tell clients
 }
 
@@ -122,6 +124,7 @@ func newService(o Options, mux *http.ServeMux) *service {
 	s.registerStock()
 	customer.Register(s.api, s.Pool)
 	feed.Register(s.api, s.Pool)
+	webhook.Register(s.api, webhook.Options{Pool: s.Pool, Queue: s.Queue, AllowPrivate: s.AllowPrivate})
 	operator.Register(s.api, s.Pool, s.Queue)
 	s.registerHealth()
 	operation.Finish(s.api.OpenAPI())

@@ -11,6 +11,7 @@ import (
 	"orders/db/action"
 	"orders/db/audit"
 	"orders/db/deadletter"
+	"orders/db/delivery"
 	"orders/db/event"
 	"orders/db/report"
 	"orders/db/timeline"
@@ -37,7 +38,9 @@ func TestEnumsAreTheListsOfGo(t *testing.T) {
 		"WhyCode":              strs(explain.Codes()),
 		"NotificationTemplate": strs(order.Templates()),
 		"TimelineType":         strs(timeline.Types()),
-		"EventType":            strs(event.Types()),
+		"EventType":            append(strs(event.Types()), string(event.EndpointTest)),
+		"WebhookState":         strs(delivery.EndpointStates()),
+		"DeliveryState":        strs(delivery.States()),
 		"ActionName":           strs(action.Names()),
 		"ActionTarget":         strs(action.Kinds()),
 		"Identification":       strs(order.Identifications()),

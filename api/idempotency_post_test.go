@@ -47,7 +47,8 @@ func (b *bundle) posts(t *testing.T) (list []post) {
 	b.stock(t, "tea", 1250, 1_000)
 	b.stock(t, "mug", 1250, 1_000) // which may be archived: the examples order tea
 
-	letters := b.deadLetters(t, 20)
+	letters := b.deadLetters(t, 40)
+	hook, delivery := b.webhook(t)
 
 	eachOperation(t, document(t, b), func(t *testing.T, name string, op node) {
 		t.Helper()
@@ -60,7 +61,8 @@ func (b *bundle) posts(t *testing.T) (list []post) {
 		// The payment's example is the total of two.
 		held := as[api.Order](t, b.ask(t, "POST", "/orders", `{"user_id":"u-1","lines":[{"sku":"tea","quantity":2}],"hold_seconds":60}`), 201)
 		letter := strconv.FormatInt(letters[len(list)], 10)
-		path := strings.NewReplacer("{sku}", "mug", "{job_id}", letter, "{id}", held.ID.String()).Replace(template)
+		path := strings.NewReplacer("/webhooks/{id}", "/webhooks/"+hook, "{delivery_id}", delivery, "{sku}", "mug", "{job_id}", letter,
+			"{id}", held.ID.String()).Replace(template)
 
 		body, _ := at(op, "requestBody", "content", "application/json", "example").(node)
 		delete(body, "dry_run") // it does nothing that could be repeated
@@ -98,6 +100,8 @@ func TestEveryPOSTTakesAnIdempotencyKey(t *testing.T) {
 			switch field {
 			case "note", "reference", "user_id":
 				p.body[field] = "other"
+			case "url":
+				p.body[field] = "https://other.example/"
 			case "reason":
 				if p.body["quantity"] == nil { // that of an adjustment is an enum
 					p.body[field] = "other"

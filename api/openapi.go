@@ -18,6 +18,7 @@ import (
 var tags = []*huma.Tag{
 	{Name: "orders", Description: "Place orders and follow them"},
 	{Name: "events", Description: "What becomes true of orders, for other services"},
+	{Name: "webhooks", Description: "Where events are sent to, and what became of each"},
 	{Name: "products", Description: "The catalogue and its stock"},
 	{Name: "customers", Description: "A customer's points and messages"},
 	{Name: "dead letters", Description: "Jobs that were given up, and how to do their work again"},

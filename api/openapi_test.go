@@ -339,6 +339,7 @@ func TestExamplesWork(t *testing.T) {
 	var calls []call
 
 	letter := strconv.FormatInt(b.deadLetters(t, 1)[0], 10)
+	hook, delivery := b.webhook(t)
 	b.stock(t, "tea", 1250, 2)
 
 	held := as[api.Order](t, b.ask(t, "POST", "/orders", `{"user_id":"u-1","lines":[{"sku":"tea","quantity":2}],"hold_seconds":60}`), 201)
@@ -346,7 +347,8 @@ func TestExamplesWork(t *testing.T) {
 
 	eachOperation(t, document(t, b), func(_ *testing.T, name string, op node) {
 		method, path, _ := strings.Cut(name, " ")
-		calls = append(calls, call{method, strings.NewReplacer("{sku}", "tea", "{job_id}", letter, "{id}", held.ID.String()).Replace(path), op})
+		calls = append(calls, call{method, strings.NewReplacer("/webhooks/{id}", "/webhooks/"+hook, "{delivery_id}", delivery, "{sku}", "tea", "{job_id}", letter,
+			"{id}", held.ID.String()).Replace(path), op})
 	})
 
 	slices.SortFunc(calls, func(a, b call) int { return strings.Compare(b.method+b.path, a.method+a.path) }) // the product first

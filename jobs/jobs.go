@@ -120,6 +120,7 @@ const (
 	KindStats      = "stats"
 	KindPrune      = "prune"
 	KindAlert      = "alert"
+	KindDeliver    = "deliver_webhook"
 )
 
 // Compensate repairs what went wrong: dead letters, overdue orders, steps without a job.
@@ -166,3 +167,14 @@ func (Alert) Kind() string { return KindAlert }
 
 // InsertOpts are the kind's queue, uniqueness and attempts.
 func (a Alert) InsertOpts() river.InsertOpts { return insertOpts(a.Kind()) }
+
+// Deliver sends events to a webhook: one job an endpoint, as long as the endpoint is not disabled.
+type Deliver struct {
+	EndpointID uuid.UUID `json:"endpoint_id" river:"unique"`
+}
+
+// Kind names the job.
+func (Deliver) Kind() string { return KindDeliver }
+
+// InsertOpts are the kind's queue, uniqueness and attempts.
+func (a Deliver) InsertOpts() river.InsertOpts { return insertOpts(a.Kind()) }

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -17,6 +18,7 @@ import (
 const (
 	QueueLifecycle   = "lifecycle"
 	QueueMaintenance = "maintenance"
+	QueueDelivery    = "delivery"
 )
 
 // A Policy is how jobs of one kind are queued, run and retried.
@@ -76,6 +78,10 @@ var policies = func() []Policy {
 
 	return append(table,
 		ofOrder(KindExpire, QueueLifecycle, "at a held order's deadline: ends the order if it is not paid"),
+		Policy{
+			Kind: KindDeliver, Queue: QueueDelivery, Does: "one job a webhook, always there: sends it the events behind its position, and again what has not arrived",
+			MaxAttempts: math.MaxInt16, Timeout: 2 * time.Minute, BackoffBase: time.Second, BackoffMax: 30 * time.Second,
+		},
 		sweep(KindCompensate, Defaults().CompensateEvery,
 			"every 30 s: redrives dead letters or undoes their orders, expires overdue orders, enqueues missing jobs"),
 		sweep(KindAudit, 5*time.Minute, "every 5 min: checks the invariants on what is new"),
@@ -135,11 +141,11 @@ func PolicyOf(kind string) Policy {
 }
 
 // Redrivable tells whether the work of a dead job of the kind may get a new job: the kind
-// is ours and not periodic.
+// is ours and not periodic, and nothing else enqueues it again.
 func Redrivable(kind string) bool {
 	p := PolicyOf(kind)
 
-	return p.Kind != "" && p.Every == 0
+	return p.Kind != "" && p.Every == 0 && p.Queue != QueueDelivery
 }
 
 // Concurrency is how many jobs of each queue a worker runs at once by default. The jobs of
@@ -147,7 +153,7 @@ func Redrivable(kind string) bool {
 // may be of 256 orders, and all that a worker has fetched must be done within the timeout of
 // an attempt: 100 jobs of 256 orders take 5 s at 5,000 orders a second, and 500 would take 25 s.
 func Concurrency() map[string]int {
-	queues := map[string]int{QueueLifecycle: 50, QueueMaintenance: 2}
+	queues := map[string]int{QueueLifecycle: 50, QueueDelivery: 50, QueueMaintenance: 2}
 
 	for _, queue := range StepQueues() {
 		queues[queue] = 100

@@ -18,6 +18,7 @@ import (
 	"orders/order"
 	"orders/order/flow"
 	"orders/order/repair"
+	"orders/order/webhook"
 )
 
 // Bounds of one attempt. The next job continues with what is left.
@@ -93,6 +94,12 @@ func (c *compensate) sweeps(queue *flow.Queue) []sweep {
 		}},
 	)
 
+	sweeps = append(sweeps, sweep{progress.SweepDeliveries, func(ctx context.Context, tx pgx.Tx) (int, bool, error, error) {
+		n, err := webhook.MissingJobs(ctx, tx, queue)
+
+		return n, false, nil, err
+	}})
+
 	for _, letters := range ofLetters {
 		sweeps = append(sweeps, sweep{letters.Name, func(ctx context.Context, tx pgx.Tx) (int, bool, error, error) {
 			n, failure, err := letters.Run(ctx, tx, sweepLimit)
@@ -150,7 +157,7 @@ func (c *compensate) announce(ctx context.Context, tx pgx.Tx) (n int, more bool,
 	}
 
 	for _, l := range letters {
-		c.sampled.warn(ctx, "dead letter", l.Kind, order.Code(l.Code),
+		c.sampled.Warn(ctx, "dead letter", l.Kind, order.Code(l.Code),
 			"job", l.JobID, "order", l.OrderID, "attempts", l.Attempts, "reason", l.Reason)
 	}
 

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/riverqueue/river/rivertype"
@@ -17,6 +15,7 @@ import (
 	"orders/db/jobqueue"
 	"orders/jobs"
 	"orders/order"
+	"orders/workers/sample"
 )
 
 // logged is an error's text for the log, without values that may be personal data: Postgres
@@ -38,54 +37,15 @@ func logged(err error) string {
 	return text
 }
 
-// Bounds of lines about failures of one cause: a broken table makes thousands a second.
-const (
-	sampledEvery = 10 * time.Second
-	sampledLines = 10 // in each sampledEvery
-)
-
-// sampler logs failures. Of many of one cause it logs the first, and then how many it has
-// left out.
+// A sampler logs failures, of many of one cause a few, and tells the observer of each failed attempt.
 type sampler struct {
-	log     *slog.Logger
-	failure func(kind string, class deadletter.Reason) // is told of each failed attempt
+	*sample.Log
 
-	mu     sync.Mutex
-	counts map[string]int // in the current span, by cause
+	failure func(kind string, class deadletter.Reason)
 }
 
 func newSampler(log *slog.Logger) *sampler {
-	return &sampler{log: log, failure: unobserved{}.AttemptFailed, counts: map[string]int{}}
-}
-
-// warn logs a failure of a kind of job with a code.
-func (s *sampler) warn(ctx context.Context, message, kind string, code order.Code, args ...any) {
-	cause := message + "/" + kind + "/" + string(code)
-
-	s.mu.Lock()
-	s.counts[cause]++
-	n := s.counts[cause]
-	s.mu.Unlock()
-
-	if n == 1 {
-		time.AfterFunc(sampledEvery, func() { s.sum(message, kind, code, cause) })
-	}
-
-	if n <= sampledLines {
-		s.log.WarnContext(ctx, message, append([]any{"kind", kind, "code", code}, args...)...) //nolint:sloglint // the callers' constant
-	}
-}
-
-// sum ends the span of a cause.
-func (s *sampler) sum(message, kind string, code order.Code, cause string) {
-	s.mu.Lock()
-	n := s.counts[cause]
-	delete(s.counts, cause)
-	s.mu.Unlock()
-
-	if n > sampledLines {
-		s.log.Warn("lines were left out", "of", message, "kind", kind, "code", code, "count", n-sampledLines, "within", sampledEvery)
-	}
+	return &sampler{Log: sample.New(log), failure: unobserved{}.AttemptFailed}
 }
 
 // attempt logs a failed attempt of a job: of one order, or of as many as share the job.
@@ -103,7 +63,7 @@ func (s *sampler) failed(ctx context.Context, kind string, a jobqueue.Attempt, m
 		next = slog.String("next_try", "within "+jobs.PolicyOf(kind).LongestRetryAfter(a.Number).String())
 	}
 
-	s.warn(ctx, "attempt failed", kind, order.CodeOf(err), "job", a.JobID, orders, "attempt", a.Number, next, "error", logged(err))
+	s.Warn(ctx, "attempt failed", kind, order.CodeOf(err), "job", a.JobID, orders, "attempt", a.Number, next, "error", logged(err))
 }
 
 // ordersOf names the order of a job, or counts the orders that share it.

@@ -10,6 +10,7 @@ import (
 	"github.com/riverqueue/river"
 
 	"orders/db"
+	"orders/db/delivery"
 	"orders/db/event"
 	"orders/db/idempotency"
 	"orders/db/jobqueue"
@@ -34,7 +35,7 @@ type prune struct {
 	keepEvents time.Duration
 }
 
-// Work deletes expired idempotency keys, and old failed attempts, statistics and events.
+// Work deletes expired idempotency keys, and old failed attempts, statistics, events and deliveries.
 func (p *prune) Work(ctx context.Context, _ *river.Job[jobs.Prune]) error {
 	keys, err := p.delete(ctx, idempotency.Prune)
 	if err != nil {
@@ -57,7 +58,14 @@ func (p *prune) Work(ctx context.Context, _ *river.Job[jobs.Prune]) error {
 		return err
 	}
 
-	p.log.InfoContext(ctx, "pruned", "idempotency_keys", keys, "failed_attempts", failed, "events", events)
+	deliveries, err := p.delete(ctx, func(ctx context.Context, tx pgx.Tx, limit int) (int64, error) {
+		return delivery.Prune(ctx, tx, p.keepEvents, limit)
+	})
+	if err != nil {
+		return err
+	}
+
+	p.log.InfoContext(ctx, "pruned", "idempotency_keys", keys, "failed_attempts", failed, "events", events, "deliveries", deliveries)
 
 	return nil
 }

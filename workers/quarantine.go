@@ -29,7 +29,8 @@ import (
 //	deaths 3 ────► cancelled before its args are read: a dead letter of reason poison
 //
 // A job that orders share is left to its handler, which gives each of its orders a job of
-// its own after the first death. So only the order that is the cause comes this far.
+// its own after the first death. So only the order that is the cause comes this far. A job that
+// delivers runs nearly always, and so it is there when a process dies of something else.
 type quarantine struct {
 	river.MiddlewareDefaults
 
@@ -39,7 +40,7 @@ type quarantine struct {
 
 // Work runs the job, snoozes it or cancels it.
 func (q *quarantine) Work(ctx context.Context, job *rivertype.JobRow, next func(context.Context) error) error {
-	if jobs.Shared(job.Kind) {
+	if jobs.Shared(job.Kind) || job.Kind == jobs.KindDeliver {
 		return next(ctx)
 	}
 

@@ -30,6 +30,7 @@ import (
 	"orders/order"
 	"orders/order/flow"
 	"orders/order/repair"
+	"orders/workers/deliver"
 	"orders/workers/fetch"
 	"orders/workers/webhook"
 )
@@ -57,7 +58,8 @@ type Options struct {
 	Webhook  string   // address to which alerts are posted; empty for none
 	Observer Observer // nil for none
 
-	Middleware []rivertype.Middleware // around enqueuing and working jobs; none by default
+	Middleware   []rivertype.Middleware // around enqueuing and working jobs; none by default
+	AllowPrivate bool                   // events may be sent to addresses that are not public
 }
 
 // Workers are the handlers of this process and River's client, which runs them.
@@ -66,6 +68,7 @@ type Workers struct {
 	heartbeat *heartbeat
 	clock     *clock.Clock           // the database's
 	groups    []interface{ Close() } // the group commits of the handlers
+	followers *deliver.Followers     // of webhooks
 }
 
 // New makes workers. [Workers.Start] starts them.
@@ -168,6 +171,9 @@ func (w *Workers) register(o Options, queue *flow.Queue, log *sampler) *river.Wo
 		policy: policy[jobs.Alert]{clock: w.clock}, pool: o.Pool, log: o.Log, webhook: webhook.New(o.Webhook),
 	})
 
+	w.followers = deliver.New(deliver.Options{Pool: o.Pool, Log: o.Log, Sender: deliver.NewWebhook(o.AllowPrivate)})
+	river.AddWorker(handlers, &delivering{policy: policy[jobs.Deliver]{clock: w.clock}, followers: w.followers})
+
 	return handlers
 }
 
@@ -195,6 +201,8 @@ func (w *Workers) Start(ctx context.Context) error {
 // Stop fetches no more jobs and returns when the running ones have ended. A job that
 // takes too long is interrupted and becomes available again, without using an attempt.
 func (w *Workers) Stop(ctx context.Context) error {
+	w.followers.Close()
+
 	err := errors.Join(w.client.Stop(ctx), w.heartbeat.stop(ctx))
 	w.close()
 

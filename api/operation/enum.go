@@ -11,6 +11,7 @@ import (
 	"orders/db/audit"
 	"orders/db/catalogue"
 	"orders/db/deadletter"
+	"orders/db/delivery"
 	"orders/db/event"
 	"orders/db/report"
 	"orders/db/timeline"
@@ -74,7 +75,12 @@ var enums = []enum{
 	enumOf("ProblemType", "The stable name of a refusal", Each(problem.Codes(), problem.AddressOf)...),
 	enumOf("WhyCode", "Why an order has not settled, or that it has. Codes that need an operator come first.", explain.Codes()...),
 	enumOf("TimelineType", "What a timeline's entry is about", timeline.Types()...),
-	enumOf("EventType", "What became true", event.Types()...),
+	enumOf("EventType", "What became true. endpoint.test: an operator tests a webhook; GET /events never has it.",
+		append(event.Types(), event.EndpointTest)...),
+	enumOf("WebhookState", "active: what was sent last has arrived. failing: it has not. paused: the webhook has failed again and again, and "+
+		"is tried now and then. disabled: nothing is sent until it is enabled.", delivery.EndpointStates()...),
+	enumOf("DeliveryState", "waiting: the event is sent again. sent: it has arrived. failed: it was given up. "+
+		"suppressed: it was not worth sending any more.", delivery.States()...),
 	enumOf("ActionName", "What was done. Those of jobs and queues were done in River UI.", action.Names()...),
 	enumOf("ActionTarget", "What was acted on", action.Kinds()...),
 	enumOf("ReportParameterType", "How a report's parameter is given. "+

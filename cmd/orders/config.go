@@ -21,6 +21,7 @@ import (
 	"orders/cmd/orders/settings"
 	"orders/cmd/orders/shell"
 	"orders/cmd/orders/token"
+	hooks "orders/cmd/orders/webhook"
 	"orders/jobs"
 	"orders/order/repair"
 	"orders/workers/webhook"
@@ -29,7 +30,7 @@ import (
 // config holds every setting: an environment variable and a flag for each. --help and
 // docs/settings.md come from these tags.
 type config struct {
-	DatabaseURL string   `name:"database-url" env:"DATABASE_URL" placeholder:"URL" for:"dev,serve,work,migrate,seed,report,check,doctor,audit,why,timeline,cancel,queues,dead-letters,token,workers,config" help:"Postgres to use, as postgres://user:password@host/database. Without it, dev runs one of its own."`
+	DatabaseURL string   `name:"database-url" env:"DATABASE_URL" placeholder:"URL" for:"dev,serve,work,migrate,seed,report,check,doctor,audit,why,timeline,cancel,queues,dead-letters,webhook,token,workers,config" help:"Postgres to use, as postgres://user:password@host/database. Without it, dev runs one of its own."`
 	DirectURL   string   `name:"direct-url" env:"ORDERS_DIRECT_URL" placeholder:"URL" for:"dev,serve,work,migrate,doctor,config" help:"Postgres itself, if DATABASE_URL leads to a pooler: for LISTEN, the lock of a worker, and migrations."`
 	Listen      string   `env:"ORDERS_LISTEN" default:"127.0.0.1:8080" for:"dev,serve,health,config" help:"Address of the API."`
 	WorkListen  string   `env:"ORDERS_WORK_LISTEN" placeholder:"ADDRESS" for:"work,config" help:"Address on which work serves /healthz, /readyz and /metrics; empty for none."`
@@ -62,6 +63,8 @@ type config struct {
 	MaxWait time.Duration `env:"ORDERS_MAX_WAIT" default:"30s" for:"dev,serve,config" help:"Longest time that new work may wait. Above it, a growing share of orders is refused with 503 and Retry-After; 0 never refuses."`
 
 	AlertWebhook string `env:"ORDERS_ALERT_WEBHOOK" placeholder:"URL" for:"dev,work,config" help:"Address to which workers post when a condition of orders check begins and ends. Set it for each worker."`
+
+	WebhookAllowPrivate bool `env:"ORDERS_WEBHOOK_ALLOW_PRIVATE" for:"dev,serve,work,webhook,config" help:"Let webhooks have addresses that are not public, and plain http. dev allows it anyway."`
 
 	LogLevel  slog.Level `env:"ORDERS_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
 	LogFormat string     `env:"ORDERS_LOG_FORMAT" default:"text" enum:"text,json" help:"text or json."`
@@ -196,6 +199,7 @@ func defaults() kong.Vars {
 		"pending_deadline": short(rules.PendingDeadline),
 		"redrive_after":    delays(rules.RedriveAfter),
 		"roles":            strings.ReplaceAll(token.Roles(), ",", ", "),
+		"event_types":      strings.ReplaceAll(hooks.Types(), ",", ", "),
 	}
 }
 

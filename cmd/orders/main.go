@@ -26,6 +26,7 @@ import (
 	"orders/cmd/orders/shell"
 	"orders/cmd/orders/telemetry"
 	"orders/cmd/orders/token"
+	"orders/cmd/orders/webhook"
 	"orders/db"
 	"orders/db/link"
 	"orders/jobs"
@@ -80,6 +81,7 @@ func (p *program) shell() *shell.Shell {
 		Queue:   func(pool *pgxpool.Pool) (*flow.Queue, error) { return jobs.NewClient(pool, p.quiet, p.jobs()) },
 
 		Version: version, DirectURL: p.DirectURL, RedriveAfter: p.RedriveAfter,
+		AllowPrivate: p.WebhookAllowPrivate,
 	}
 }
 
@@ -198,6 +200,7 @@ type cli struct {
 	Queues   queue.Cmd         `cmd:"" help:"List the queues, and pause or resume them."`
 
 	Letters    deadletter.Cmd `cmd:"" name:"dead-letters" help:"List the jobs that were given up, redrive their work, or resolve them."`
+	Webhook    webhook.Cmd    `cmd:"" help:"Make and manage webhooks, to which events are sent."`
 	Token      token.Cmd      `cmd:"" help:"Make, list and revoke the tokens that the API asks for."`
 	Workers    workersCmd     `cmd:"" help:"List the workers, and those found dead within the last hour."`
 	Health     healthCmd      `cmd:"" help:"Check whether the process at ORDERS_LISTEN is ready; exit with code 1 if it is not."`

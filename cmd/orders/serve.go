@@ -133,6 +133,8 @@ func startWorkers(p *program, pool *pgxpool.Pool) (*workers.Workers, error) {
 		Webhook:     p.AlertWebhook,
 		Observer:    p.metrics,
 		Middleware:  p.traces.Middleware(),
+
+		AllowPrivate: p.WebhookAllowPrivate,
 	})
 	if err != nil {
 		return nil, err

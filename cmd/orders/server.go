@@ -113,6 +113,7 @@ func newAPI(ctx context.Context, p *program, pool *pgxpool.Pool, queues *jobqueu
 		Hosts:        p.Hosts,
 		Admission:    newAdmission(ctx, p, pool, c.count),
 		Refused:      c.count,
+		AllowPrivate: p.WebhookAllowPrivate,
 		RedriveAfter: p.RedriveAfter,
 	})
 

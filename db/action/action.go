@@ -33,6 +33,12 @@ const (
 	ReopenLetter     Name = "reopen_dead_letter"
 	CreateToken      Name = "create_token"
 	RevokeToken      Name = "revoke_token"
+	CreateWebhook    Name = "create_webhook"
+	RotateWebhook    Name = "rotate_webhook"
+	DisableWebhook   Name = "disable_webhook"
+	EnableWebhook    Name = "enable_webhook"
+	TestWebhook      Name = "test_webhook"
+	Redeliver        Name = "redeliver"
 	LogIn            Name = "log_in"
 	LogOut           Name = "log_out"
 	RetryJob         Name = "retry_job"  // this one and the others below: in River UI
@@ -49,6 +55,7 @@ func Names() []Name {
 	return []Name{
 		CancelOrder, PayOrder, PutProduct, ArchiveProduct, UnarchiveProduct, BookReceipt, AdjustStock,
 		RedriveLetter, ResolveLetter, ReopenLetter, CreateToken, RevokeToken, LogIn, LogOut,
+		CreateWebhook, RotateWebhook, DisableWebhook, EnableWebhook, TestWebhook, Redeliver,
 		RetryJob, CancelJob, DeleteJob, PauseQueue, ResumeQueue, ChangeQueue, OtherInRiverUI,
 	}
 }
@@ -64,11 +71,15 @@ const (
 	Job        Kind = "job"
 	Queue      Kind = "queue"
 	Token      Kind = "token"
+	Webhook    Kind = "webhook"
+	Delivery   Kind = "delivery"
 	Route      Kind = "route" // of a request that this program does not know
 )
 
 // Kinds lists them.
-func Kinds() []Kind { return []Kind{Order, Product, DeadLetter, Job, Queue, Token, Route} }
+func Kinds() []Kind {
+	return []Kind{Order, Product, DeadLetter, Job, Queue, Token, Webhook, Delivery, Route}
+}
 
 // A Target is what was acted on.
 type Target struct {

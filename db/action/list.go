@@ -33,7 +33,7 @@ type Filter struct {
 	Action     Name
 	TargetKind Kind
 	TargetID   string
-	OrderID    uuid.UUID // of the target, or the target itself
+	OrderID    uuid.UUID    // of the target, or the target itself
 	Since      order.Moment // then and later
 	Until      order.Moment // before
 }

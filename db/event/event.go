@@ -37,6 +37,9 @@ const (
 	StockLow       Type = "stock.low" // a trigger of table products appends it
 )
 
+// EndpointTest is sent to a webhook that an operator tests. It is in no log.
+const EndpointTest Type = "endpoint.test"
+
 // Types lists them.
 func Types() []Type {
 	return []Type{Created, Confirmed, Rejected, Cancelled, Expired, Failed, PointsEarned, PointsReversed, StockLow}

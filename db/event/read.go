@@ -97,7 +97,7 @@ func Read(
 ) (events []Event, next Position, err error) {
 	var pruned, last int64
 
-	if types == nil {
+	if len(types) == 0 {
 		types = Types()
 	}
 

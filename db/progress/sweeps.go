@@ -21,6 +21,7 @@ const (
 	SweepGiveUp       = "give_up_orders"
 	SweepAttention    = "mark_for_attention"
 	SweepResolveDone  = "resolve_done"
+	SweepDeliveries   = "missing_deliveries"
 )
 
 // A Sweep is what is known of the runs of a sweep.

@@ -32,6 +32,7 @@ type Shell struct {
 	Version      string          // of the program
 	DirectURL    string          // of Postgres itself, if there is a pooler
 	RedriveAfter []time.Duration // delays before each automatic redrive
+	AllowPrivate bool            // webhooks may have addresses that are not public
 }
 
 // An ExitCode is the error of a command that has printed why, and has an exit code of its own.

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"orders/db"
+	"orders/db/delivery"
+	"orders/db/event"
+	"orders/jobs"
+)
+
+// A webhookReceiver is another service. It counts how often it has accepted each id.
+type webhookReceiver struct {
+	*httptest.Server
+
+	refuses atomic.Int64 // of 100 requests, that it answers with 500
+
+	mu  sync.Mutex
+	got map[string]int
+}
+
+func newWebhookReceiver(t *testing.T) *webhookReceiver {
+	t.Helper()
+
+	r := &webhookReceiver{got: map[string]int{}}
+	r.Server = httptest.NewServer(r)
+	t.Cleanup(r.Close)
+
+	return r
+}
+
+func (r *webhookReceiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
+	if _, err := io.Copy(io.Discard, request.Body); err != nil {
+		return // the sender was killed
+	}
+
+	if rand.Int64N(100) < r.refuses.Load() {
+		w.WriteHeader(http.StatusInternalServerError)
+
+		return
+	}
+
+	r.mu.Lock()
+	defer r.mu.Unlock()
+
+	r.got[request.Header.Get("Webhook-Id")]++
+}
+
+// exactly checks that it has n ids of the types each, and returns how many came more than once.
+func (r *webhookReceiver) exactly(t *testing.T, f *fleet, types ...event.Type) (again int) {
+	t.Helper()
+
+	rows, err := f.pool.Query(t.Context(), `SELECT type || ':' || id FROM events, unnest(order_ids) AS id WHERE type = ANY($1)`, types)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	want, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	r.mu.Lock()
+	defer r.mu.Unlock()
+
+	for _, id := range want {
+		if r.got[id] == 0 {
+			t.Errorf("%s has not arrived", id)
+		}
+
+		again += max(0, r.got[id]-1)
+	}
+
+	if len(r.got) != len(want) || len(want) != f.placed*len(types) {
+		t.Errorf("%d ids have arrived, want %d of %d orders", len(r.got), len(want), f.placed)
+	}
+
+	return again
+}
+
+// webhook makes an endpoint for events of the types.
+func (f *fleet) webhook(url string, types ...event.Type) (e delivery.Endpoint) {
+	f.t.Helper()
+
+	queue, err := jobs.NewClient(f.pool, nil, jobs.Defaults())
+	if err != nil {
+		f.t.Fatal(err)
+	}
+
+	err = db.InTx(f.t.Context(), f.pool, func(tx pgx.Tx) (err error) {
+		e, err = delivery.Create(f.t.Context(), tx, delivery.Endpoint{
+			Kind: delivery.Webhook, URL: url, Types: types, Secret: delivery.NewSecret(), CreatedBy: "test",
+		}, event.Start)
+		if err != nil {
+			return err
+		}
+
+		_, err = queue.InsertTx(f.t.Context(), tx, jobs.Deliver{EndpointID: e.ID}, nil)
+
+		return err
+	})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+
+	return e
+}
+
+// deliver starts a worker that may send to this machine.
+func (f *fleet) deliver() *process {
+	f.t.Helper()
+
+	p := start(f.t, map[string]string{
+		"DATABASE_URL": f.url, "ORDERS_WORK_LISTEN": address(f.t), "ORDERS_WEBHOOK_ALLOW_PRIVATE": "true",
+	}, "work")
+	f.workers = append(f.workers, p)
+
+	return p
+}
+
+// Workers are killed while orders are placed and events are sent to two other services. One of them refuses every
+// second request, and then is down. In the end each has each event, after it has skipped the ids that it knew.
+func TestDeliveriesSurviveKills(t *testing.T) {
+	t.Parallel()
+
+	const (
+		rounds = 5
+		orders = 400 // of a round
+	)
+
+	var (
+		f       = newFleet(t, 0)
+		healthy = newWebhookReceiver(t)
+		flaky   = newWebhookReceiver(t)
+		all     = []event.Type{event.Created, event.Confirmed, event.PointsEarned}
+		few     = []event.Type{event.Confirmed}
+		first   = f.webhook(healthy.URL, all...)
+		second  = f.webhook(flaky.URL, few...)
+	)
+
+	flaky.refuses.Store(50)
+
+	worker := f.deliver()
+	f.deliver()
+
+	for round := range rounds {
+		f.together(orders)
+
+		// What was sent in this round is not recorded yet, or just so.
+		eventually(t, f.pool, 1, fmt.Sprintf(`SELECT (count(*) > %d)::int FROM deliveries WHERE endpoint_id = '%s'`, round*orders, first.ID))
+		worker.kill()
+		worker = f.deliver()
+
+		if round == rounds/2 {
+			flaky.refuses.Store(100)
+		}
+	}
+
+	f.settled()
+	eventually(t, f.pool, rounds*orders*len(all), fmt.Sprintf(`SELECT count(*) FROM deliveries WHERE state = 'sent' AND endpoint_id = '%s'`, first.ID))
+	eventually(t, f.pool, 1, fmt.Sprintf(`SELECT count(*) FROM endpoints WHERE paused_until IS NOT NULL AND id = '%s'`, second.ID))
+	flaky.refuses.Store(0)
+
+	// The next attempts are minutes ahead, and so is the end of the pause, of which a new worker reads in the table only.
+	for _, p := range f.workers {
+		p.kill()
+	}
+
+	if _, err := f.pool.Exec(t.Context(), `
+		UPDATE deliveries SET next_at = now() WHERE state = 'waiting';
+		UPDATE endpoints SET paused_until = NULL`); err != nil {
+		t.Fatal(err)
+	}
+
+	f.deliver()
+	eventually(t, f.pool, f.placed, fmt.Sprintf(`SELECT count(*) FROM deliveries WHERE state = 'sent' AND endpoint_id = '%s'`, second.ID))
+	f.exact()
+	t.Logf("came again: %d of %d, and %d of %d", healthy.exactly(t, f, all...), f.placed*len(all), flaky.exactly(t, f, few...), f.placed)
+
+	if code, stdout, stderr := inProcess(t, f.url, "audit"); code != exitOK {
+		t.Errorf("audit: exit code %d\n%s%s", code, stdout, stderr)
+	}
+}

@@ -1,0 +1,338 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"orders/db"
+	"orders/db/event"
+	"orders/db/pipeline"
+	"orders/order"
+)
+
+// A State is what became of a delivery.
+type State string
+
+// The states of a delivery.
+const (
+	Waiting    State = "waiting"    // it is sent again
+	Sent       State = "sent"       // the receiver has it
+	Failed     State = "failed"     // given up
+	Suppressed State = "suppressed" // not worth sending any more
+)
+
+// States lists them.
+func States() []State { return []State{Waiting, Sent, Failed, Suppressed} }
+
+// A Delivery is what became of an event at an endpoint.
+type Delivery struct {
+	ID         int64
+	EndpointID uuid.UUID
+	EventID    string
+	EventType  event.Type
+	EventAt    time.Time
+	OrderID    *uuid.UUID // nil for an event of a product
+	SKU        *string    // nil for an event of an order
+	State      State
+	Attempts   int
+	NextAt     *time.Time
+	Status     int // of the last answer; 0 for none
+	Answer     string
+	ProviderID string
+	CreatedAt  time.Time
+	UpdatedAt  time.Time
+}
+
+// A Due is an event that is to be sent to an endpoint.
+type Due struct {
+	event.Event
+
+	Delivery int64 // the row; 0 for an event that has none yet
+	Attempts int   // that were made
+}
+
+// DueAgain lists deliveries of an endpoint whose time has come, those that waited longest first, at most limit.
+func DueAgain(ctx context.Context, q db.Querier, endpoint uuid.UUID, limit int) ([]Due, error) {
+	rows, err := q.Query(ctx, `
+		SELECT d.id, d.attempts, d.event_at, d.event_type, coalesce(d.order_id, '00000000-0000-0000-0000-000000000000'), coalesce(d.sku, ''),
+			CASE WHEN d.sku IS NULL THEN 0 ELSE split_part(d.event_id, ':', 2)::bigint END, coalesce(o.reference, ''),
+			CASE WHEN d.event_type = 'order.' || o.status THEN coalesce(o.status_reason_code, '') ELSE '' END
+		FROM (
+			SELECT id, attempts, event_at, event_type, event_id, order_id, sku, next_at
+			FROM deliveries
+			WHERE endpoint_id = $1
+				AND state = 'waiting'
+				AND next_at <= now()
+			ORDER BY next_at
+			LIMIT $2
+		) AS d
+		LEFT JOIN orders AS o ON o.id = d.order_id
+		ORDER BY d.next_at`, endpoint, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read due deliveries: %w", err)
+	}
+
+	due, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (d Due, err error) {
+		return d, row.Scan(&d.Delivery, &d.Attempts, &d.At, &d.Type, &d.OrderID, &d.SKU, &d.Seq, &d.Reference, &d.ReasonCode)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read due deliveries: %w", err)
+	}
+
+	return due, nil
+}
+
+// A Result is what became of an attempt, or of one that was not made as the endpoint is paused.
+type Result struct {
+	Due
+
+	State    State
+	Attempts int           // made now and before
+	Wait     time.Duration // until the next attempt, if it waits
+	Status   int
+	Answer   string // a short line
+}
+
+// A Slice are the results of one round of an endpoint's follower.
+type Slice struct {
+	Endpoint Endpoint // as it was read before the round
+	Position event.Position
+	Results  []Result
+	Pause    time.Duration // nothing is to be sent for so long; 0 for no pause
+	Gap      bool          // events were deleted before they could be sent
+	Disable  string        // why the endpoint is to be disabled; empty if it is not
+}
+
+// ErrMoved says that another follower of the endpoint was faster.
+var ErrMoved = errors.New("another worker follows the endpoint")
+
+// Record writes what became of a slice.
+func Record(ctx context.Context, tx pgx.Tx, s Slice) error {
+	if err := moveEndpoint(ctx, tx, s); err != nil {
+		return err
+	}
+
+	if len(s.Results) == 0 {
+		return nil
+	}
+
+	var (
+		rows                              []int64
+		ids, types, states, answers, skus []string
+		at                                []time.Time
+		orders                            []uuid.UUID
+		attempts, statuses                []int
+		waits                             []time.Duration
+	)
+
+	for _, r := range s.Results {
+		rows, ids, types, at = append(rows, r.Delivery), append(ids, r.ID()), append(types, string(r.Type)), append(at, r.At)
+		orders, skus, states, answers = append(orders, r.OrderID), append(skus, r.SKU), append(states, string(r.State)), append(answers, r.Answer)
+		attempts, statuses, waits = append(attempts, r.Attempts), append(statuses, r.Status), append(waits, r.Wait)
+	}
+
+	return pipeline.Exec(ctx, tx, "record deliveries", `
+		WITH result AS (
+			SELECT *
+			FROM unnest($2::bigint[], $3::text[], $4::text[], $5::timestamptz[], $6::uuid[], $7::text[], $8::int[], $9::interval[], $10::int[], $11::text[],
+				$12::text[]) AS r (id, event_id, event_type, event_at, order_id, state, attempts, wait, status, answer, sku)
+		), again AS (
+			UPDATE deliveries AS d
+			SET state = r.state, attempts = r.attempts, next_at = CASE WHEN r.state = 'waiting' THEN now() + r.wait END,
+				status = r.status, answer = r.answer, updated_at = now()
+			FROM result AS r
+			WHERE d.id = r.id
+				AND d.state = 'waiting'
+		)
+		INSERT INTO deliveries (endpoint_id, event_id, event_type, event_at, order_id, sku, state, attempts, next_at, status, answer)
+		SELECT $1, event_id, event_type, event_at, NULLIF(order_id, '00000000-0000-0000-0000-000000000000'), NULLIF(sku, ''), state, attempts,
+			CASE WHEN state = 'waiting' THEN now() + wait END, status, answer
+		FROM result
+		WHERE id = 0
+		ON CONFLICT (endpoint_id, event_id) DO NOTHING`,
+		s.Endpoint.ID, rows, ids, types, at, orders, states, attempts, waits, statuses, answers, skus)
+}
+
+// moveEndpoint moves the endpoint's position, if it is still where it was, and notes how the endpoint is.
+func moveEndpoint(ctx context.Context, tx pgx.Tx, s Slice) error {
+	arrived, tried := false, false
+	last := Result{}
+
+	for _, r := range s.Results {
+		if r.Attempts > r.Due.Attempts {
+			tried, last = true, r
+			arrived = arrived || r.State == Sent
+		}
+	}
+
+	tag, err := tx.Exec(ctx, `
+		UPDATE endpoints
+		SET position_seq = $4, position_n = $5,
+			failing_since = CASE WHEN $6 THEN NULL WHEN $7 THEN coalesce(failing_since, now()) ELSE failing_since END,
+			paused_until = CASE WHEN $8::interval > '0' THEN now() + $8::interval WHEN $7 THEN NULL ELSE paused_until END,
+			last_at = CASE WHEN $7 THEN now() ELSE last_at END,
+			last_status = CASE WHEN $7 THEN $9 ELSE last_status END,
+			last_answer = CASE WHEN $7 THEN $10 ELSE last_answer END,
+			gaps = gaps + CASE WHEN $11 THEN 1 ELSE 0 END,
+			disabled_at = CASE WHEN $12::text <> '' THEN coalesce(disabled_at, now()) ELSE disabled_at END,
+			disabled_reason = CASE WHEN $12::text <> '' THEN coalesce(disabled_reason, $12) ELSE disabled_reason END
+		WHERE id = $1
+			AND (position_seq, position_n) = ($2, $3)`,
+		s.Endpoint.ID, s.Endpoint.PositionSeq, s.Endpoint.PositionN, s.Position.Seq, s.Position.N,
+		arrived, tried, s.Pause, last.Status, last.Answer, s.Gap, s.Disable)
+	if err != nil {
+		return fmt.Errorf("move endpoint: %w", err)
+	}
+
+	if tag.RowsAffected() == 0 {
+		return ErrMoved
+	}
+
+	return nil
+}
+
+// A Filter narrows a list; zero fields do not.
+type Filter struct {
+	EndpointID uuid.UUID
+	State      State
+	Type       event.Type
+	OrderID    uuid.UUID
+	Since      order.Moment // last changed then or later
+	Until      order.Moment // and before
+}
+
+const deliveryColumns = `id, endpoint_id, event_id, event_type, event_at, order_id, sku, state, attempts, next_at, status, answer, provider_id,
+	created_at, updated_at`
+
+// Deliveries lists those that match, the newest first: at most limit before the id; 0 for the first page.
+func Deliveries(ctx context.Context, q db.Querier, f Filter, before int64, limit int) ([]Delivery, error) {
+	conditions, args := []string{"true"}, []any{limit}
+
+	add := func(given bool, condition string, value any) {
+		if given {
+			args = append(args, value)
+			conditions = append(conditions, condition+" $"+strconv.Itoa(len(args)))
+		}
+	}
+
+	when := func(condition string, m order.Moment) {
+		if m != (order.Moment{}) {
+			expression, value := db.MomentSQL(m, len(args)+1)
+			args = append(args, value)
+			conditions = append(conditions, condition+" "+expression)
+		}
+	}
+
+	add(f.EndpointID != uuid.Nil, "endpoint_id =", f.EndpointID)
+	add(f.State != "", "state =", f.State)
+	add(f.Type != "", "event_type =", f.Type)
+	add(f.OrderID != uuid.Nil, "order_id =", f.OrderID)
+	add(before != 0, "id <", before)
+	when("updated_at >=", f.Since)
+	when("updated_at <", f.Until)
+
+	return list(q.Query(ctx, `
+		SELECT `+deliveryColumns+`
+		FROM deliveries
+		WHERE `+strings.Join(conditions, `
+			AND `)+`
+		ORDER BY id DESC
+		LIMIT $1`, args...))
+}
+
+// Redeliver lets a delivery be sent again at once, whatever its state, and begin its attempts anew. It
+// returns [order.NotFound] if there is none.
+func Redeliver(ctx context.Context, tx pgx.Tx, id int64) (d Delivery, err error) {
+	found, err := list(tx.Query(ctx, `
+		UPDATE deliveries
+		SET state = 'waiting', attempts = 0, next_at = now(), updated_at = now()
+		WHERE id = $1
+		RETURNING `+deliveryColumns, id))
+	if err != nil {
+		return d, err
+	}
+
+	if len(found) == 0 {
+		return d, noDelivery(id)
+	}
+
+	return found[0], nil
+}
+
+func list(rows pgx.Rows, err error) ([]Delivery, error) {
+	if err != nil {
+		return nil, fmt.Errorf("read deliveries: %w", err)
+	}
+
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByName[Delivery])
+	if err != nil {
+		return nil, fmt.Errorf("read deliveries: %w", err)
+	}
+
+	return found, nil
+}
+
+// Prune deletes at most limit deliveries, the oldest first, that are older than keep and have ended.
+func Prune(ctx context.Context, tx pgx.Tx, keep time.Duration, limit int) (deleted int64, err error) {
+	tag, err := tx.Exec(ctx, `
+		DELETE FROM deliveries
+		WHERE id IN (
+			SELECT id
+			FROM (
+				SELECT id, created_at, state
+				FROM deliveries
+				ORDER BY id
+				LIMIT $2
+			) AS oldest
+			WHERE created_at < now() - $1::interval
+				AND state <> 'waiting'
+		)`, keep, limit)
+	if err != nil {
+		return 0, fmt.Errorf("prune deliveries: %w", err)
+	}
+
+	return tag.RowsAffected(), nil
+}
+
+// Test lets a test event be sent to the endpoint at once.
+func Test(ctx context.Context, tx pgx.Tx, endpoint uuid.UUID) (d Delivery, err error) {
+	e := event.Event{Type: event.EndpointTest, OrderID: uuid.New()} // of no order
+
+	made, err := list(tx.Query(ctx, `
+		INSERT INTO deliveries (endpoint_id, event_id, event_type, event_at, order_id, state, attempts, next_at)
+		VALUES ($1, $2, $3, now(), $4, 'waiting', 0, now())
+		RETURNING `+deliveryColumns, endpoint, e.ID(), e.Type, e.OrderID))
+	if err != nil {
+		return d, err
+	}
+
+	return made[0], nil
+}
+
+// Find reads a delivery. It returns [order.NotFound] if there is none.
+func Find(ctx context.Context, q db.Querier, id int64) (d Delivery, err error) {
+	found, err := list(q.Query(ctx, `
+		SELECT `+deliveryColumns+`
+		FROM deliveries
+		WHERE id = $1`, id))
+	if err != nil {
+		return d, err
+	}
+
+	if len(found) == 0 {
+		return d, noDelivery(id)
+	}
+
+	return found[0], nil
+}
+
+func noDelivery(id int64) error {
+	return order.Errorf(order.NotFound, "There is no delivery %d; it may have been deleted, as its event was.", id)
+}

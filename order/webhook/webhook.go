@@ -1,0 +1,147 @@
+// Package webhook has what operators do about webhooks and their deliveries. Each act is recorded as one.
+package webhook
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+
+	"orders/db/action"
+	"orders/db/delivery"
+	"orders/db/event"
+	"orders/jobs"
+	"orders/order"
+	"orders/order/flow"
+)
+
+// A New is a webhook that is to be made.
+type New struct {
+	URL          string
+	Types        []event.Type   // none for all
+	After        event.Position // where it begins
+	AllowPrivate bool           // the address need not be public
+}
+
+// Create makes a webhook with a secret, which is in what it returns, and enqueues its job.
+func Create(ctx context.Context, tx pgx.Tx, queue *flow.Queue, n New, by order.Actor) (delivery.Endpoint, error) {
+	if err := delivery.CheckURL(n.URL, n.AllowPrivate); err != nil {
+		return delivery.Endpoint{}, order.Errorf(order.Invalid, "The webhook's URL is wrong: %s.", err).
+			At(order.Fieldf("body.url", "%s", err))
+	}
+
+	if n.Types == nil {
+		n.Types = []event.Type{}
+	}
+
+	e, err := delivery.Create(ctx, tx, delivery.Endpoint{
+		Kind: delivery.Webhook, URL: n.URL, Types: n.Types, Secret: delivery.NewSecret(), CreatedBy: by.Name,
+	}, n.After)
+	if err != nil {
+		return e, err //nolint:wrapcheck // it says what was done
+	}
+
+	return e, done(ctx, tx, queue, e, action.CreateWebhook, by)
+}
+
+// Rotate gives the webhook another secret, which is in what it returns. The one before stays valid for a day.
+func Rotate(ctx context.Context, tx pgx.Tx, id uuid.UUID, by order.Actor) (delivery.Endpoint, error) {
+	e, err := delivery.Rotate(ctx, tx, id, delivery.NewSecret())
+	if err != nil {
+		return e, err //nolint:wrapcheck // as above
+	}
+
+	return e, record(ctx, tx, e, action.RotateWebhook, by)
+}
+
+// Disable keeps events from being sent.
+func Disable(ctx context.Context, tx pgx.Tx, id uuid.UUID, reason string, by order.Actor) (delivery.Endpoint, error) {
+	e, err := delivery.Disable(ctx, tx, id, reason)
+	if err != nil {
+		return e, err //nolint:wrapcheck // as above
+	}
+
+	return e, record(ctx, tx, e, action.DisableWebhook, by)
+}
+
+// Enable lets events be sent again, those from before as well.
+func Enable(ctx context.Context, tx pgx.Tx, queue *flow.Queue, id uuid.UUID, by order.Actor) (delivery.Endpoint, error) {
+	e, err := delivery.Enable(ctx, tx, id)
+	if err != nil {
+		return e, err //nolint:wrapcheck // as above
+	}
+
+	return e, done(ctx, tx, queue, e, action.EnableWebhook, by)
+}
+
+// Test lets a test event be sent. The delivery tells what came of it.
+func Test(ctx context.Context, tx pgx.Tx, queue *flow.Queue, id uuid.UUID, by order.Actor) (delivery.Delivery, error) {
+	e, err := delivery.Get(ctx, tx, id)
+	if err != nil {
+		return delivery.Delivery{}, err //nolint:wrapcheck // as above
+	}
+
+	if e.DisabledAt != nil {
+		return delivery.Delivery{}, order.Errorf(order.StateConflict, "The webhook is disabled; enable it first.")
+	}
+
+	d, err := delivery.Test(ctx, tx, id)
+	if err != nil {
+		return d, err //nolint:wrapcheck // as above
+	}
+
+	return d, done(ctx, tx, queue, e, action.TestWebhook, by)
+}
+
+// Redeliver lets a delivery be sent again, whatever became of it.
+func Redeliver(ctx context.Context, tx pgx.Tx, id int64, by order.Actor) (delivery.Delivery, error) {
+	d, err := delivery.Redeliver(ctx, tx, id)
+	if err != nil {
+		return d, err //nolint:wrapcheck // as above
+	}
+
+	act := action.Action{
+		By: by, Name: action.Redeliver, Target: action.Target{Kind: action.Delivery, ID: fmt.Sprint(id)},
+		Detail: map[string]any{"webhook": d.EndpointID, "event": d.EventID},
+	}
+	if d.OrderID != nil && d.EventType != event.EndpointTest {
+		act.OrderID = *d.OrderID
+	}
+
+	return d, action.Record(ctx, tx, act) //nolint:wrapcheck // as above
+}
+
+// done enqueues the webhook's job, unless there is one, and records the act.
+func done(ctx context.Context, tx pgx.Tx, queue *flow.Queue, e delivery.Endpoint, name action.Name, by order.Actor) error {
+	if _, err := queue.InsertTx(ctx, tx, jobs.Deliver{EndpointID: e.ID}, nil); err != nil {
+		return fmt.Errorf("enqueue the webhook's job: %w", err)
+	}
+
+	return record(ctx, tx, e, name, by)
+}
+
+func record(ctx context.Context, tx pgx.Tx, e delivery.Endpoint, name action.Name, by order.Actor) error {
+	//nolint:wrapcheck // it says what was done
+	return action.Record(ctx, tx, action.Action{By: by, Name: name, Target: action.Target{Kind: action.Webhook, ID: e.ID.String()}})
+}
+
+// MissingJobs enqueues the jobs of webhooks that have none: it was cancelled in River UI, or is lost.
+func MissingJobs(ctx context.Context, tx pgx.Tx, queue *flow.Queue) (int, error) {
+	ids, err := delivery.WithoutJob(ctx, tx, delivery.Webhook, jobs.KindDeliver)
+	if err != nil || len(ids) == 0 {
+		return 0, err //nolint:wrapcheck // it says what was done
+	}
+
+	missing := make([]river.InsertManyParams, len(ids))
+	for i, id := range ids {
+		missing[i] = river.InsertManyParams{Args: jobs.Deliver{EndpointID: id}}
+	}
+
+	if _, err := queue.InsertManyTx(ctx, tx, missing); err != nil {
+		return 0, fmt.Errorf("enqueue the jobs of webhooks: %w", err)
+	}
+
+	return len(ids), nil
+}

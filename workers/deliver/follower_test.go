@@ -1,0 +1,492 @@
+package deliver_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	cloudevents "github.com/cloudevents/sdk-go/v2"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"orders/db"
+	"orders/db/dbtest"
+	"orders/db/delivery"
+	"orders/db/event"
+	"orders/workers/deliver"
+)
+
+// A receiver is another service. It keeps what it got, and answers as it is told.
+type receiver struct {
+	*httptest.Server
+
+	mu     sync.Mutex
+	got    map[string]int // how often each id came
+	answer func(w http.ResponseWriter, nth int)
+	secret []string // any of which must have signed; none checks nothing
+	t      *testing.T
+}
+
+func newReceiver(t *testing.T, answer func(w http.ResponseWriter, nth int)) *receiver {
+	t.Helper()
+
+	r := &receiver{t: t, got: map[string]int{}, answer: answer}
+	r.Server = httptest.NewServer(r)
+	t.Cleanup(r.Close)
+
+	return r
+}
+
+func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
+	body, err := io.ReadAll(request.Body)
+	if err != nil {
+		return // a sender that has ended
+	}
+
+	r.mu.Lock()
+	id := request.Header.Get("Webhook-Id")
+	r.got[id]++
+	nth, secrets := r.got[id], r.secret
+	r.mu.Unlock()
+
+	for _, secret := range secrets {
+		verifier, err := standardwebhooks.NewWebhook(secret)
+		if err != nil {
+			r.t.Error(err)
+		} else if err := verifier.Verify(body, request.Header); err != nil {
+			r.t.Errorf("%s: %v", id, err)
+		}
+	}
+
+	request.Body = io.NopCloser(strings.NewReader(string(body)))
+
+	e, err := cloudevents.NewEventFromHTTPRequest(request)
+	if err != nil || e.Validate() != nil || e.ID() != id {
+		r.t.Errorf("no CloudEvent: %v, %s", err, body)
+	}
+
+	if r.answer != nil {
+		r.answer(w, nth)
+	}
+}
+
+func (r *receiver) ids() (ids []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+
+	for id := range r.got {
+		ids = append(ids, id)
+	}
+
+	slices.Sort(ids)
+
+	return ids
+}
+
+type bundle struct {
+	*testing.T
+
+	pool *pgxpool.Pool
+}
+
+func setup(t *testing.T) bundle {
+	t.Helper()
+	t.Parallel()
+
+	return bundle{T: t, pool: dbtest.Pool(t)}
+}
+
+func (b bundle) inTx(do func(tx pgx.Tx) error) {
+	b.Helper()
+
+	if err := db.InTx(b.Context(), b.pool, do); err != nil {
+		b.Fatal(err)
+	}
+}
+
+func (b bundle) endpoint(url string, types ...event.Type) (e delivery.Endpoint) {
+	b.Helper()
+	b.inTx(func(tx pgx.Tx) (err error) {
+		e, err = delivery.Create(b.Context(), tx, delivery.Endpoint{
+			Kind: delivery.Webhook, URL: url, Types: append([]event.Type{}, types...), Secret: delivery.NewSecret(), CreatedBy: "test",
+		}, event.Start)
+
+		return err
+	})
+
+	return e
+}
+
+// events appends n events and returns their ids.
+func (b bundle) events(kind event.Type, n int) (ids []string) {
+	b.Helper()
+
+	orders := make([]uuid.UUID, n)
+	for i := range orders {
+		orders[i] = uuid.Must(uuid.NewV7())
+		ids = append(ids, event.Event{Type: kind, OrderID: orders[i]}.ID())
+	}
+
+	b.inTx(func(tx pgx.Tx) error { return event.Append(b.Context(), tx, kind, orders) })
+	slices.Sort(ids)
+
+	return ids
+}
+
+// follow runs an endpoint's job until the test ends, as River does: again after each snooze.
+func (b bundle) follow(e delivery.Endpoint, o deliver.Options) (stop func()) {
+	b.Helper()
+
+	o.Pool, o.Log = b.pool, slog.New(slog.DiscardHandler)
+	if o.Sender == nil {
+		o.Sender = deliver.NewWebhook(true)
+	}
+
+	ctx, cancel := context.WithCancel(context.WithoutCancel(b.Context()))
+	f := deliver.New(o)
+
+	var running sync.WaitGroup
+
+	running.Go(func() {
+		for ctx.Err() == nil {
+			err := f.Follow(ctx, e.ID)
+			if err == nil {
+				return // it has ended
+			}
+
+			if _, snoozed := errors.AsType[*river.JobSnoozeError](err); !snoozed && ctx.Err() == nil {
+				b.Error(err)
+
+				return
+			}
+
+			select {
+			case <-ctx.Done():
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+	})
+
+	stop = sync.OnceFunc(func() {
+		cancel()
+		f.Close()
+		running.Wait()
+	})
+	b.Cleanup(stop)
+
+	return stop
+}
+
+func (b bundle) eventually(want any, sql string, args ...any) {
+	b.Helper()
+
+	var got *string // nil while there is no row
+
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if err := b.pool.QueryRow(b.Context(), `SELECT (`+sql+`)::text`, args...).Scan(&got); err != nil {
+			b.Fatal(err)
+		}
+
+		if got != nil && *got == fmt.Sprint(want) {
+			return
+		}
+	}
+
+	if got == nil {
+		got = new("no row")
+	}
+
+	b.Fatalf("%s = %s, want %v", sql, *got, want)
+}
+
+const states = `SELECT coalesce(string_agg(state || ' ' || n, ', ' ORDER BY state), '') FROM (SELECT state, count(*) AS n FROM deliveries WHERE endpoint_id = $1 GROUP BY state) AS s`
+
+func TestEachEventArrivesSigned(t *testing.T) { //nolint:paralleltest // setup does
+	b := setup(t)
+	r := newReceiver(t, nil)
+	all, some := b.endpoint(r.URL), newReceiver(t, nil)
+	few := b.endpoint(some.URL, event.Confirmed)
+	r.secret = []string{all.Secret}
+
+	created, confirmed := b.events(event.Created, 250), b.events(event.Confirmed, 3)
+	b.follow(all, deliver.Options{})
+	b.follow(few, deliver.Options{})
+	b.eventually("sent 253", states, all.ID)
+	b.eventually("sent 3", states, few.ID)
+
+	// Both secrets sign after a rotation.
+	b.inTx(func(tx pgx.Tx) error {
+		e, err := delivery.Rotate(b.Context(), tx, all.ID, delivery.NewSecret())
+
+		r.mu.Lock()
+		r.secret = append(r.secret, e.Secret)
+		r.mu.Unlock()
+
+		return err
+	})
+
+	more := b.events(event.Cancelled, 5)
+	b.eventually("sent 258", states, all.ID)
+
+	want := slices.Concat(created, confirmed, more)
+	slices.Sort(want)
+
+	if got := r.ids(); !slices.Equal(got, want) {
+		t.Errorf("%d events have arrived, want %d", len(got), len(want))
+	}
+
+	if got := some.ids(); !slices.Equal(got, confirmed) {
+		t.Errorf("%v, want %v", got, confirmed)
+	}
+}
+
+// What is sent and not recorded is sent again, with the same ids.
+func TestAProcessThatEndsBeforeItRecordsSendsAgain(t *testing.T) { //nolint:paralleltest // setup does
+	b := setup(t)
+	r := newReceiver(t, nil)
+	e := b.endpoint(r.URL)
+	want := b.events(event.Created, 20)
+
+	lock, err := b.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Rollback(context.Background())
+
+	if _, err := lock.Exec(t.Context(), `LOCK TABLE deliveries IN SHARE MODE`); err != nil {
+		t.Fatal(err)
+	}
+
+	stop := b.follow(e, deliver.Options{})
+
+	for len(r.ids()) < len(want) {
+		time.Sleep(10 * time.Millisecond)
+	}
+
+	stop()
+	lock.Rollback(t.Context())
+	b.follow(e, deliver.Options{})
+	b.eventually("sent 20", states, e.ID)
+
+	if got := r.ids(); !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+
+	for id, n := range r.got {
+		if n != 2 {
+			t.Errorf("%s came %d times", id, n)
+		}
+	}
+}
+
+// An endpoint that is away is paused. Nothing burns attempts meanwhile, and what waits arrives when it is back.
+func TestAnEndpointThatIsAwayIsPaused(t *testing.T) { //nolint:paralleltest // setup does
+	b := setup(t)
+	up := false
+	r := newReceiver(t, nil)
+	r.answer = func(w http.ResponseWriter, _ int) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+
+		if !up {
+			w.WriteHeader(http.StatusBadGateway)
+		}
+	}
+	e := b.endpoint(r.URL)
+	b.events(event.Created, 300)
+	b.follow(e, deliver.Options{Trips: 5, Pause: 300 * time.Millisecond})
+
+	b.eventually(true, `SELECT paused_until IS NOT NULL AND failing_since IS NOT NULL AND last_status = 502 FROM endpoints WHERE id = $1`, e.ID)
+	b.eventually(true, `SELECT sum(attempts) >= 10 FROM deliveries WHERE endpoint_id = $1`, e.ID) // with those that try
+
+	if n := dbtest.Count(t, b.pool, `SELECT count(*) FROM deliveries WHERE attempts = 0`); n == 0 {
+		t.Error("all of the slice were attempted, although the endpoint is paused")
+	}
+
+	r.mu.Lock()
+	up = true
+	r.mu.Unlock()
+
+	b.eventually(true, `SELECT paused_until IS NULL AND failing_since IS NULL FROM endpoints WHERE id = $1`, e.ID)
+
+	// Their times are hours ahead.
+	if _, err := b.pool.Exec(t.Context(), `UPDATE deliveries SET next_at = now() WHERE state = 'waiting'`); err != nil {
+		t.Fatal(err)
+	}
+
+	b.eventually("sent 300", states, e.ID)
+}
+
+func TestWhatAnAnswerMeans(t *testing.T) { //nolint:paralleltest // setup does
+	b := setup(t)
+	elsewhere := newReceiver(t, nil)
+
+	for name, c := range map[string]struct {
+		answer func(w http.ResponseWriter, nth int)
+		want   string // state, attempts, status, seconds to wait (rounded), disabled
+	}{
+		"500": {func(w http.ResponseWriter, _ int) {
+			w.WriteHeader(http.StatusInternalServerError)
+			fmt.Fprint(w, "out of\x1b[31m order\n\n "+strings.Repeat("x", 300))
+		}, "waiting 1 500 5 f"},
+		"429 asks for later": {func(w http.ResponseWriter, _ int) {
+			w.Header().Set("Retry-After", "600")
+			w.WriteHeader(http.StatusTooManyRequests)
+		}, "waiting 1 429 600 f"},
+		"503 until a date": {func(w http.ResponseWriter, _ int) {
+			w.Header().Set("Retry-After", time.Now().Add(48*time.Hour).UTC().Format(http.TimeFormat))
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}, "waiting 1 503 86400 f"},
+		"400": {func(w http.ResponseWriter, _ int) { w.WriteHeader(http.StatusBadRequest) }, "waiting 1 400 5 f"},
+		"302": {func(w http.ResponseWriter, _ int) {
+			w.Header().Set("Location", elsewhere.URL)
+			w.WriteHeader(http.StatusFound)
+		}, "waiting 1 302 5 f"},
+		"410":                 {func(w http.ResponseWriter, _ int) { w.WriteHeader(http.StatusGone) }, "waiting 1 410 5 t"},
+		"204":                 {func(w http.ResponseWriter, _ int) { w.WriteHeader(http.StatusNoContent) }, "sent 1 204 - f"},
+		"the connection ends": {func(http.ResponseWriter, int) { panic(http.ErrAbortHandler) }, "waiting 1 0 5 f"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			r := newReceiver(t, c.answer)
+			e := b.endpoint(r.URL, event.Created)
+			b.events(event.Created, 1)
+
+			one := bundle{T: t, pool: b.pool}
+			one.follow(e, deliver.Options{Trips: 1_000})
+			one.eventually(c.want, `
+				SELECT state || ' ' || attempts || ' ' || status || ' '
+					|| coalesce((round(extract(epoch FROM next_at - d.updated_at) / 5) * 5)::int::text, '-') || ' '
+					|| (SELECT left((disabled_at IS NOT NULL)::text, 1) FROM endpoints WHERE id = $1)
+				FROM deliveries AS d
+				WHERE endpoint_id = $1
+				ORDER BY id
+				LIMIT 1`, e.ID)
+			one.eventually(true, `SELECT length(answer) <= 201 AND answer !~ '[[:cntrl:]]' FROM deliveries WHERE endpoint_id = $1 ORDER BY id LIMIT 1`, e.ID)
+		})
+	}
+
+	t.Cleanup(func() {
+		if got := elsewhere.ids(); len(got) != 0 {
+			t.Errorf("a redirect was followed: %v", got)
+		}
+	})
+}
+
+// The last attempt gives the delivery up. An operator can have it sent again.
+func TestADeliveryIsGivenUpAndRedelivered(t *testing.T) { //nolint:paralleltest // setup does
+	b := setup(t)
+	r := newReceiver(t, nil)
+	r.answer = func(w http.ResponseWriter, nth int) {
+		if nth == 1 {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	}
+	e := b.endpoint(r.URL)
+	want := b.events(event.Failed, 1)
+
+	if _, err := b.pool.Exec(t.Context(), `
+		INSERT INTO deliveries (endpoint_id, event_id, event_type, event_at, order_id, state, attempts, next_at)
+		SELECT $1, $2, 'order.failed', now(), split_part($2, ':', 2)::uuid, 'waiting', 9, now()`, e.ID, want[0]); err != nil {
+		t.Fatal(err)
+	}
+
+	if _, err := b.pool.Exec(t.Context(), `UPDATE endpoints SET position_seq = 1, position_n = 120`); err != nil {
+		t.Fatal(err)
+	}
+
+	b.follow(e, deliver.Options{})
+	b.eventually("failed 1", states, e.ID)
+	b.inTx(func(tx pgx.Tx) error {
+		return dbtest.Err(delivery.Redeliver(t.Context(), tx, int64(dbtest.Count(t, b.pool, `SELECT id FROM deliveries`))))
+	})
+	b.eventually("sent 1", states, e.ID)
+}
+
+// The test's receivers are at a loopback address.
+func TestAddressesThatAreNotPublicAreRefused(t *testing.T) { //nolint:paralleltest // setup does
+	b := setup(t)
+	r := newReceiver(t, nil)
+	e := b.endpoint(strings.Replace(r.URL, "127.0.0.1", "localhost", 1))
+	b.events(event.Created, 1)
+	b.follow(e, deliver.Options{Sender: deliver.NewWebhook(false)})
+	b.eventually("waiting 1", states, e.ID)
+	b.eventually(true, `SELECT answer LIKE '%is not a public address%' AND status = 0 FROM deliveries`)
+
+	if len(r.ids()) != 0 {
+		t.Error("it was sent")
+	}
+}
+
+// An event of a product has the same id and data when it is sent again.
+func TestAnEventOfAProductIsSentAgain(t *testing.T) { //nolint:paralleltest // setup does
+	b := setup(t)
+	r := newReceiver(t, nil)
+	r.answer = func(w http.ResponseWriter, nth int) {
+		if nth == 1 {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	}
+	e := b.endpoint(r.URL, event.StockLow)
+
+	if _, err := b.pool.Exec(t.Context(), `
+		INSERT INTO products (sku, name, price, currency, available, low_stock) VALUES ('tea:green', 'Tea', 1, 'EUR', 10, 5)`); err != nil {
+		t.Fatal(err)
+	}
+
+	if _, err := b.pool.Exec(t.Context(), `UPDATE products SET available = 4`); err != nil {
+		t.Fatal(err)
+	}
+
+	b.follow(e, deliver.Options{})
+	b.eventually("waiting 1", states, e.ID)
+
+	if _, err := b.pool.Exec(t.Context(), `UPDATE deliveries SET next_at = now()`); err != nil {
+		t.Fatal(err)
+	}
+
+	b.eventually("sent 1", states, e.ID)
+	b.eventually(true, `SELECT sku = 'tea:green' AND order_id IS NULL AND attempts = 2 FROM deliveries`)
+
+	if len(r.got) != 1 {
+		t.Errorf("%v", r.got)
+	}
+}
+
+// Events that were deleted before they were sent leave a gap that people see.
+func TestEventsThatWereDeletedLeaveAGap(t *testing.T) { //nolint:paralleltest // setup does
+	b := setup(t)
+	r := newReceiver(t, nil)
+	e := b.endpoint(r.URL)
+	b.events(event.Created, 1)
+	b.events(event.Created, 1)
+
+	kept := b.events(event.Created, 1)
+	if _, err := b.pool.Exec(t.Context(), `
+		UPDATE endpoints SET position_seq = 1;
+		DELETE FROM events WHERE seq < (SELECT max(seq) FROM events);
+		UPDATE event_horizon SET pruned = (SELECT max(seq) - 1 FROM events)`); err != nil {
+		t.Fatal(err)
+	}
+
+	b.follow(e, deliver.Options{})
+	b.eventually("sent 1", states, e.ID)
+	b.eventually(1, `SELECT gaps FROM endpoints`)
+
+	if got := r.ids(); !slices.Equal(got, kept) {
+		t.Errorf("%v, want %v", got, kept)
+	}
+}

@@ -1,0 +1,43 @@
+package deliver
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"orders/db/delivery"
+)
+
+// schedule is how long an event waits after each attempt that failed. It is the example of Standard Webhooks,
+// specification 1.0, with three days in all. After the last one the delivery is given up.
+var schedule = []time.Duration{
+	5 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour, 10 * time.Hour, 14 * time.Hour,
+	20 * time.Hour, 24 * time.Hour,
+}
+
+const (
+	jitter         = 0.1
+	longestAfter   = 24 * time.Hour     // of what an endpoint may ask for with Retry-After
+	longestFailing = 5 * 24 * time.Hour // without a single success, before the endpoint is disabled
+)
+
+// resultOf is what becomes of a delivery after an attempt.
+func resultOf(d delivery.Due, a Answer) delivery.Result {
+	r := delivery.Result{Due: d, State: delivery.Sent, Attempts: d.Attempts + 1, Status: a.Status, Answer: a.Text}
+
+	switch {
+	case a.Arrived:
+	case r.Attempts > len(schedule):
+		r.State = delivery.Failed
+	default:
+		r.State = delivery.Waiting
+		r.Wait = spread(schedule[r.Attempts-1])
+		r.Wait = max(r.Wait, min(a.RetryAfter, longestAfter))
+	}
+
+	return r
+}
+
+// spread makes a wait longer or shorter by up to a tenth, so that what failed together does not come together again.
+func spread(wait time.Duration) time.Duration {
+	return time.Duration(float64(wait) * (1 - jitter + 2*jitter*rand.Float64())) //nolint:gosec // no secret
+}
