@@ -31,11 +31,12 @@ const (
 	Redrive    Type = "redrive"     // a redrive of a dead letter, and its outcome
 	Resolved   Type = "resolved"    // a dead letter was resolved
 	Event      Type = "event"       // anything else that was done to the order
+	Delivery   Type = "delivery"    // an event was sent to another service, or will be sent again
 )
 
 // Types lists the types.
 func Types() []Type {
-	return []Type{Placed, Attempt, Payment, Step, Status, DeadLetter, Attention, Redrive, Resolved, Event}
+	return []Type{Placed, Attempt, Payment, Step, Status, DeadLetter, Attention, Redrive, Resolved, Event, Delivery}
 }
 
 // An Entry is something that happened to an order.
@@ -231,6 +232,12 @@ const timeline = `
 		WHERE order_id = $1
 			AND type = 'resolve'
 			AND NOT EXISTS (SELECT FROM letters WHERE job_id::text = detail ->> 'job_id' AND resolved_at = order_events.at)
+		UNION ALL
+		SELECT updated_at, 14, 'delivery', '', '',
+			jsonb_build_object('delivery', id, 'endpoint', endpoint_id, 'event', event_type, 'state', state, 'attempts', attempts,
+				'status', nullif(status, 0))
+		FROM deliveries
+		WHERE order_id = $1
 	)
 	SELECT at, type, kind, actor, detail
 	FROM entries

@@ -11,6 +11,7 @@ import (
 	"orders/db"
 	"orders/db/action"
 	"orders/db/deadletter"
+	"orders/db/delivery"
 	"orders/db/timeline"
 	"orders/order"
 )
@@ -75,6 +76,8 @@ func (e Entry) words() string {
 		return e.f("The dead %v job "+resolutionText(e.Detail["resolution"]), "kind") + e.because("note")
 	case timeline.Event:
 		return e.event()
+	case timeline.Delivery:
+		return e.delivery()
 	}
 
 	return string(e.Type) + "."
@@ -227,6 +230,24 @@ func (e Entry) event() string {
 	}
 
 	return e.f("%v", "name") + e.because("reason")
+}
+
+// delivery is the sentence of an event at an endpoint.
+func (e Entry) delivery() string {
+	attempts, _ := e.Detail["attempts"].(json.Number)
+	n, _ := attempts.Int64() // an int
+	text := e.f("Event %v ", "event")
+
+	switch e.Detail["state"] {
+	case string(delivery.Sent):
+		return text + e.f("was sent to endpoint %v, in ", "endpoint") + count(n, "attempt", "attempts") + "."
+	case string(delivery.Failed):
+		return text + e.f("did not reach endpoint %v, and was given up after ", "endpoint") + count(n, "attempt", "attempts") + "."
+	case string(delivery.Suppressed):
+		return text + e.f("was not sent to endpoint %v: it is not so any more.", "endpoint")
+	}
+
+	return text + e.f("has not reached endpoint %v yet, after ", "endpoint") + count(n, "attempt", "attempts") + "; it is sent again."
 }
 
 // because ends a sentence with a field's text, if there is one.
