@@ -16,6 +16,7 @@ import (
 	"orders/db/catalogue"
 	"orders/db/dbtest"
 	"orders/db/deadletter"
+	"orders/db/delivery"
 	"orders/db/event"
 	"orders/db/idempotency"
 	"orders/db/lookup"
@@ -134,6 +135,19 @@ func TestNoQueryScansATableThatGrows(t *testing.T) {
 		},
 		"prune events": func(ctx context.Context, tx pgx.Tx) error {
 			return dbtest.Err(event.Prune(ctx, tx, time.Hour, 100))
+		},
+		"list endpoints": func(ctx context.Context, tx pgx.Tx) error { return dbtest.Err(delivery.List(ctx, tx)) },
+		"read what is due again": func(ctx context.Context, tx pgx.Tx) error {
+			return dbtest.Err(delivery.DueAgain(ctx, tx, uuid.New(), 100))
+		},
+		"list deliveries": func(ctx context.Context, tx pgx.Tx) error {
+			return dbtest.Err(delivery.Deliveries(ctx, tx, delivery.Filter{}, 19_000, 50))
+		},
+		"list an order's deliveries": func(ctx context.Context, tx pgx.Tx) error {
+			return dbtest.Err(delivery.Deliveries(ctx, tx, delivery.Filter{OrderID: ids[0]}, 0, 50))
+		},
+		"prune deliveries": func(ctx context.Context, tx pgx.Tx) error {
+			return dbtest.Err(delivery.Prune(ctx, tx, time.Hour, 100))
 		},
 		"read a balance": func(ctx context.Context, tx pgx.Tx) error { return dbtest.Err(point.Balance(ctx, tx, "u-7")) },
 		"list points": func(ctx context.Context, tx pgx.Tx) error {
