@@ -10,6 +10,7 @@ require (
 	github.com/getkin/kin-openapi v0.153.0
 	github.com/oapi-codegen/runtime v1.9.0
 	github.com/pb33f/libopenapi v0.42.4
+	github.com/standard-webhooks/standard-webhooks/libraries v0.0.1
 )
 
 require (

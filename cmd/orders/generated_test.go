@@ -35,6 +35,8 @@ func TestGeneratedFilesAreUpToDate(t *testing.T) {
 		"../../docs/settings.md": sections(t, "../../docs/settings.md", map[string]string{"settings": settingsTable()}),
 		"../../docs/api.md": sections(t, "../../docs/api.md", map[string]string{
 			"curl": sample(t, "curl/place.sh", "sh"), "go": sample(t, "go/place.go", "go"), "typescript": sample(t, "typescript/place.ts", "ts"),
+			"verify-go": sample(t, "go/verify.go", "go"), "verify-node": sample(t, "node/verify.mjs", "js"),
+			"verify-python": sample(t, "python/verify.py", "python"),
 		}),
 	} {
 		got, err := os.ReadFile(path)
