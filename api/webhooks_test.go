@@ -3,6 +3,7 @@ package api_test
 import (
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -17,7 +18,7 @@ func (b *bundle) webhook(t *testing.T) (id, delivery string) {
 	hook := as[webhook.WithSecret](t, b.ask(t, "POST", "/webhooks", `{"url":"https://shop.example/events"}`), http.StatusCreated)
 	sent := as[webhook.Delivery](t, b.ask(t, "POST", "/webhooks/"+hook.ID.String()+"/test", ""), http.StatusOK)
 
-	return hook.ID.String(), fmt.Sprint(sent.ID)
+	return hook.ID.String(), strconv.FormatInt(sent.ID, 10)
 }
 
 func TestWebhooks(t *testing.T) {

@@ -22,7 +22,8 @@ type Notice struct {
 // order, and returns how many of the notices have an order.
 func Notify(ctx context.Context, tx pgx.Tx, notices []Notice) (placed int, err error) {
 	ids, templates := make([]uuid.UUID, len(notices)), make([]string, len(notices))
-	named, locales, bodies := []string{}, []string{}, []string{}
+
+	var named, locales, bodies []string //nolint:prealloc // ten of each
 
 	for i, n := range notices {
 		ids[i], templates[i] = n.OrderID, string(n.Template)

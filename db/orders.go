@@ -80,7 +80,8 @@ func InsertOrders(ctx context.Context, tx pgx.Tx, orders []NewOrder) (map[uuid.U
 // key or reference, the first gets it.
 const insertOrders = `
 	WITH new AS (
-		SELECT scope, client, id, user_id, status, currency, total, hold_until, batch_id, key, request_hash, reference, note, metadata, email, locale, n
+		SELECT scope, client, id, user_id, status, currency, total, hold_until, batch_id, key, request_hash, reference, note,
+			metadata, email, locale, n
 		FROM unnest(
 			$2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::timestamptz[], $8::uuid[], $9::text[], $10::bytea[],
 			$15::text[], $16::text[], $17::jsonb[], $1::text[], $18::text[], $19::text[], $20::text[]

@@ -79,7 +79,8 @@ var policies = func() []Policy {
 	return append(table,
 		ofOrder(KindExpire, QueueLifecycle, "at a held order's deadline: ends the order if it is not paid"),
 		Policy{
-			Kind: KindDeliver, Queue: QueueDelivery, Does: "one job a webhook, always there: sends it the events behind its position, and again what has not arrived",
+			Kind: KindDeliver, Queue: QueueDelivery,
+			Does:        "one job a webhook, always there: sends it the events behind its position, and again what has not arrived",
 			MaxAttempts: math.MaxInt16, Timeout: 2 * time.Minute, BackoffBase: time.Second, BackoffMax: 30 * time.Second,
 		},
 		sweep(KindCompensate, Defaults().CompensateEvery,

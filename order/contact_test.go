@@ -32,7 +32,7 @@ func TestIsEmail(t *testing.T) {
 		`"ada b"@example.com`:         false,
 		"ada@[192.0.2.1]":             false,
 		"ädä@example.com":             false,
-		"ada@例子.example":              false,
+		"ada@\u4f8b\u5b50.example":    false,
 		strings.Repeat("a", 300) + "@example.com":                      false,
 		strings.Repeat("a", 64) + "@" + strings.Repeat("b.", 90):       false,
 		strings.Repeat("a", 64) + "@" + strings.Repeat("b.", 90) + "c": true,

@@ -47,7 +47,8 @@ func (s *service) registerActs(api huma.API) {
 	operation.RegisterPost(api, act("rotate-webhook", "rotate", "Give a webhook another secret",
 		"Makes another secret, and returns it once. For 24 hours events are signed with both, so that the receiver can change."),
 		operation.Contract{
-			Roles: access.ToOperate, Response: exampleSecret, Returns: "The webhook with its new secret", Refusals: []order.Code{order.NotFound},
+			Roles: access.ToOperate, Response: exampleSecret, Returns: "The webhook with its new secret",
+			Refusals: []order.Code{order.NotFound},
 		}, s.rotate)
 
 	disable := act("disable-webhook", "disable", "Disable a webhook",
@@ -59,15 +60,17 @@ func (s *service) registerActs(api huma.API) {
 	}, s.disable)
 
 	operation.RegisterPost(api, act("enable-webhook", "enable", "Enable a webhook",
-		"Sends events again, at once: those from before, too. A pause ends."),
+		"Sends events again: those from before, too. A pause ends within half a minute."),
 		operation.Contract{
 			Roles: access.ToOperate, Response: exampleHook, Returns: "The webhook", Refusals: []order.Code{order.NotFound},
 		}, s.enable)
 
 	operation.RegisterPost(api, act("test-webhook", "test", "Send a test event",
-		"Lets an event of type `endpoint.test` be sent. It tells of no order, and its data is a random id. Read the delivery to learn what came of it."),
+		"Lets an event of type `endpoint.test` be sent. It tells of no order, and its data is a random id. "+
+			"Read the delivery to learn what came of it."),
 		operation.Contract{
-			Roles: access.ToOperate, Response: exampleDelivery, Returns: "The delivery", Refusals: []order.Code{order.NotFound, order.StateConflict},
+			Roles: access.ToOperate, Response: exampleDelivery, Returns: "The delivery",
+			Refusals: []order.Code{order.NotFound, order.StateConflict},
 		}, s.test)
 }
 

@@ -39,7 +39,8 @@ type Delivery struct {
 // DeliveryOf is a delivery as clients see it.
 func DeliveryOf(d delivery.Delivery) Delivery {
 	shown := Delivery{
-		ID: d.ID, WebhookID: d.EndpointID, EventID: d.EventID, EventType: d.EventType, EventAt: d.EventAt, OrderID: d.OrderID, SKU: d.SKU, State: d.State,
+		ID: d.ID, WebhookID: d.EndpointID, EventID: d.EventID, EventType: d.EventType, EventAt: d.EventAt,
+		OrderID: d.OrderID, SKU: d.SKU, State: d.State,
 		Attempts: d.Attempts, NextAt: d.NextAt, Status: d.Status, Answer: d.Answer, CreatedAt: d.CreatedAt, UpdatedAt: d.UpdatedAt,
 	}
 	if d.EventType == event.EndpointTest {
@@ -52,7 +53,8 @@ func DeliveryOf(d delivery.Delivery) Delivery {
 var exampleOrder = uuid.MustParse("019b8d92-5f40-7bb3-8d6c-2c1fbd0d4a11")
 
 var exampleDelivery = Delivery{
-	ID: 4711, WebhookID: exampleID, EventID: string(event.Confirmed) + ":" + exampleOrder.String(), EventType: event.Confirmed, EventAt: exampleTime,
+	ID: 4711, WebhookID: exampleID, EventID: string(event.Confirmed) + ":" + exampleOrder.String(), EventType: event.Confirmed,
+	EventAt: exampleTime,
 	OrderID: &exampleOrder, State: delivery.Sent, Attempts: 1, Status: http.StatusNoContent, CreatedAt: exampleTime, UpdatedAt: exampleTime,
 }
 
@@ -114,7 +116,8 @@ func (s *service) deliveries(ctx context.Context, in *listInput) (deliveryPage, 
 	}
 
 	filter := delivery.Filter{
-		EndpointID: uuid.UUID(in.WebhookID), State: in.State, Type: in.EventType, OrderID: uuid.UUID(in.OrderID), Since: since, Until: until,
+		EndpointID: uuid.UUID(in.WebhookID), State: in.State, Type: in.EventType, OrderID: uuid.UUID(in.OrderID),
+		Since: since, Until: until,
 	}
 
 	page, next, err := deliveries.Page(in.Page, func(after *int64, limit int) ([]delivery.Delivery, error) {

@@ -62,7 +62,8 @@ func Register(api huma.API, o Options) {
 		Summary:      "Create a webhook",
 		Description: "Sends each event of the types to the URL from now on, as a CloudEvent that is signed after Standard Webhooks. " +
 			"The response has the secret, which is not shown again. An event arrives at least once, and its `webhook-id` stays the same: " +
-			"skip one that you know. Respond with 2xx within 15 seconds. Otherwise it is sent again, for three days. 410 disables the webhook.",
+			"skip one that you know. Respond with 2xx within 15 seconds. Otherwise it is sent again, for three days. " +
+			"410 disables the webhook.",
 	}, operation.Contract{
 		Roles:   access.ToOperate,
 		Request: createRequest{URL: exampleHook.URL, Types: exampleHook.Types}, Response: exampleSecret,
@@ -139,7 +140,8 @@ type createInput struct {
 func (s *service) create(ctx context.Context, in *createInput, r idempotency.Request) (WithSecret, bool, error) {
 	now, err := s.watch.Known(ctx)
 	if err != nil && ctx.Err() != nil {
-		return WithSecret{}, false, order.Errorf(order.Unavailable, "An open transaction keeps the latest position from being known; try again.")
+		return WithSecret{}, false, order.Errorf(order.Unavailable,
+			"An open transaction keeps the latest position from being known; try again.")
 	}
 
 	if err != nil {

@@ -141,7 +141,8 @@ type benchCmd struct {
 
 // Validate refuses what would measure nothing, and chooses the scenarios.
 func (c *benchCmd) Validate() (err error) {
-	if min(c.Repeat, c.OrdersPerRun, c.Connections) < 1 || len(c.Consumers) == 0 || slices.Min(c.Consumers) < 1 || c.Soak < 0 || c.KillAfter < 0 {
+	positive := append([]int{c.Repeat, c.OrdersPerRun, c.Connections}, c.Consumers...)
+	if slices.Min(positive) < 1 || len(c.Consumers) == 0 || c.Soak < 0 || c.KillAfter < 0 {
 		return errors.New("--repeat, --orders-per-run, --connections and --broker-consumers are 1 or more; " +
 			"--soak and --kill-after are not negative")
 	}

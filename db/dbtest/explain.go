@@ -120,7 +120,8 @@ type failedRow struct{ err error }
 
 func (r failedRow) Scan(...any) error { return r.err }
 
-// small are the tables that have one row, or a row a process, a queue, a step, a sweep, a mode of the audit, an endpoint, a database or a role.
+// small are the tables that have one row, or a row a process, a queue, a step, a sweep, a mode of the audit,
+// an endpoint, a database or a role.
 const small = "event_horizon|endpoints|sweeps|audit_runs|workers|watermarks|river_leader|river_queue|steps|pg_database|pg_authid"
 
 var (

@@ -24,7 +24,7 @@ const workOfOrders = `
 // Grow fills a database with n orders of n/20 customers, which are settled but for a
 // few, and returns the newest 50. Each order has jobs that completed, and as many that
 // live: of its own or, for every other hundred orders, shared ones.
-func Grow(tb testing.TB, pool *pgxpool.Pool, n int) (ids []uuid.UUID) {
+func Grow(tb testing.TB, pool *pgxpool.Pool, n int) []uuid.UUID {
 	tb.Helper()
 
 	for _, sql := range []string{
@@ -48,8 +48,8 @@ func Grow(tb testing.TB, pool *pgxpool.Pool, n int) (ids []uuid.UUID) {
 		`INSERT INTO refunds (reference, order_id, cause, order_status) SELECT reference, order_id, 'ended', 'cancelled' FROM payments`,
 		`INSERT INTO order_events (order_id, type) SELECT id, 'x' FROM orders`,
 		`INSERT INTO events (type, order_ids) SELECT 'order.created', ARRAY[id] FROM orders ORDER BY id`,
-		`INSERT INTO endpoints (kind, url, secret, position_seq, position_n, created_by) VALUES ('webhook', 'x', 'x', 0, 0, 'x')`,
-		`INSERT INTO deliveries (endpoint_id, event_id, event_type, event_at, order_id, state, attempts, next_at)
+		`INSERT INTO endpoints (kind, url, secret, position_seq, position_n, created_by) VALUES ('webhook', 'x', 'x', 0, 0, 'x');
+		INSERT INTO deliveries (endpoint_id, event_id, event_type, event_at, order_id, state, attempts, next_at)
 			SELECT endpoints.id, 'order.created:' || orders.id, 'order.created', now(), orders.id,
 				CASE WHEN orders.status = 'rejected' THEN 'waiting' ELSE 'sent' END, 1, CASE WHEN orders.status = 'rejected' THEN now() END
 			FROM orders, endpoints ORDER BY orders.id`,
@@ -77,12 +77,9 @@ func Grow(tb testing.TB, pool *pgxpool.Pool, n int) (ids []uuid.UUID) {
 		}
 	}
 
-	rows, err := pool.Query(tb.Context(), `SELECT id FROM orders ORDER BY id DESC LIMIT 50`)
+	rows, _ := pool.Query(tb.Context(), `SELECT id FROM orders ORDER BY id DESC LIMIT 50`) // CollectRows returns its error
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
 	if err != nil {
-		tb.Fatalf("dbtest: grow: %v", err)
-	}
-
-	if ids, err = pgx.CollectRows(rows, pgx.RowTo[uuid.UUID]); err != nil {
 		tb.Fatalf("dbtest: grow: %v", err)
 	}
 

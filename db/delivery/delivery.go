@@ -61,7 +61,8 @@ type Due struct {
 // DueAgain lists deliveries of an endpoint whose time has come, those that waited longest first, at most limit.
 func DueAgain(ctx context.Context, q db.Querier, endpoint uuid.UUID, limit int) ([]Due, error) {
 	rows, err := q.Query(ctx, `
-		SELECT d.id, d.attempts, d.event_at, d.event_type, coalesce(d.order_id, '00000000-0000-0000-0000-000000000000'), coalesce(d.sku, ''),
+		SELECT d.id, d.attempts, d.event_at, d.event_type,
+			coalesce(d.order_id, '00000000-0000-0000-0000-000000000000'), coalesce(d.sku, ''),
 			CASE WHEN d.sku IS NULL THEN 0 ELSE split_part(d.event_id, ':', 2)::bigint END, coalesce(o.reference, ''),
 			CASE WHEN d.event_type = 'order.' || o.status THEN coalesce(o.status_reason_code, '') ELSE '' END
 		FROM (
@@ -134,15 +135,17 @@ func Record(ctx context.Context, tx pgx.Tx, s Slice) error {
 
 	for _, r := range s.Results {
 		rows, ids, types, at = append(rows, r.Delivery), append(ids, r.ID()), append(types, string(r.Type)), append(at, r.At)
-		orders, skus, states, answers = append(orders, r.OrderID), append(skus, r.SKU), append(states, string(r.State)), append(answers, r.Answer)
+		orders, skus = append(orders, r.OrderID), append(skus, r.SKU)
+		states, answers = append(states, string(r.State)), append(answers, r.Answer)
 		attempts, statuses, waits = append(attempts, r.Attempts), append(statuses, r.Status), append(waits, r.Wait)
 	}
 
 	return pipeline.Exec(ctx, tx, "record deliveries", `
 		WITH result AS (
-			SELECT *
-			FROM unnest($2::bigint[], $3::text[], $4::text[], $5::timestamptz[], $6::uuid[], $7::text[], $8::int[], $9::interval[], $10::int[], $11::text[],
-				$12::text[]) AS r (id, event_id, event_type, event_at, order_id, state, attempts, wait, status, answer, sku)
+			SELECT id, event_id, event_type, event_at, order_id, state, attempts, wait, status, answer, sku
+			FROM unnest($2::bigint[], $3::text[], $4::text[], $5::timestamptz[], $6::uuid[], $7::text[], $8::int[], $9::interval[],
+				$10::int[], $11::text[], $12::text[])
+				AS r (id, event_id, event_type, event_at, order_id, state, attempts, wait, status, answer, sku)
 		), again AS (
 			UPDATE deliveries AS d
 			SET state = r.state, attempts = r.attempts, next_at = CASE WHEN r.state = 'waiting' THEN now() + r.wait END,
@@ -152,7 +155,8 @@ func Record(ctx context.Context, tx pgx.Tx, s Slice) error {
 				AND d.state = 'waiting'
 		)
 		INSERT INTO deliveries (endpoint_id, event_id, event_type, event_at, order_id, sku, state, attempts, next_at, status, answer)
-		SELECT $1, event_id, event_type, event_at, NULLIF(order_id, '00000000-0000-0000-0000-000000000000'), NULLIF(sku, ''), state, attempts,
+		SELECT $1, event_id, event_type, event_at, NULLIF(order_id, '00000000-0000-0000-0000-000000000000'), NULLIF(sku, ''),
+			state, attempts,
 			CASE WHEN state = 'waiting' THEN now() + wait END, status, answer
 		FROM result
 		WHERE id = 0
@@ -208,8 +212,8 @@ type Filter struct {
 	Until      order.Moment // and before
 }
 
-const deliveryColumns = `id, endpoint_id, event_id, event_type, event_at, order_id, sku, state, attempts, next_at, status, answer, provider_id,
-	created_at, updated_at`
+const deliveryColumns = `id, endpoint_id, event_id, event_type, event_at, order_id, sku, state, attempts, next_at, status, answer,
+	provider_id, created_at, updated_at`
 
 // Deliveries lists those that match, the newest first: at most limit before the id; 0 for the first page.
 func Deliveries(ctx context.Context, q db.Querier, f Filter, before int64, limit int) ([]Delivery, error) {

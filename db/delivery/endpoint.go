@@ -24,7 +24,7 @@ import (
 // A Kind is how an endpoint is reached.
 type Kind string
 
-// The kinds of endpoints.
+// Webhook is the kind of endpoints of other services.
 const Webhook Kind = "webhook"
 
 // An Endpoint is where events are sent to.
@@ -48,7 +48,7 @@ type Endpoint struct {
 	LastStatus     int // of the last answer; 0 for none
 	LastAnswer     string
 	Gaps           int // how often events were deleted before they were sent
-	Waiting        int // deliveries that are to be sent again; at most [maxCounted]
+	Waiting        int // deliveries that are to be sent again; counted up to 10,000
 }
 
 // Position is how far the endpoint has been sent the log.
@@ -83,9 +83,6 @@ const (
 
 // EndpointStates lists them.
 func EndpointStates() []EndpointState { return []EndpointState{Active, Failing, Paused, Disabled} }
-
-// maxCounted bounds what is counted for people.
-const maxCounted = 10_000
 
 // rotation is how long the secret before a rotation stays valid.
 const rotation = 24 * time.Hour

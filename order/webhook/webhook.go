@@ -4,6 +4,7 @@ package webhook
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -103,7 +104,7 @@ func Redeliver(ctx context.Context, tx pgx.Tx, id int64, by order.Actor) (delive
 	}
 
 	act := action.Action{
-		By: by, Name: action.Redeliver, Target: action.Target{Kind: action.Delivery, ID: fmt.Sprint(id)},
+		By: by, Name: action.Redeliver, Target: action.Target{Kind: action.Delivery, ID: strconv.FormatInt(id, 10)},
 		Detail: map[string]any{"webhook": d.EndpointID, "event": d.EventID},
 	}
 	if d.OrderID != nil && d.EventType != event.EndpointTest {

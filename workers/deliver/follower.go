@@ -233,7 +233,7 @@ func (f *Followers) send(ctx context.Context, s *delivery.Slice, due []delivery.
 
 			done, err := b.Allow()
 			if err != nil {
-				s.Results[i] = delivery.Result{Due: d, State: delivery.Waiting, Attempts: d.Attempts, Answer: "not sent: the endpoint is paused"}
+				s.Results[i] = delivery.Result{Due: d, State: delivery.Waiting, Attempts: d.Attempts, Answer: notSent}
 
 				return
 			}
@@ -260,6 +260,8 @@ func (f *Followers) send(ctx context.Context, s *delivery.Slice, due []delivery.
 	s.Disable = disable(s.Endpoint, answers)
 }
 
+const notSent = "not sent: the endpoint is paused"
+
 var errNotArrived = errors.New("the event has not arrived")
 
 // breakerOf is the endpoint's breaker in this process. The row's paused_until makes other processes wait, too.
@@ -271,8 +273,8 @@ func (f *Followers) breakerOf(e delivery.Endpoint) *breaker {
 	if b == nil {
 		b = gobreaker.NewTwoStepCircuitBreaker[Answer](gobreaker.Settings{
 			MaxRequests: 1,
-			Timeout:     f.Pause * 9 / 10,                                                                  //nolint:mnd // it must have passed when paused_until has
-			ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= uint32(f.Trips) }, //nolint:gosec // small
+			Timeout:     f.Pause * 9 / 10, //nolint:mnd // it must have passed when paused_until has
+			ReadyToTrip: func(c gobreaker.Counts) bool { return int(c.ConsecutiveFailures) >= f.Trips },
 		})
 		f.breakers[e.ID] = b
 	}

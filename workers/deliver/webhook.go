@@ -148,7 +148,7 @@ func line(text string) string {
 
 // fault says why a request had no answer, without the address: a URL may hold a secret.
 func fault(err error) string {
-	if refused, ok := errors.AsType[*refusedAddress](err); ok {
+	if refused, ok := errors.AsType[*privateAddressError](err); ok {
 		return refused.Error()
 	}
 

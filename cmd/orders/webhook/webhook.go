@@ -112,14 +112,15 @@ func (listCmd) Run(s *shell.Shell) error {
 		}
 
 		t := report.Table{Columns: []string{
-			"id", "url", "types", "state", "waiting", "last_at", "last_status", "last_answer", "failing_since", "created_at", "created_by", "reason",
+			"id", "url", "types", "state", "waiting", "last_at", "last_status", "last_answer", "failing_since",
+			"created_at", "created_by", "reason",
 		}}
 
 		for _, e := range list {
 			types := shell.Each(e.Types, func(t event.Type) string { return string(t) })
 			t.Rows = append(t.Rows, []any{
-				e.ID.String(), e.URL, strings.Join(types, " "), string(e.State()), e.Waiting, output.ValueOf(e.LastAt), e.LastStatus, e.LastAnswer,
-				output.ValueOf(e.FailingSince), e.CreatedAt, e.CreatedBy, output.ValueOf(e.DisabledReason),
+				e.ID.String(), e.URL, strings.Join(types, " "), string(e.State()), e.Waiting, output.ValueOf(e.LastAt),
+				e.LastStatus, e.LastAnswer, output.ValueOf(e.FailingSince), e.CreatedAt, e.CreatedBy, output.ValueOf(e.DisabledReason),
 			})
 		}
 
@@ -198,6 +199,8 @@ type testCmd struct {
 	Wait time.Duration `default:"30s" help:"How long to wait for what comes of it."`
 }
 
+const lookEvery = 100 * time.Millisecond
+
 // errNotArrived says that a test event has not arrived.
 var errNotArrived = errors.New("the test event has not arrived")
 
@@ -215,16 +218,42 @@ func (c testCmd) Run(s *shell.Shell) error {
 			return err
 		}
 
-		for over := time.Now().Add(c.Wait); d.Attempts == 0 && time.Now().Before(over); time.Sleep(100 * time.Millisecond) {
-			if d, err = delivery.Find(s.Ctx, pool, d.ID); err != nil {
-				return err
-			}
+		if d, err = await(s.Ctx, pool, d, c.Wait); err != nil {
+			return err
 		}
 
 		return c.print(s, d)
 	})
 
 	return shell.Refusal(err)
+}
+
+// await waits for the first attempt.
+func await(ctx context.Context, pool *pgxpool.Pool, d delivery.Delivery, most time.Duration) (delivery.Delivery, error) {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+
+	again := time.NewTicker(lookEvery)
+	defer again.Stop()
+
+	for d.Attempts == 0 {
+		select {
+		case <-ctx.Done():
+			return d, nil
+		case <-again.C:
+		}
+
+		found, err := delivery.Find(ctx, pool, d.ID)
+		if err != nil && ctx.Err() == nil {
+			return d, err
+		}
+
+		if err == nil {
+			d = found
+		}
+	}
+
+	return d, nil
 }
 
 func (testCmd) print(s *shell.Shell, d delivery.Delivery) error {
@@ -234,7 +263,8 @@ func (testCmd) print(s *shell.Shell, d delivery.Delivery) error {
 
 		return err
 	case d.Attempts == 0:
-		return order.Errorf(order.Unavailable, "No worker has sent it yet; orders queues list shows who works queue delivery. A webhook that is paused is tried later.")
+		return order.Errorf(order.Unavailable,
+			"No worker has sent it yet; orders queues list shows who works queue delivery. A webhook that is paused is tried later.")
 	default:
 		return fmt.Errorf("%w: status %d, %s", errNotArrived, d.Status, d.Answer)
 	}
