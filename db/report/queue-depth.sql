@@ -18,7 +18,7 @@ WITH queues AS (
     SELECT name AS queue
     FROM steps -- each step has a queue of its name
     UNION
-    VALUES ('lifecycle'), ('maintenance')
+    VALUES ('delivery'), ('lifecycle'), ('maintenance')
     UNION
     SELECT name
     FROM river_queue

@@ -262,6 +262,7 @@ func TestReportQueueDepth(t *testing.T) {
 		{"maintenance", true, 0, 0, 0, 0, 0, 1, 0, 1, since(10 * time.Minute), nil},
 		{"points", false, 260, 4, 7, 1, 3, 2, 0, 0, since(90 * time.Second), first},
 		{"inventory", false, 1, 1, 0, 0, 0, 0, 0, 0, since(time.Minute), second},
+		{"delivery", false, 0, 0, 0, 0, 0, 0, 0, 0, nil, nil},
 		{"gone", false, 0, 0, 0, 1, 0, 0, 0, 0, nil, nil},
 		{"lifecycle", false, 0, 0, 0, 0, 0, 0, 1, 1, nil, nil},
 		{"newer", false, 0, 0, 0, 0, 0, 0, 0, 0, nil, nil},
