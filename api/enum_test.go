@@ -40,6 +40,7 @@ func TestEnumsAreTheListsOfGo(t *testing.T) {
 		"TimelineType":         strs(timeline.Types()),
 		"EventType":            append(strs(event.Types()), string(event.EndpointTest)),
 		"WebhookState":         strs(delivery.EndpointStates()),
+		"DeliveryChannel":      strs(delivery.Kinds()),
 		"DeliveryState":        strs(delivery.States()),
 		"ActionName":           strs(action.Names()),
 		"ActionTarget":         strs(action.Kinds()),

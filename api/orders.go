@@ -77,7 +77,7 @@ type newOrder struct {
 	Reference   operation.Text `json:"reference,omitempty" minLength:"1" maxLength:"128" doc:"Your own number of the order, which no other order of yours may have"`
 	Metadata    metadata       `json:"metadata,omitempty" doc:"What you want to keep with the order, by key"`
 	Note        operation.Text `json:"note,omitempty" maxLength:"1000" doc:"Free text"`
-	Email       email          `json:"email,omitempty" doc:"Where the customer is to get mail about the order; none by default. This version keeps it, and sends no mail yet. No response and no event shows it."`
+	Email       email          `json:"email,omitempty" doc:"Where the customer gets mail about the order, if the operators have set a mail server; none by default. No response and no event shows it."`
 	Locale      order.Locale   `json:"locale,omitempty" doc:"The language of messages to the customer; en by default"`
 	HoldSeconds int64          `json:"hold_seconds,omitempty" minimum:"0" maximum:"2592000" doc:"How long to hold the order for its payment, at most 30 days. A held order goes to awaiting_payment instead of confirmed, and expires if it is not paid by then. 0, the default, does not hold it."`
 }

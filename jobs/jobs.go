@@ -121,6 +121,7 @@ const (
 	KindPrune      = "prune"
 	KindAlert      = "alert"
 	KindDeliver    = "deliver_webhook"
+	KindMail       = "deliver_mail"
 )
 
 // Compensate repairs what went wrong: dead letters, overdue orders, steps without a job.
@@ -178,3 +179,14 @@ func (Deliver) Kind() string { return KindDeliver }
 
 // InsertOpts are the kind's queue, uniqueness and attempts.
 func (a Deliver) InsertOpts() river.InsertOpts { return insertOpts(a.Kind()) }
+
+// DeliverMail sends mail to customers: one job, as long as a worker knows a mail server.
+type DeliverMail struct {
+	EndpointID uuid.UUID `json:"endpoint_id" river:"unique"`
+}
+
+// Kind names the job.
+func (DeliverMail) Kind() string { return KindMail }
+
+// InsertOpts are the kind's queue, uniqueness and attempts.
+func (a DeliverMail) InsertOpts() river.InsertOpts { return insertOpts(a.Kind()) }

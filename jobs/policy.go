@@ -78,11 +78,8 @@ var policies = func() []Policy {
 
 	return append(table,
 		ofOrder(KindExpire, QueueLifecycle, "at a held order's deadline: ends the order if it is not paid"),
-		Policy{
-			Kind: KindDeliver, Queue: QueueDelivery,
-			Does:        "one job a webhook, always there: sends it the events behind its position, and again what has not arrived",
-			MaxAttempts: math.MaxInt16, Timeout: 2 * time.Minute, BackoffBase: time.Second, BackoffMax: 30 * time.Second,
-		},
+		following(KindDeliver, "one job a webhook, always there: sends it the events behind its position, and again what has not arrived"),
+		following(KindMail, "one job, if `SMTP_URL` is set: sends customers by mail what their inbox has"),
 		sweep(KindCompensate, Defaults().CompensateEvery,
 			"every 30 s: redrives dead letters or undoes their orders, expires overdue orders, enqueues missing jobs"),
 		sweep(KindAudit, 5*time.Minute, "every 5 min: checks the invariants on what is new"),
@@ -105,6 +102,19 @@ func ofOrder(kind, queue, does string) Policy {
 		Timeout:     10 * time.Second,
 		BackoffBase: time.Second,
 		BackoffMax:  5 * time.Minute,
+	}
+}
+
+// following is the policy of a kind that follows the log of events for as long as there is an endpoint.
+func following(kind, does string) Policy {
+	return Policy{
+		Kind:        kind,
+		Does:        does,
+		Queue:       QueueDelivery,
+		MaxAttempts: math.MaxInt16,
+		Timeout:     2 * time.Minute, //nolint:mnd // more than a run and its longest attempts
+		BackoffBase: time.Second,
+		BackoffMax:  30 * time.Second,
 	}
 }
 

@@ -2,21 +2,68 @@ package workers
 
 import (
 	"context"
+	"fmt"
 
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
+	"orders/db"
+	"orders/db/clock"
+	"orders/db/delivery"
+	"orders/db/event"
 	"orders/jobs"
 	"orders/workers/deliver"
+	"orders/workers/notice"
 )
 
-// delivering is the handler of a webhook's job.
-type delivering struct {
-	policy[jobs.Deliver]
+// delivering is the handler of an endpoint's job.
+type delivering[A river.JobArgs] struct {
+	policy[A]
 
 	followers *deliver.Followers
+	endpoint  func(A) uuid.UUID
 }
 
 // Work sends events for a while, and snoozes the job.
-func (d *delivering) Work(ctx context.Context, job *river.Job[jobs.Deliver]) error {
-	return jobError(d.followers.Follow(ctx, job.Args.EndpointID))
+func (d *delivering[A]) Work(ctx context.Context, job *river.Job[A]) error {
+	return jobError(d.followers.Follow(ctx, d.endpoint(job.Args)))
+}
+
+// registerDeliveries adds the handlers that send events. Without a mail server, mail is left to workers that know one.
+func (w *Workers) registerDeliveries(o Options, handlers *river.Workers) {
+	follow := func(sender deliver.Sender) *deliver.Followers {
+		f := deliver.New(deliver.Options{Pool: o.Pool, Log: o.Log, Sender: sender})
+		w.followers = append(w.followers, f)
+
+		return f
+	}
+
+	river.AddWorker(handlers, &delivering[jobs.Deliver]{
+		policyAt[jobs.Deliver](w.clock), follow(deliver.NewWebhook(o.AllowPrivate)), func(a jobs.Deliver) uuid.UUID { return a.EndpointID },
+	})
+
+	if o.Mail != nil {
+		river.AddWorker(handlers, &delivering[jobs.DeliverMail]{
+			policyAt[jobs.DeliverMail](w.clock), follow(&notice.Sender{Mail: o.Mail}),
+			func(a jobs.DeliverMail) uuid.UUID { return a.EndpointID },
+		})
+	}
+}
+
+func policyAt[A river.JobArgs](c *clock.Clock) policy[A] { return policy[A]{clock: c} }
+
+// ensureMail makes the endpoint of mail at the end of the log, at the first start with a mail server.
+func ensureMail(ctx context.Context, o Options) error {
+	if o.Mail == nil {
+		return nil
+	}
+
+	now, err := event.NewWatch(o.Pool).Known(ctx)
+	if err != nil {
+		return fmt.Errorf("find the end of the log of events: %w", err)
+	}
+
+	//nolint:wrapcheck // it says what was done
+	return db.InTx(ctx, o.Pool, func(tx pgx.Tx) error { return delivery.EnsureMail(ctx, tx, notice.Types(), event.End(now.Complete)) })
 }

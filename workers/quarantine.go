@@ -40,7 +40,7 @@ type quarantine struct {
 
 // Work runs the job, snoozes it or cancels it.
 func (q *quarantine) Work(ctx context.Context, job *rivertype.JobRow, next func(context.Context) error) error {
-	if jobs.Shared(job.Kind) || job.Kind == jobs.KindDeliver {
+	if jobs.Shared(job.Kind) || job.Queue == jobs.QueueDelivery {
 		return next(ctx)
 	}
 

@@ -32,6 +32,8 @@ import (
 	"orders/order/repair"
 	"orders/workers/deliver"
 	"orders/workers/fetch"
+	"orders/workers/mail"
+	"orders/workers/retention"
 	"orders/workers/webhook"
 )
 
@@ -60,6 +62,7 @@ type Options struct {
 
 	Middleware   []rivertype.Middleware // around enqueuing and working jobs; none by default
 	AllowPrivate bool                   // events may be sent to addresses that are not public
+	Mail         *mail.Sender           // sends mail to customers; nil for none
 }
 
 // Workers are the handlers of this process and River's client, which runs them.
@@ -68,7 +71,8 @@ type Workers struct {
 	heartbeat *heartbeat
 	clock     *clock.Clock           // the database's
 	groups    []interface{ Close() } // the group commits of the handlers
-	followers *deliver.Followers     // of webhooks
+	followers []*deliver.Followers   // of webhooks and mail
+	options   Options
 }
 
 // New makes workers. [Workers.Start] starts them.
@@ -79,7 +83,7 @@ func New(o Options) (*Workers, error) {
 		}
 	}
 
-	w := &Workers{clock: clock.New(o.Log)}
+	w := &Workers{clock: clock.New(o.Log), options: o}
 	w.heartbeat = newHeartbeat(o, w.clock)
 
 	// The handlers enqueue follow-up work by a client of their own: the one that runs them is made from them.
@@ -165,14 +169,13 @@ func (w *Workers) register(o Options, queue *flow.Queue, log *sampler) *river.Wo
 	river.AddWorker(handlers, &auditor{policy: policy[jobs.Audit]{clock: w.clock}, pool: o.Pool, log: o.Log})
 	river.AddWorker(handlers, &statistics{policy: policy[jobs.Stats]{clock: w.clock}, pool: o.Pool})
 	river.AddWorker(handlers, &prune{
-		policy: policy[jobs.Prune]{clock: w.clock}, pool: o.Pool, log: o.Log, keepEvents: o.Jobs.KeepEvents,
+		policy: policy[jobs.Prune]{clock: w.clock}, pruner: retention.Pruner{Pool: o.Pool, Log: o.Log, KeepEvents: o.Jobs.KeepEvents},
 	})
 	river.AddWorker(handlers, &alerter{
 		policy: policy[jobs.Alert]{clock: w.clock}, pool: o.Pool, log: o.Log, webhook: webhook.New(o.Webhook),
 	})
 
-	w.followers = deliver.New(deliver.Options{Pool: o.Pool, Log: o.Log, Sender: deliver.NewWebhook(o.AllowPrivate)})
-	river.AddWorker(handlers, &delivering{policy: policy[jobs.Deliver]{clock: w.clock}, followers: w.followers})
+	w.registerDeliveries(o, handlers)
 
 	return handlers
 }
@@ -191,6 +194,10 @@ func (w *Workers) Start(ctx context.Context) error {
 		return fmt.Errorf("start workers: %w", err)
 	}
 
+	if err := ensureMail(ctx, w.options); err != nil {
+		return fmt.Errorf("start workers: %w", errors.Join(err, w.heartbeat.stop(ctx)))
+	}
+
 	if err := w.client.Start(context.WithoutCancel(ctx)); err != nil {
 		return fmt.Errorf("start workers: %w", errors.Join(err, w.heartbeat.stop(ctx)))
 	}
@@ -201,10 +208,16 @@ func (w *Workers) Start(ctx context.Context) error {
 // Stop fetches no more jobs and returns when the running ones have ended. A job that
 // takes too long is interrupted and becomes available again, without using an attempt.
 func (w *Workers) Stop(ctx context.Context) error {
-	w.followers.Close()
+	for _, f := range w.followers {
+		f.Close()
+	}
 
 	err := errors.Join(w.client.Stop(ctx), w.heartbeat.stop(ctx))
 	w.close()
+
+	if w.options.Mail != nil {
+		w.options.Mail.Close()
+	}
 
 	if err != nil {
 		return fmt.Errorf("stop workers: %w", err)

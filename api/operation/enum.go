@@ -79,6 +79,7 @@ var enums = []enum{
 		append(event.Types(), event.EndpointTest)...),
 	enumOf("WebhookState", "active: what was sent last has arrived. failing: it has not. paused: the webhook has failed again and again, "+
 		"and is tried now and then. disabled: nothing is sent until it is enabled.", delivery.EndpointStates()...),
+	enumOf("DeliveryChannel", "webhook: to another service. mail: to the customer.", delivery.Kinds()...),
 	enumOf("DeliveryState", "waiting: the event is sent again. sent: it has arrived. failed: it was given up. "+
 		"suppressed: it was not worth sending any more.", delivery.States()...),
 	enumOf("ActionName", "What was done. Those of jobs and queues were done in River UI.", action.Names()...),

@@ -18,11 +18,12 @@ import (
 	"orders/order/webhook"
 )
 
-// A Delivery is what became of an event at a webhook.
+// A Delivery is what became of an event at a webhook, or of the mail that tells it.
 type Delivery struct {
 	ID        int64          `json:"id"`
-	WebhookID uuid.UUID      `json:"webhook_id" format:"uuid"`
-	EventID   string         `json:"event_id" doc:"The webhook-id that the receiver sees, and the event's id"`
+	Channel   delivery.Kind  `json:"channel"`
+	WebhookID *uuid.UUID     `json:"webhook_id" format:"uuid" nullable:"true" doc:"Null for mail"`
+	EventID   string         `json:"event_id" doc:"The event's id: the webhook-id that a receiver sees"`
 	EventType event.Type     `json:"event_type"`
 	EventAt   time.Time      `json:"event_at"`
 	OrderID   *uuid.UUID     `json:"order_id" format:"uuid" nullable:"true" doc:"The order that the event is about; null if it is about none"`
@@ -30,8 +31,9 @@ type Delivery struct {
 	State     delivery.State `json:"state"`
 	Attempts  int            `json:"attempts"`
 	NextAt    *time.Time     `json:"next_at" doc:"When it is sent again; null unless it waits"`
-	Status    int            `json:"status" doc:"HTTP status of the last answer; 0 if there was none"`
+	Status    int            `json:"status" doc:"HTTP status of the last answer, or of SMTP for mail; 0 if there was none"`
 	Answer    string         `json:"answer" doc:"The beginning of the last answer, or why there was none"`
+	Provider  string         `json:"provider_id" doc:"What a mail server said when it took the mail; empty for others"`
 	CreatedAt time.Time      `json:"created_at"`
 	UpdatedAt time.Time      `json:"updated_at" doc:"Of the last attempt"`
 }
@@ -39,10 +41,15 @@ type Delivery struct {
 // DeliveryOf is a delivery as clients see it.
 func DeliveryOf(d delivery.Delivery) Delivery {
 	shown := Delivery{
-		ID: d.ID, WebhookID: d.EndpointID, EventID: d.EventID, EventType: d.EventType, EventAt: d.EventAt,
+		ID: d.ID, Channel: d.Channel, WebhookID: &d.EndpointID, EventID: d.EventID, EventType: d.EventType, EventAt: d.EventAt,
 		OrderID: d.OrderID, SKU: d.SKU, State: d.State,
-		Attempts: d.Attempts, NextAt: d.NextAt, Status: d.Status, Answer: d.Answer, CreatedAt: d.CreatedAt, UpdatedAt: d.UpdatedAt,
+		Attempts: d.Attempts, NextAt: d.NextAt, Status: d.Status, Answer: d.Answer, Provider: d.ProviderID,
+		CreatedAt: d.CreatedAt, UpdatedAt: d.UpdatedAt,
 	}
+	if d.Channel != delivery.Webhook {
+		shown.WebhookID = nil
+	}
+
 	if d.EventType == event.EndpointTest {
 		shown.OrderID = nil
 	}
@@ -53,16 +60,17 @@ func DeliveryOf(d delivery.Delivery) Delivery {
 var exampleOrder = uuid.MustParse("019b8d92-5f40-7bb3-8d6c-2c1fbd0d4a11")
 
 var exampleDelivery = Delivery{
-	ID: 4711, WebhookID: exampleID, EventID: string(event.Confirmed) + ":" + exampleOrder.String(), EventType: event.Confirmed,
-	EventAt: exampleTime,
-	OrderID: &exampleOrder, State: delivery.Sent, Attempts: 1, Status: http.StatusNoContent, CreatedAt: exampleTime, UpdatedAt: exampleTime,
+	ID: 4711, Channel: delivery.Webhook, WebhookID: &exampleID, EventID: string(event.Confirmed) + ":" + exampleOrder.String(),
+	EventType: event.Confirmed, EventAt: exampleTime, OrderID: &exampleOrder, State: delivery.Sent, Attempts: 1,
+	Status: http.StatusNoContent, CreatedAt: exampleTime, UpdatedAt: exampleTime,
 }
 
 func (s *service) registerDeliveries(api huma.API) {
 	operation.Register(api, huma.Operation{
 		OperationID: "list-deliveries", Method: http.MethodGet, Path: "/deliveries", Tags: []string{"webhooks"},
 		Summary: "List deliveries",
-		Description: "Lists what became of events at webhooks, the newest first. A delivery must match all filters that are sent. " +
+		Description: "Lists what became of events at webhooks and of mails to customers, the newest first. " +
+			"A delivery must match all filters that are sent. " +
 			"An event has none before its first attempt. They are kept as long as events are.",
 	}, operation.Contract{
 		Roles: access.ToWatch, Response: deliveryPage{Deliveries: []Delivery{exampleDelivery}}, Returns: "A page of deliveries",

@@ -24,6 +24,7 @@ import (
 	hooks "orders/cmd/orders/webhook"
 	"orders/jobs"
 	"orders/order/repair"
+	"orders/workers/mail"
 	"orders/workers/webhook"
 )
 
@@ -63,6 +64,9 @@ type config struct {
 	MaxWait time.Duration `env:"ORDERS_MAX_WAIT" default:"30s" for:"dev,serve,config" help:"Longest time that new work may wait. Above it, a growing share of orders is refused with 503 and Retry-After; 0 never refuses."`
 
 	AlertWebhook string `env:"ORDERS_ALERT_WEBHOOK" placeholder:"URL" for:"dev,work,config" help:"Address to which workers post when a condition of orders check begins and ends. Set it for each worker."`
+
+	SMTPURL  string `name:"smtp-url" env:"SMTP_URL" placeholder:"URL" for:"dev,work,config" help:"Mail server, as smtp://user:password@host:587 or smtps://host; ?tls=opportunistic or none allows less than TLS. Orders with an email get mail. Set it for each worker that sends mail."`
+	MailFrom string `env:"ORDERS_MAIL_FROM" placeholder:"ADDRESS" for:"dev,work,config" help:"Sender of mail, for example Orders <orders@shop.example>."`
 
 	WebhookAllowPrivate bool `env:"ORDERS_WEBHOOK_ALLOW_PRIVATE" for:"dev,serve,work,webhook,config" help:"Let webhooks have addresses that are not public, and plain http. dev allows it anyway."`
 
@@ -118,6 +122,8 @@ func (c *config) Validate() error {
 		}
 	}
 
+	c.checkMail(mistake)
+
 	if err := settings.CheckDatabaseURL(c.DatabaseURL); err != nil {
 		mistake("DATABASE_URL: %w", err)
 	}
@@ -127,6 +133,21 @@ func (c *config) Validate() error {
 	}
 
 	return errors.Join(mistakes...)
+}
+
+// checkMail reports what keeps mail from being sent.
+func (c *config) checkMail(mistake func(format string, args ...any)) {
+	if c.SMTPURL == "" {
+		return
+	}
+
+	if err := mail.CheckURL(c.SMTPURL); err != nil {
+		mistake("SMTP_URL: %w", err)
+	}
+
+	if err := mail.CheckFrom(c.MailFrom); err != nil {
+		mistake("ORDERS_MAIL_FROM: %w", err)
+	}
 }
 
 // checkTimes reports durations that are too short.
@@ -269,6 +290,7 @@ func (configCmd) Run(p *program) error {
 
 	shown.DatabaseURL, shown.DirectURL = settings.Redacted(shown.DatabaseURL), settings.Redacted(shown.DirectURL)
 	shown.AlertWebhook = webhook.Redacted(shown.AlertWebhook)
+	shown.SMTPURL = mail.Redacted(shown.SMTPURL)
 
 	if shown.OperatorToken != "" {
 		shown.OperatorToken = "(set, but not shown)"

@@ -18,6 +18,7 @@ import (
 	"orders/db/link"
 	"orders/db/schema"
 	"orders/workers"
+	"orders/workers/mail"
 )
 
 type serveCmd struct{}
@@ -122,6 +123,11 @@ func work(p *program) error {
 func startWorkers(p *program, pool *pgxpool.Pool) (*workers.Workers, error) {
 	worked := p.Concurrency.Worked()
 
+	sender, err := p.mail()
+	if err != nil {
+		return nil, err
+	}
+
 	w, err := workers.New(workers.Options{
 		Pool:        pool,
 		Link:        p.link,
@@ -135,6 +141,7 @@ func startWorkers(p *program, pool *pgxpool.Pool) (*workers.Workers, error) {
 		Middleware:  p.traces.Middleware(),
 
 		AllowPrivate: p.WebhookAllowPrivate,
+		Mail:         sender,
 	})
 	if err != nil {
 		return nil, err
@@ -147,6 +154,15 @@ func startWorkers(p *program, pool *pgxpool.Pool) (*workers.Workers, error) {
 	p.log.Info("working", "concurrency", worked, "version", version)
 
 	return w, nil
+}
+
+// mail makes what sends mail; nil without a mail server.
+func (p *program) mail() (*mail.Sender, error) {
+	if p.SMTPURL == "" {
+		return nil, nil //nolint:nilnil // there is none
+	}
+
+	return mail.New(mail.Options{URL: p.SMTPURL, From: p.MailFrom})
 }
 
 // stopWorkers stops the workers when the program ends.

@@ -35,6 +35,7 @@ func States() []State { return []State{Waiting, Sent, Failed, Suppressed} }
 type Delivery struct {
 	ID         int64
 	EndpointID uuid.UUID
+	Channel    Kind
 	EventID    string
 	EventType  event.Type
 	EventAt    time.Time
@@ -99,6 +100,8 @@ type Result struct {
 	Wait     time.Duration // until the next attempt, if it waits
 	Status   int
 	Answer   string // a short line
+
+	ProviderID string // that a mail server gave; empty for none
 }
 
 // A Slice are the results of one round of an endpoint's follower.
@@ -125,43 +128,46 @@ func Record(ctx context.Context, tx pgx.Tx, s Slice) error {
 	}
 
 	var (
-		rows                              []int64
-		ids, types, states, answers, skus []string
-		at                                []time.Time
-		orders                            []uuid.UUID
-		attempts, statuses                []int
-		waits                             []time.Duration
+		rows                                         []int64
+		ids, types, states, answers, skus, providers []string
+		at                                           []time.Time
+		orders                                       []uuid.UUID
+		attempts, statuses                           []int
+		waits                                        []time.Duration
 	)
 
 	for _, r := range s.Results {
 		rows, ids, types, at = append(rows, r.Delivery), append(ids, r.ID()), append(types, string(r.Type)), append(at, r.At)
-		orders, skus = append(orders, r.OrderID), append(skus, r.SKU)
+		orders, skus, providers = append(orders, r.OrderID), append(skus, r.SKU), append(providers, r.ProviderID)
 		states, answers = append(states, string(r.State)), append(answers, r.Answer)
 		attempts, statuses, waits = append(attempts, r.Attempts), append(statuses, r.Status), append(waits, r.Wait)
 	}
 
 	return pipeline.Exec(ctx, tx, "record deliveries", `
 		WITH result AS (
-			SELECT id, event_id, event_type, event_at, order_id, state, attempts, wait, status, answer, sku
+			SELECT id, event_id, event_type, event_at, order_id, state, attempts, wait, status, answer, sku, provider_id
 			FROM unnest($2::bigint[], $3::text[], $4::text[], $5::timestamptz[], $6::uuid[], $7::text[], $8::int[], $9::interval[],
-				$10::int[], $11::text[], $12::text[])
-				AS r (id, event_id, event_type, event_at, order_id, state, attempts, wait, status, answer, sku)
+				$10::int[], $11::text[], $12::text[],
+				$13::text[])
+				AS r (id, event_id, event_type, event_at, order_id, state, attempts, wait, status, answer, sku, provider_id)
 		), again AS (
 			UPDATE deliveries AS d
 			SET state = r.state, attempts = r.attempts, next_at = CASE WHEN r.state = 'waiting' THEN now() + r.wait END,
-				status = r.status, answer = r.answer, updated_at = now()
+				status = r.status, answer = r.answer, provider_id = r.provider_id, updated_at = now()
 			FROM result AS r
 			WHERE d.id = r.id
 				AND d.state = 'waiting'
 		)
-		INSERT INTO deliveries (endpoint_id, event_id, event_type, event_at, order_id, sku, state, attempts, next_at, status, answer)
+		INSERT INTO deliveries (
+			endpoint_id, event_id, event_type, event_at, order_id, sku, state, attempts, next_at, status, answer, provider_id
+		)
 		SELECT $1, event_id, event_type, event_at, NULLIF(order_id, '00000000-0000-0000-0000-000000000000'), NULLIF(sku, ''),
 			state, attempts,
-			CASE WHEN state = 'waiting' THEN now() + wait END, status, answer
+			CASE WHEN state = 'waiting' THEN now() + wait END, status, answer, provider_id
 		FROM result
 		WHERE id = 0
 		ON CONFLICT (endpoint_id, event_id) DO NOTHING`,
-		s.Endpoint.ID, rows, ids, types, at, orders, states, attempts, waits, statuses, answers, skus)
+		s.Endpoint.ID, rows, ids, types, at, orders, states, attempts, waits, statuses, answers, skus, providers)
 }
 
 // moveEndpoint moves the endpoint's position, if it is still where it was, and notes how the endpoint is.
@@ -212,7 +218,8 @@ type Filter struct {
 	Until      order.Moment // and before
 }
 
-const deliveryColumns = `id, endpoint_id, event_id, event_type, event_at, order_id, sku, state, attempts, next_at, status, answer,
+const deliveryColumns = `id, endpoint_id, (SELECT kind FROM endpoints WHERE endpoints.id = endpoint_id) AS channel,
+	event_id, event_type, event_at, order_id, sku, state, attempts, next_at, status, answer,
 	provider_id, created_at, updated_at`
 
 // Deliveries lists those that match, the newest first: at most limit before the id; 0 for the first page.

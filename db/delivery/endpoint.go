@@ -24,8 +24,11 @@ import (
 // A Kind is how an endpoint is reached.
 type Kind string
 
-// Webhook is the kind of endpoints of other services.
-const Webhook Kind = "webhook"
+// The kinds.
+const (
+	Webhook Kind = "webhook" // of another service
+	Mail    Kind = "mail"    // to customers; there is one at most
+)
 
 // An Endpoint is where events are sent to.
 type Endpoint struct {
@@ -55,6 +58,9 @@ type Endpoint struct {
 func (e Endpoint) Position() event.Position {
 	return event.Position{Seq: e.PositionSeq, N: e.PositionN}
 }
+
+// Kinds lists them.
+func Kinds() []Kind { return []Kind{Webhook, Mail} }
 
 // State is the endpoint's state in a word.
 func (e Endpoint) State() EndpointState {
@@ -131,11 +137,12 @@ func Get(ctx context.Context, q db.Querier, id uuid.UUID) (Endpoint, error) {
 		WHERE id = $1`, id))
 }
 
-// List lists all endpoints, the newest first.
+// List lists all webhooks, the newest first.
 func List(ctx context.Context, q db.Querier) ([]Endpoint, error) {
 	rows, err := q.Query(ctx, `
 		SELECT `+columns+`
 		FROM endpoints
+		WHERE kind = 'webhook'
 		ORDER BY created_at DESC, id`)
 	if err != nil {
 		return nil, fmt.Errorf("list endpoints: %w", err)
@@ -182,6 +189,7 @@ func Rotate(ctx context.Context, tx pgx.Tx, id uuid.UUID, secret string) (Endpoi
 		UPDATE endpoints
 		SET secret = $2, previous_secret = secret, previous_until = now() + $3::interval
 		WHERE id = $1
+			AND kind = 'webhook'
 		RETURNING `+columns, id, secret, rotation))
 }
 
@@ -191,6 +199,7 @@ func Disable(ctx context.Context, tx pgx.Tx, id uuid.UUID, reason string) (Endpo
 		UPDATE endpoints
 		SET disabled_at = coalesce(disabled_at, now()), disabled_reason = coalesce(disabled_reason, $2)
 		WHERE id = $1
+			AND kind = 'webhook'
 		RETURNING `+columns, id, reason))
 }
 
@@ -200,6 +209,7 @@ func Enable(ctx context.Context, tx pgx.Tx, id uuid.UUID) (Endpoint, error) {
 		UPDATE endpoints
 		SET disabled_at = NULL, disabled_reason = NULL, failing_since = NULL, paused_until = NULL
 		WHERE id = $1
+			AND kind = 'webhook'
 		RETURNING `+columns, id))
 }
 

@@ -84,6 +84,10 @@ func Test(ctx context.Context, tx pgx.Tx, queue *flow.Queue, id uuid.UUID, by or
 		return delivery.Delivery{}, err //nolint:wrapcheck // as above
 	}
 
+	if e.Kind != delivery.Webhook {
+		return delivery.Delivery{}, order.Errorf(order.NotFound, "There is no such webhook.")
+	}
+
 	if e.DisabledAt != nil {
 		return delivery.Delivery{}, order.Errorf(order.StateConflict, "The webhook is disabled; enable it first.")
 	}
@@ -128,21 +132,32 @@ func record(ctx context.Context, tx pgx.Tx, e delivery.Endpoint, name action.Nam
 	return action.Record(ctx, tx, action.Action{By: by, Name: name, Target: action.Target{Kind: action.Webhook, ID: e.ID.String()}})
 }
 
-// MissingJobs enqueues the jobs of webhooks that have none: it was cancelled in River UI, or is lost.
+// MissingJobs enqueues the jobs of webhooks and of mail that are not there: one was cancelled in River UI, or is lost, and
+// that of mail has not been there yet.
 func MissingJobs(ctx context.Context, tx pgx.Tx, queue *flow.Queue) (int, error) {
-	ids, err := delivery.WithoutJob(ctx, tx, delivery.Webhook, jobs.KindDeliver)
-	if err != nil || len(ids) == 0 {
-		return 0, err //nolint:wrapcheck // it says what was done
+	var missing []river.InsertManyParams
+
+	for kind, args := range map[delivery.Kind]func(id uuid.UUID) river.JobArgs{
+		delivery.Webhook: func(id uuid.UUID) river.JobArgs { return jobs.Deliver{EndpointID: id} },
+		delivery.Mail:    func(id uuid.UUID) river.JobArgs { return jobs.DeliverMail{EndpointID: id} },
+	} {
+		ids, err := delivery.WithoutJob(ctx, tx, kind, args(uuid.Nil).Kind())
+		if err != nil {
+			return 0, err //nolint:wrapcheck // it says what was done
+		}
+
+		for _, id := range ids {
+			missing = append(missing, river.InsertManyParams{Args: args(id)})
+		}
 	}
 
-	missing := make([]river.InsertManyParams, len(ids))
-	for i, id := range ids {
-		missing[i] = river.InsertManyParams{Args: jobs.Deliver{EndpointID: id}}
+	if len(missing) == 0 {
+		return 0, nil
 	}
 
 	if _, err := queue.InsertManyTx(ctx, tx, missing); err != nil {
-		return 0, fmt.Errorf("enqueue the jobs of webhooks: %w", err)
+		return 0, fmt.Errorf("enqueue the jobs of endpoints: %w", err)
 	}
 
-	return len(ids), nil
+	return len(missing), nil
 }

@@ -13,6 +13,7 @@
 package deliver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -41,15 +42,30 @@ const (
 // An Answer is what became of an attempt.
 type Answer struct {
 	Arrived    bool
+	Refused    bool // no attempt can succeed
 	Gone       bool // the endpoint wants no more events
-	Status     int  // of HTTP; 0 for none
+	Status     int  // of HTTP or SMTP; 0 for none
 	Text       string
+	ProviderID string        // of a mail server
 	RetryAfter time.Duration // that the endpoint asked for; 0 for none
 }
 
-// A Sender makes one attempt. It uses no database.
+// A Message is an event, and what its sender needs to send it.
+type Message struct {
+	delivery.Due
+
+	Content    any    // of the sender's own type
+	Skip       bool   // nobody is to get it
+	Suppressed string // why it is not worth sending any more; empty if it is
+}
+
+// A Sender sends events to endpoints of one kind.
 type Sender interface {
-	Send(ctx context.Context, to delivery.Endpoint, e event.Event) Answer
+	// Prepare reads what Send needs, for all events of a round at once.
+	Prepare(ctx context.Context, q db.Querier, due []delivery.Due) ([]Message, error)
+
+	// Send makes one attempt. It uses no database.
+	Send(ctx context.Context, to delivery.Endpoint, m Message) Answer
 }
 
 // Options configure [New].
@@ -162,7 +178,12 @@ func (f *Followers) round(ctx context.Context, id uuid.UUID) (wait time.Duration
 		return idle, nil
 	}
 
-	f.send(ctx, &s, due)
+	messages, err := f.Sender.Prepare(ctx, f.Pool, due)
+	if err != nil {
+		return 0, err //nolint:wrapcheck // it says what was done
+	}
+
+	f.send(ctx, &s, messages)
 
 	if err := ctx.Err(); err != nil {
 		return 0, err //nolint:wrapcheck // the attempts were interrupted: they say nothing of the endpoint
@@ -215,17 +236,19 @@ func (f *Followers) slice(ctx context.Context, e delivery.Endpoint, limit int) (
 
 // send makes the attempts, a few at once, and puts their results into the slice. When the breaker opens, what has
 // not been sent waits without an attempt.
-func (f *Followers) send(ctx context.Context, s *delivery.Slice, due []delivery.Due) {
+func (f *Followers) send(ctx context.Context, s *delivery.Slice, messages []Message) {
+	messages = settle(s, messages)
+
 	var (
 		b       = f.breakerOf(s.Endpoint)
 		places  = make(chan struct{}, atOnce)
 		sending sync.WaitGroup
 	)
 
-	s.Results = make([]delivery.Result, len(due))
-	answers := make([]Answer, len(due))
+	sent := make([]delivery.Result, len(messages))
+	answers := make([]Answer, len(messages))
 
-	for i, d := range due {
+	for i, m := range messages {
 		places <- struct{}{}
 
 		sending.Go(func() {
@@ -233,15 +256,15 @@ func (f *Followers) send(ctx context.Context, s *delivery.Slice, due []delivery.
 
 			done, err := b.Allow()
 			if err != nil {
-				s.Results[i] = delivery.Result{Due: d, State: delivery.Waiting, Attempts: d.Attempts, Answer: notSent}
+				sent[i] = delivery.Result{Due: m.Due, State: delivery.Waiting, Attempts: m.Attempts, Answer: notSent}
 
 				return
 			}
 
-			answers[i] = f.Sender.Send(ctx, s.Endpoint, d.Event)
-			s.Results[i] = resultOf(d, answers[i])
+			answers[i] = f.Sender.Send(ctx, s.Endpoint, m)
+			sent[i] = resultOf(m.Due, answers[i])
 
-			if answers[i].Arrived {
+			if answers[i].Arrived || answers[i].Refused { // a refusal is about this event alone
 				done(nil)
 			} else {
 				done(errNotArrived)
@@ -250,6 +273,8 @@ func (f *Followers) send(ctx context.Context, s *delivery.Slice, due []delivery.
 	}
 
 	sending.Wait()
+
+	s.Results = append(s.Results, sent...)
 
 	arrived := slices.ContainsFunc(answers, func(a Answer) bool { return a.Arrived })
 
@@ -263,6 +288,24 @@ func (f *Followers) send(ctx context.Context, s *delivery.Slice, due []delivery.
 const notSent = "not sent: the endpoint is paused"
 
 var errNotArrived = errors.New("the event has not arrived")
+
+// settle puts what is not to be sent into the slice, and returns what is. A delivery that nobody is to get any more is
+// suppressed, and an event that nobody is to get has none.
+func settle(s *delivery.Slice, messages []Message) (left []Message) {
+	for _, m := range messages {
+		switch {
+		case m.Skip && m.Delivery == 0:
+		case m.Skip, m.Suppressed != "":
+			s.Results = append(s.Results, delivery.Result{
+				Due: m.Due, State: delivery.Suppressed, Attempts: m.Attempts, Answer: cmp.Or(m.Suppressed, "nobody is to get it"),
+			})
+		default:
+			left = append(left, m)
+		}
+	}
+
+	return left
+}
 
 // breakerOf is the endpoint's breaker in this process. The row's paused_until makes other processes wait, too.
 func (f *Followers) breakerOf(e delivery.Endpoint) *breaker {

@@ -22,11 +22,14 @@ const (
 
 // resultOf is what becomes of a delivery after an attempt.
 func resultOf(d delivery.Due, a Answer) delivery.Result {
-	r := delivery.Result{Due: d, State: delivery.Sent, Attempts: d.Attempts + 1, Status: a.Status, Answer: a.Text}
+	r := delivery.Result{
+		Due: d, State: delivery.Sent, Attempts: d.Attempts + 1, Status: a.Status, Answer: a.Text,
+		ProviderID: a.ProviderID,
+	}
 
 	switch {
 	case a.Arrived:
-	case r.Attempts > len(schedule):
+	case a.Refused || r.Attempts > len(schedule):
 		r.State = delivery.Failed
 	default:
 		r.State = delivery.Waiting

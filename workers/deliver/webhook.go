@@ -17,8 +17,8 @@ import (
 	"time"
 	"unicode"
 
+	"orders/db"
 	"orders/db/delivery"
-	"orders/db/event"
 )
 
 const (
@@ -50,14 +50,24 @@ func NewWebhook(allowPrivate bool) *Webhook {
 	}}
 }
 
+// Prepare needs nothing: the events have all that is sent.
+func (*Webhook) Prepare(_ context.Context, _ db.Querier, due []delivery.Due) ([]Message, error) {
+	messages := make([]Message, len(due))
+	for i, d := range due {
+		messages[i] = Message{Due: d}
+	}
+
+	return messages, nil
+}
+
 // Send makes one attempt.
-func (w *Webhook) Send(ctx context.Context, to delivery.Endpoint, e event.Event) Answer {
-	body, err := json.Marshal(e.CloudEvent())
+func (w *Webhook) Send(ctx context.Context, to delivery.Endpoint, m Message) Answer {
+	body, err := json.Marshal(m.CloudEvent())
 	if err != nil {
 		return Answer{Text: "the event cannot be encoded"}
 	}
 
-	return w.Post(ctx, to, e.ID(), body)
+	return w.Post(ctx, to, m.ID(), body)
 }
 
 // Post sends a body with its id and signatures.
