@@ -51,7 +51,7 @@ func TestCheck(t *testing.T) {
 		return stdout
 	}
 
-	out := check(url, 2, "CRIT no-workers: No living worker works the queues inventory", "CRIT no-leader: ", "WARN audit-late: ", "OK schema: ", "")
+	out := check(url, 2, "CRIT no-workers: No living worker works the queues delivery, inventory", "CRIT no-leader: ", "WARN audit-late: ", "OK schema: ", "")
 	if lines := strings.Split(strings.TrimSpace(out), "\n"); len(lines) != len(condition.Names()) || !strings.HasPrefix(lines[0], "CRIT") || !strings.HasPrefix(lines[2], "WARN") {
 		t.Errorf("a line for each condition, the worst first: %s", out)
 	}
@@ -65,7 +65,7 @@ func TestCheck(t *testing.T) {
 	// With all that a healthy system has, there is nothing to warn of.
 	exec(`INSERT INTO river_leader (leader_id, elected_at, expires_at) VALUES ('w', now(), now() + interval '1 hour')`)
 	exec(`INSERT INTO workers (id, host, pid, version, sessions, queues, seen_at)
-		SELECT 'w', 'h', 1, 'v', '', '{"inventory": 1, "points": 1, "notification": 1, "lifecycle": 1, "maintenance": 1}', now() + interval '1 hour'`)
+		SELECT 'w', 'h', 1, 'v', '', '{"inventory": 1, "points": 1, "notification": 1, "lifecycle": 1, "delivery": 1, "maintenance": 1}', now() + interval '1 hour'`)
 	exec(`INSERT INTO audit_runs (mode, started_at, finished_at, orders, violations) VALUES ('incremental', now(), now(), 1, 0)`)
 	check(url, 0, "OK no-workers: ", "")
 

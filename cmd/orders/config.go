@@ -65,7 +65,7 @@ type config struct {
 
 	AlertWebhook string `env:"ORDERS_ALERT_WEBHOOK" placeholder:"URL" for:"dev,work,config" help:"Address to which workers post when a condition of orders check begins and ends. Set it for each worker."`
 
-	SMTPURL  string `name:"smtp-url" env:"SMTP_URL" placeholder:"URL" for:"dev,work,config" help:"Mail server, as smtp://user:password@host:587 or smtps://host; ?tls=opportunistic or none allows less than TLS. Orders with an email get mail. Set it for each worker that sends mail."`
+	SMTPURL  string `name:"smtp-url" env:"SMTP_URL" placeholder:"URL" for:"dev,work,config" help:"Mail server that workers send mail by, as smtp://user:password@host:587 or smtps://host. ?tls=opportunistic or ?tls=none allows less than TLS."`
 	MailFrom string `env:"ORDERS_MAIL_FROM" placeholder:"ADDRESS" for:"dev,work,config" help:"Sender of mail, for example Orders <orders@shop.example>."`
 
 	WebhookAllowPrivate bool `env:"ORDERS_WEBHOOK_ALLOW_PRIVATE" for:"dev,serve,work,webhook,config" help:"Let webhooks have addresses that are not public, and plain http. dev allows it anyway."`

@@ -85,7 +85,7 @@ func TestConcurrencyThatIsRefused(t *testing.T) {
 	t.Parallel()
 
 	for setting, says := range map[string]string{
-		"billing:5":           `there is no queue "billing"; the queues are inventory, lifecycle, maintenance, notification, points`,
+		"billing:5":           `there is no queue "billing"; the queues are delivery, inventory, lifecycle, maintenance, notification, points`,
 		"points:-1":           `"points:-1": write queue:number, for example inventory:500; 0 leaves the queue to other processes`,
 		"points:many":         `"points:many": write queue:number`,
 		"points":              `"points": write queue:number`,
@@ -93,7 +93,7 @@ func TestConcurrencyThatIsRefused(t *testing.T) {
 		"inventory:5,points:": `"points:": write queue:number`,
 		"500":                 `there is no queue "500"`,
 		"points:1,points:2":   `queue "points" is there twice`,
-		"inventory:0,points:0,notification:0,lifecycle:0,maintenance:0": "every queue is 0",
+		"inventory:0,points:0,notification:0,lifecycle:0,delivery:0,maintenance:0": "every queue is 0",
 	} {
 		if _, err := parse(t, "--concurrency="+setting); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%q: %v, want an error that says %s", setting, err, says)
@@ -108,7 +108,7 @@ func TestConfigPrintsTheConcurrencyInForce(t *testing.T) {
 
 	code := run(t.Context(), []string{"--concurrency=points:0,lifecycle:9", "config"}, &stdout, &stderr)
 
-	const want = "inventory:100,points:0,notification:100,lifecycle:9,maintenance:2\n"
+	const want = "inventory:100,points:0,notification:100,lifecycle:9,delivery:50,maintenance:2\n"
 	if code != exitOK || !strings.Contains(stdout.String(), want) {
 		t.Errorf("exit code %d, want ORDERS_CONCURRENCY %s:\n%s%s", code, want, &stdout, &stderr)
 	}

@@ -52,7 +52,7 @@ func TestMetricsOfServeAndWork(t *testing.T) {
 	place("no-such-product")
 	eventually(t, pool, 20, `SELECT coalesce(sum(balance), 0)::int FROM points_balances`)
 	eventually(t, pool, 1, `SELECT count(*)::int FROM audit_runs`)
-	eventually(t, pool, 8, `SELECT count(*)::int FROM sweeps`)
+	eventually(t, pool, 9, `SELECT count(*)::int FROM sweeps`)
 
 	served, worked := scrapeUntil(t, serving.url, `orders_placed_total 2`), scrapeUntil(t, working.url,
 		`orders_step_seconds_count{step="points"} 2`, `orders_status_total{status="confirmed"} 2`, `orders_leader 1`,

@@ -18,7 +18,7 @@ func TestQueuesArePausedFromTheShell(t *testing.T) {
 		t.Errorf("before a worker has run: %d %s", code, stderr)
 	}
 
-	if code, _, stderr := inProcess(t, url, "queues", "pause", "points", "billing"); code != exitError || !strings.Contains(stderr, "the queues are inventory") {
+	if code, _, stderr := inProcess(t, url, "queues", "pause", "points", "billing"); code != exitError || !strings.Contains(stderr, "the queues are delivery") {
 		t.Errorf("an unknown queue: %d %s", code, stderr)
 	}
 
