@@ -83,8 +83,8 @@ func TestTimelineTellsAllOfAnOrder(t *testing.T) {
 		SELECT gen_random_uuid(), job_id, 'redriven', 99, 'cli:eva', 'table is back' FROM dead_letters WHERE order_id = $1`, id)
 	b.exec(t, `UPDATE dead_letters SET resolved_at = now(), resolution = 'redriven', resolved_by = 'cli:eva' WHERE order_id = $1`, id)
 	b.exec(t, `INSERT INTO order_events (order_id, type, detail) VALUES ($1, 'missing_job', '{"step":"points"}')`, id)
-	b.exec(t, `INSERT INTO deliveries (endpoint_id, event_id, event_type, event_at, order_id, state, attempts, status, answer)
-		VALUES ('00000000-0000-0000-0000-000000000007', 'x', 'order.created', now(), $1, 'sent', 2, 200, 'secret')`, id)
+	b.exec(t, `INSERT INTO deliveries (endpoint_id, event_seq, event_id, event_type, event_at, order_id, state, attempts, status, answer)
+		VALUES ('00000000-0000-0000-0000-000000000007', 1, 'x', 'order.created', now(), $1, 'sent', 2, 200, 'secret')`, id)
 
 	if r := b.ask(t, "POST", "/orders/"+id.String()+"/cancel", `{"reason":"by mistake"}`); r.status != 200 {
 		t.Fatalf("cancel: %d %s", r.status, r.body)
@@ -101,7 +101,7 @@ step notification  "The customer was notified: your order has been created."
 attention points  "The dead points job needs an operator."
 redrive points cli:eva "The points job's work was given a new job: table is back."
 event points  "The points step had no job; its job was enqueued again."
-delivery   "Event order.created was sent to endpoint 00000000-0000-0000-0000-000000000007, in 2 attempts."
+delivery   "Event order.created was sent to webhook 00000000-0000-0000-0000-000000000007, in 2 attempts."
 status  api "The order is cancelled: by mistake."
 step inventory  "Stock was given back: 2 pieces of 1 product."
 step points  "The points were taken back: -10."

@@ -114,14 +114,14 @@ func Shared(kind string) bool {
 
 // The kinds of jobs that are not steps.
 const (
-	KindExpire     = "expire"
-	KindCompensate = "compensate"
-	KindAudit      = "audit"
-	KindStats      = "stats"
-	KindPrune      = "prune"
-	KindAlert      = "alert"
-	KindDeliver    = "deliver_webhook"
-	KindMail       = "deliver_mail"
+	KindExpire         = "expire"
+	KindCompensate     = "compensate"
+	KindAudit          = "audit"
+	KindStats          = "stats"
+	KindPrune          = "prune"
+	KindAlert          = "alert"
+	KindDeliverWebhook = "deliver_webhook"
+	KindDeliverMail    = "deliver_mail"
 )
 
 // Compensate repairs what went wrong: dead letters, overdue orders, steps without a job.
@@ -169,16 +169,16 @@ func (Alert) Kind() string { return KindAlert }
 // InsertOpts are the kind's queue, uniqueness and attempts.
 func (a Alert) InsertOpts() river.InsertOpts { return insertOpts(a.Kind()) }
 
-// Deliver sends events to a webhook: one job an endpoint, as long as the endpoint is not disabled.
-type Deliver struct {
+// DeliverWebhook sends events to a webhook: one job an endpoint, as long as the endpoint is not disabled.
+type DeliverWebhook struct {
 	EndpointID uuid.UUID `json:"endpoint_id" river:"unique"`
 }
 
 // Kind names the job.
-func (Deliver) Kind() string { return KindDeliver }
+func (DeliverWebhook) Kind() string { return KindDeliverWebhook }
 
 // InsertOpts are the kind's queue, uniqueness and attempts.
-func (a Deliver) InsertOpts() river.InsertOpts { return insertOpts(a.Kind()) }
+func (a DeliverWebhook) InsertOpts() river.InsertOpts { return insertOpts(a.Kind()) }
 
 // DeliverMail sends mail to customers: one job, as long as a worker knows a mail server.
 type DeliverMail struct {
@@ -186,7 +186,7 @@ type DeliverMail struct {
 }
 
 // Kind names the job.
-func (DeliverMail) Kind() string { return KindMail }
+func (DeliverMail) Kind() string { return KindDeliverMail }
 
 // InsertOpts are the kind's queue, uniqueness and attempts.
 func (a DeliverMail) InsertOpts() river.InsertOpts { return insertOpts(a.Kind()) }

@@ -53,5 +53,5 @@ func all() []jobArgs {
 		list = append(list, args)
 	}
 
-	return append(list, jobs.Compensate{}, jobs.Audit{}, jobs.Stats{}, jobs.Prune{}, jobs.Alert{}, jobs.Deliver{}, jobs.DeliverMail{})
+	return append(list, jobs.Compensate{}, jobs.Audit{}, jobs.Stats{}, jobs.Prune{}, jobs.Alert{}, jobs.DeliverWebhook{}, jobs.DeliverMail{})
 }

@@ -78,8 +78,9 @@ var policies = func() []Policy {
 
 	return append(table,
 		ofOrder(KindExpire, QueueLifecycle, "at a held order's deadline: ends the order if it is not paid"),
-		following(KindDeliver, "one job a webhook, always there: sends it the events behind its position, and again what has not arrived"),
-		following(KindMail, "one job, if `SMTP_URL` is set: sends customers by mail what their inbox has"),
+		following(KindDeliverWebhook,
+			"one job a webhook, always there: sends it the events behind its position, and again what has not arrived"),
+		following(KindDeliverMail, "one job, if `SMTP_URL` is set: sends customers by mail what their inbox has"),
 		sweep(KindCompensate, Defaults().CompensateEvery,
 			"every 30 s: redrives dead letters or undoes their orders, expires overdue orders, enqueues missing jobs"),
 		sweep(KindAudit, 5*time.Minute, "every 5 min: checks the invariants on what is new"),

@@ -21,7 +21,7 @@ CREATE TABLE endpoints (
     gaps            int NOT NULL DEFAULT 0
 );
 
-COMMENT ON TABLE endpoints IS 'Where events are sent to: webhooks of other services. Job deliver_webhook sends, one job an endpoint';
+COMMENT ON TABLE endpoints IS 'Where events are sent to: webhooks of other services, and mail to customers. Jobs deliver_webhook and deliver_mail send, one job an endpoint';
 COMMENT ON COLUMN endpoints.types IS 'Only events of these types; all without any';
 COMMENT ON COLUMN endpoints.secret IS 'Signs what is sent, as Standard Webhooks says. The receiver has it, too';
 COMMENT ON COLUMN endpoints.previous_secret IS 'Signs as well until previous_until: the receiver may still have it';
@@ -31,9 +31,13 @@ COMMENT ON COLUMN endpoints.paused_until IS 'Nothing is sent before, as the endp
 COMMENT ON COLUMN endpoints.last_status IS 'The HTTP status of the last answer; 0 if there was none';
 COMMENT ON COLUMN endpoints.gaps IS 'How often events were deleted before they could be sent: the endpoint was away for longer than ORDERS_KEEP_EVENTS';
 
+-- Mail has one endpoint, which a worker makes that knows a mail server.
+CREATE UNIQUE INDEX endpoints_mail_idx ON endpoints (kind) WHERE kind = 'mail';
+
 CREATE TABLE deliveries (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     endpoint_id uuid NOT NULL,
+    event_seq   bigint NOT NULL,
     event_id    text NOT NULL,
     event_type  text NOT NULL,
     event_at    timestamptz NOT NULL,
@@ -55,6 +59,7 @@ CREATE INDEX deliveries_due_idx ON deliveries (endpoint_id, next_at) WHERE state
 CREATE INDEX deliveries_order_idx ON deliveries (order_id, id);
 
 COMMENT ON TABLE deliveries IS 'What became of each event at each endpoint. Written with the result of the first attempt. Job prune deletes those that have ended, after ORDERS_KEEP_EVENTS';
+COMMENT ON COLUMN deliveries.event_seq IS 'Where the event is in events; 0 for a test';
 COMMENT ON COLUMN deliveries.event_id IS 'What the receiver knows the event by: it is the same in all attempts, and a receiver skips one that it knows';
 COMMENT ON COLUMN deliveries.state IS 'waiting: sent again at next_at. sent: the receiver has it. failed: given up. suppressed: not worth sending any more';
 COMMENT ON COLUMN deliveries.status IS 'The HTTP status of the last answer; 0 if there was none';

@@ -2,7 +2,6 @@ package workers
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -39,8 +38,9 @@ func (w *Workers) registerDeliveries(o Options, handlers *river.Workers) {
 		return f
 	}
 
-	river.AddWorker(handlers, &delivering[jobs.Deliver]{
-		policyAt[jobs.Deliver](w.clock), follow(deliver.NewWebhook(o.AllowPrivate)), func(a jobs.Deliver) uuid.UUID { return a.EndpointID },
+	river.AddWorker(handlers, &delivering[jobs.DeliverWebhook]{
+		policyAt[jobs.DeliverWebhook](w.clock), follow(deliver.NewWebhook(o.AllowPrivate)),
+		func(a jobs.DeliverWebhook) uuid.UUID { return a.EndpointID },
 	})
 
 	if o.Mail != nil {
@@ -53,17 +53,26 @@ func (w *Workers) registerDeliveries(o Options, handlers *river.Workers) {
 
 func policyAt[A river.JobArgs](c *clock.Clock) policy[A] { return policy[A]{clock: c} }
 
-// ensureMail makes the endpoint of mail at the end of the log, at the first start with a mail server.
-func ensureMail(ctx context.Context, o Options) error {
-	if o.Mail == nil {
+// ensureMail makes the endpoint of mail, at the end of the log, and its job, if they are not there.
+func (w *Workers) ensureMail(ctx context.Context) error {
+	if w.options.Mail == nil {
 		return nil
 	}
 
-	now, err := event.NewWatch(o.Pool).Known(ctx)
-	if err != nil {
-		return fmt.Errorf("find the end of the log of events: %w", err)
-	}
-
 	//nolint:wrapcheck // it says what was done
-	return db.InTx(ctx, o.Pool, func(tx pgx.Tx) error { return delivery.EnsureMail(ctx, tx, notice.Types(), event.End(now.Complete)) })
+	return db.InTx(ctx, w.options.Pool, func(tx pgx.Tx) error {
+		at, err := event.Numbered(ctx, tx)
+		if err != nil {
+			return err
+		}
+
+		id, err := delivery.EnsureMail(ctx, tx, notice.Types(), at)
+		if err != nil {
+			return err
+		}
+
+		_, err = w.client.InsertTx(ctx, tx, jobs.DeliverMail{EndpointID: id}, nil)
+
+		return err
+	})
 }

@@ -194,7 +194,7 @@ func (w *Workers) Start(ctx context.Context) error {
 		return fmt.Errorf("start workers: %w", err)
 	}
 
-	if err := ensureMail(ctx, w.options); err != nil {
+	if err := w.ensureMail(ctx); err != nil {
 		return fmt.Errorf("start workers: %w", errors.Join(err, w.heartbeat.stop(ctx)))
 	}
 

@@ -256,7 +256,7 @@ func TestEveryKindIsWorkedByDefault(t *testing.T) {
 	b := setup(t)
 	unused := jobs.Concurrency()
 
-	kinds := slices.DeleteFunc(jobs.Policies(), func(p jobs.Policy) bool { return p.Kind == jobs.KindMail }) // it needs a mail server
+	kinds := slices.DeleteFunc(jobs.Policies(), func(p jobs.Policy) bool { return p.Kind == jobs.KindDeliverMail }) // it needs a mail server
 
 	for _, p := range kinds {
 		b.exec(`

@@ -124,14 +124,21 @@ func position(text string, now event.Reading) (event.Position, error) {
 	return after, nil
 }
 
-// known waits until this process knows a horizon.
+// known waits until this process knows a horizon. Without one, the latest position would be before
+// events that are old.
 func (f *feed) known(ctx context.Context) (event.Reading, error) {
-	now, err := f.watch.Known(ctx)
-	if err != nil && ctx.Err() != nil {
-		return now, order.Errorf(order.Unavailable, "An open transaction keeps the latest position from being known; try again.")
-	}
+	for {
+		now, err := f.watch.Read(ctx, fresh)
+		if err != nil || now.Complete > 0 || now.Drawn == 0 {
+			return now, err
+		}
 
-	return now, err
+		select {
+		case <-ctx.Done():
+			return now, order.Errorf(order.Unavailable, "An open transaction keeps the latest position from being known; try again.")
+		case <-time.After(fresh):
+		}
+	}
 }
 
 // await reads pages until one has events or the time is over.

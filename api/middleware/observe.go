@@ -31,7 +31,7 @@ const statusClientGone = 499
 
 // An Exchange is what metrics tell of a request.
 type Exchange struct {
-	Method, Route string // Route is the pattern; empty if none matched
+	Method, Route string // Route is the pattern, or [NoRoute]
 	Status        int
 	Code          order.Code // of the problem; empty for none
 	Took          time.Duration
@@ -60,7 +60,7 @@ func Observe(log *slog.Logger, observed func(Exchange), next http.Handler) http.
 			status := logRequest(info, r, recorder, took)
 
 			if observed != nil {
-				observed(Exchange{Method: r.Method, Route: r.Pattern, Status: status, Code: info.Code, Took: took})
+				observed(Exchange{Method: r.Method, Route: cmp.Or(r.Pattern, NoRoute), Status: status, Code: info.Code, Took: took})
 			}
 		}()
 
@@ -68,8 +68,8 @@ func Observe(log *slog.Logger, observed func(Exchange), next http.Handler) http.
 	})
 }
 
-// noRoute is, in the log only, the route of a request whose address nothing has.
-const noRoute = "none"
+// NoRoute is, in the log and in metrics, the route of a request whose address nothing has.
+const NoRoute = "none"
 
 // logRequest writes the log line. It has no query and no body, which hold personal
 // data. A path may hold some, too, so the line has the route's pattern instead.
@@ -90,7 +90,7 @@ func logRequest(info *problem.RequestInfo, r *http.Request, response *recorder, 
 	fields := []slog.Attr{
 		slog.String("request_id", info.ID),
 		slog.String("method", r.Method),
-		slog.String("route", cmp.Or(r.Pattern, noRoute)),
+		slog.String("route", cmp.Or(r.Pattern, NoRoute)),
 		slog.Int("status", status),
 		slog.Duration("duration", took),
 		slog.Int64("bytes", response.bytes),

@@ -16,7 +16,6 @@ import (
 	"orders/db/delivery"
 	"orders/db/event"
 	"orders/db/idempotency"
-	"orders/order"
 	"orders/order/flow"
 	"orders/order/webhook"
 )
@@ -28,11 +27,7 @@ type Options struct {
 	AllowPrivate bool // webhooks may have addresses that are not public
 }
 
-type service struct {
-	Options
-
-	watch *event.Watch
-}
+type service struct{ Options }
 
 var (
 	exampleTime = time.Date(2026, time.January, 5, 9, 30, 0, 0, time.UTC)
@@ -46,7 +41,7 @@ var (
 
 // Register adds the operations.
 func Register(api huma.API, o Options) {
-	s := &service{Options: o, watch: event.NewWatch(o.Pool)}
+	s := &service{o}
 
 	operation.Register(api, huma.Operation{
 		OperationID: "list-webhooks", Method: http.MethodGet, Path: "/webhooks", Tags: []string{"webhooks"},
@@ -138,19 +133,9 @@ type createInput struct {
 }
 
 func (s *service) create(ctx context.Context, in *createInput, r idempotency.Request) (WithSecret, bool, error) {
-	now, err := s.watch.Known(ctx)
-	if err != nil && ctx.Err() != nil {
-		return WithSecret{}, false, order.Errorf(order.Unavailable,
-			"An open transaction keeps the latest position from being known; try again.")
-	}
-
-	if err != nil {
-		return WithSecret{}, false, err
-	}
-
 	return idempotency.InTx(ctx, s.Pool, r, func(tx pgx.Tx) (WithSecret, error) {
 		e, err := webhook.Create(ctx, tx, s.Queue, webhook.New{
-			URL: in.Body.URL, Types: in.Body.Types, After: event.End(now.Complete), AllowPrivate: s.AllowPrivate,
+			URL: in.Body.URL, Types: in.Body.Types, AllowPrivate: s.AllowPrivate,
 		}, access.Actor(ctx))
 
 		return WithSecret{Webhook: Of(e), Secret: e.Secret}, err

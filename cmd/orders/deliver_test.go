@@ -104,7 +104,7 @@ func (f *fleet) webhook(url string, types ...event.Type) (e delivery.Endpoint) {
 			return err
 		}
 
-		_, err = queue.InsertTx(f.t.Context(), tx, jobs.Deliver{EndpointID: e.ID}, nil)
+		_, err = queue.InsertTx(f.t.Context(), tx, jobs.DeliverWebhook{EndpointID: e.ID}, nil)
 
 		return err
 	})

@@ -3,8 +3,6 @@ package action
 import (
 	"context"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -47,22 +45,20 @@ type Position struct {
 // List lists the actions that match, the newest first: at most limit that follow the position
 // after (nil for the first page).
 func List(ctx context.Context, q db.Querier, f Filter, after *Position, limit int) ([]Recorded, error) {
-	conditions, args := f.conditions()
+	where := f.where()
 
 	if after != nil {
-		args = append(args, after.At, after.ID)
-		conditions = append(conditions, fmt.Sprintf("(at, id) < ($%d, $%d)", len(args)-1, len(args)))
+		where.Bare("(at, id) < (" + where.Value(after.At) + ", " + where.Value(after.ID) + ")")
 	}
 
-	args = append(args, limit)
+	most := where.Value(limit)
 
 	rows, err := q.Query(ctx, `
 		SELECT id, at, actor, known_by, action, target_kind, target_id, order_id, detail
 		FROM operator_actions
-		WHERE `+strings.Join(conditions, `
-			AND `)+`
+		WHERE `+where.String()+`
 		ORDER BY at DESC, id DESC
-		LIMIT $`+strconv.Itoa(len(args)), args...)
+		LIMIT `+most, where.Args...)
 	if err != nil {
 		return nil, fmt.Errorf("list actions: %w", err)
 	}
@@ -75,35 +71,18 @@ func List(ctx context.Context, q db.Querier, f Filter, after *Position, limit in
 	return list, nil
 }
 
-// conditions are those of the filter, with the values of their parameters.
-func (f Filter) conditions() (conditions []string, args []any) {
-	conditions = []string{"true"}
+// where are the filter's conditions.
+func (f Filter) where() *db.Where {
+	w := &db.Where{}
 
-	add := func(given bool, condition string, value any) {
-		if given {
-			args = append(args, value)
-			conditions = append(conditions, strings.ReplaceAll(condition, "?", fmt.Sprintf("$%d", len(args))))
-		}
-	}
+	w.If(f.Actor != "", "actor = ?", f.Actor)
+	w.If(f.Action != "", "action = ?", f.Action)
+	w.If(f.TargetKind != "", "target_kind = ?", f.TargetKind)
+	w.If(f.TargetID != "", "target_id = ?", f.TargetID)
+	w.If(f.OrderID != uuid.Nil, "(order_id = ?::uuid OR target_id = ?::uuid::text AND target_kind = 'order')", f.OrderID)
+	w.Between("at", f.Since, f.Until)
 
-	add(f.Actor != "", "actor = ?", f.Actor)
-	add(f.Action != "", "action = ?", f.Action)
-	add(f.TargetKind != "", "target_kind = ?", f.TargetKind)
-	add(f.TargetID != "", "target_id = ?", f.TargetID)
-	add(f.OrderID != uuid.Nil, "(order_id = ?::uuid OR target_id = ?::uuid::text AND target_kind = 'order')", f.OrderID)
-
-	when := func(operator string, m order.Moment) {
-		if m != (order.Moment{}) {
-			expression, value := db.MomentSQL(m, len(args)+1)
-			args = append(args, value)
-			conditions = append(conditions, "at "+operator+" "+expression)
-		}
-	}
-
-	when(">=", f.Since)
-	when("<", f.Until)
-
-	return conditions, args
+	return w
 }
 
 // OrdersOf finds the orders of jobs. A job of many orders has none here.

@@ -49,8 +49,8 @@ func Grow(tb testing.TB, pool *pgxpool.Pool, n int) []uuid.UUID {
 		`INSERT INTO order_events (order_id, type) SELECT id, 'x' FROM orders`,
 		`INSERT INTO events (type, order_ids) SELECT 'order.created', ARRAY[id] FROM orders ORDER BY id`,
 		`INSERT INTO endpoints (kind, url, secret, position_seq, position_n, created_by) VALUES ('webhook', 'x', 'x', 0, 0, 'x');
-		INSERT INTO deliveries (endpoint_id, event_id, event_type, event_at, order_id, state, attempts, next_at)
-			SELECT endpoints.id, 'order.created:' || orders.id, 'order.created', now(), orders.id,
+		INSERT INTO deliveries (endpoint_id, event_seq, event_id, event_type, event_at, order_id, state, attempts, next_at)
+			SELECT endpoints.id, 1, 'order.created:' || orders.id, 'order.created', now(), orders.id,
 				CASE WHEN orders.status = 'rejected' THEN 'waiting' ELSE 'sent' END, 1, CASE WHEN orders.status = 'rejected' THEN now() END
 			FROM orders, endpoints ORDER BY orders.id`,
 		`INSERT INTO dead_letters (job_id, kind, queue, order_id, args, errors, error, attempts, reason, signature, resolved_at, resolution)

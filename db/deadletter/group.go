@@ -3,8 +3,6 @@ package deadletter
 import (
 	"context"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -27,9 +25,8 @@ type Group struct {
 // Groups groups the open letters that match the filter by kind and signature: at most
 // limit groups, the largest first.
 func Groups(ctx context.Context, q db.Querier, f Filter, limit int) ([]Group, error) {
-	conditions, args := f.conditions(Open)
-	condition := strings.Join(conditions, " AND ")
-	args = append(args, limit)
+	where := f.where(Open)
+	condition, most := where.String(), where.Value(limit)
 
 	rows, err := q.Query(ctx, `
 		SELECT g.kind, g.signature, g.count, g.attention, g.first_at, g.last_at, sample.errors[1] AS error, sample.job_ids AS samples
@@ -39,7 +36,7 @@ func Groups(ctx context.Context, q db.Querier, f Filter, limit int) ([]Group, er
 			WHERE `+condition+`
 			GROUP BY kind, signature
 			ORDER BY count DESC, kind, signature
-			LIMIT $`+strconv.Itoa(len(args))+`
+			LIMIT `+most+`
 		) AS g
 		CROSS JOIN LATERAL (
 			SELECT
@@ -55,7 +52,7 @@ func Groups(ctx context.Context, q db.Querier, f Filter, limit int) ([]Group, er
 				LIMIT 5
 			) AS last
 		) AS sample
-		ORDER BY g.count DESC, g.kind, g.signature`, args...)
+		ORDER BY g.count DESC, g.kind, g.signature`, where.Args...)
 	if err != nil {
 		return nil, fmt.Errorf("group dead letters: %w", err)
 	}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -41,50 +39,25 @@ type Position struct {
 	JobID  int64
 }
 
-// conditions are the filter's conditions in SQL, with their arguments.
-func (f Filter) conditions(state State) (conditions []string, args []any) {
-	where := func(column string, arg any) {
-		args = append(args, arg)
-		conditions = append(conditions, column+" = $"+strconv.Itoa(len(args)))
-	}
+// where are the filter's conditions, and that of the state.
+func (f Filter) where(state State) *db.Where {
+	w := &db.Where{}
 
 	switch state {
 	case Open:
-		conditions = append(conditions, "resolved_at IS NULL")
+		w.Bare("resolved_at IS NULL")
 	case Resolved:
-		conditions = append(conditions, "resolved_at IS NOT NULL")
+		w.Bare("resolved_at IS NOT NULL")
 	case All:
-		conditions = append(conditions, "true")
 	}
 
-	if f.Kind != "" {
-		where("kind", f.Kind)
-	}
+	w.If(f.Kind != "", "kind = ?", f.Kind)
+	w.If(f.Reason != "", "reason = ?", f.Reason)
+	w.If(f.Signature != "", "signature = ?", f.Signature)
+	w.If(f.OrderID != uuid.Nil, "order_id = ?", f.OrderID)
+	w.Between("dead_at", f.Since, f.Until)
 
-	if f.Reason != "" {
-		where("reason", string(f.Reason))
-	}
-
-	if f.Signature != "" {
-		where("signature", f.Signature)
-	}
-
-	if f.OrderID != uuid.Nil {
-		where("order_id", f.OrderID)
-	}
-
-	when := func(operator string, m order.Moment) {
-		if m != (order.Moment{}) {
-			expression, value := db.MomentSQL(m, len(args)+1)
-			args = append(args, value)
-			conditions = append(conditions, "dead_at "+operator+" "+expression)
-		}
-	}
-
-	when(">=", f.Since)
-	when("<", f.Until)
-
-	return conditions, args
+	return w
 }
 
 // List lists dead letters, the newest first: at most limit letters that follow the
@@ -92,21 +65,20 @@ func (f Filter) conditions(state State) (conditions []string, args []any) {
 func List(
 	ctx context.Context, q db.Querier, f Filter, state State, after *Position, limit int,
 ) ([]Letter, error) {
-	conditions, args := f.conditions(state)
+	where := f.where(state)
 
 	if after != nil {
-		args = append(args, after.DeadAt, after.JobID)
-		conditions = append(conditions, fmt.Sprintf("(dead_at, job_id) < ($%d, $%d)", len(args)-1, len(args)))
+		where.Bare("(dead_at, job_id) < (" + where.Value(after.DeadAt) + ", " + where.Value(after.JobID) + ")")
 	}
 
-	args = append(args, limit)
+	most := where.Value(limit)
 
 	rows, err := q.Query(ctx, `
 		SELECT `+letterColumns+`
 		FROM dead_letters
-		WHERE `+strings.Join(conditions, " AND ")+`
+		WHERE `+where.String()+`
 		ORDER BY dead_at DESC, job_id DESC
-		LIMIT $`+strconv.Itoa(len(args)), args...)
+		LIMIT `+most, where.Args...)
 	if err != nil {
 		return nil, fmt.Errorf("list dead letters: %w", err)
 	}
@@ -121,15 +93,15 @@ func List(
 
 // Oldest finds the open letters that match the filter: at most limit, the oldest first.
 func Oldest(ctx context.Context, q db.Querier, f Filter, limit int) ([]int64, error) {
-	conditions, args := f.conditions(Open)
-	args = append(args, limit)
+	where := f.where(Open)
+	most := where.Value(limit)
 
 	rows, err := q.Query(ctx, `
 		SELECT job_id
 		FROM dead_letters
-		WHERE `+strings.Join(conditions, " AND ")+`
+		WHERE `+where.String()+`
 		ORDER BY dead_at, job_id
-		LIMIT $`+strconv.Itoa(len(args)), args...)
+		LIMIT `+most, where.Args...)
 	if err != nil {
 		return nil, fmt.Errorf("find dead letters: %w", err)
 	}

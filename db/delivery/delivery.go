@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -62,12 +60,10 @@ type Due struct {
 // DueAgain lists deliveries of an endpoint whose time has come, those that waited longest first, at most limit.
 func DueAgain(ctx context.Context, q db.Querier, endpoint uuid.UUID, limit int) ([]Due, error) {
 	rows, err := q.Query(ctx, `
-		SELECT d.id, d.attempts, d.event_at, d.event_type,
-			coalesce(d.order_id, '00000000-0000-0000-0000-000000000000'), coalesce(d.sku, ''),
-			CASE WHEN d.sku IS NULL THEN 0 ELSE split_part(d.event_id, ':', 2)::bigint END, coalesce(o.reference, ''),
+		SELECT d.id, d.attempts, d.event_seq, d.event_at, d.event_type, d.order_id, coalesce(d.sku, ''), coalesce(o.reference, ''),
 			CASE WHEN d.event_type = 'order.' || o.status THEN coalesce(o.status_reason_code, '') ELSE '' END
 		FROM (
-			SELECT id, attempts, event_at, event_type, event_id, order_id, sku, next_at
+			SELECT id, attempts, event_seq, event_at, event_type, order_id, sku, next_at
 			FROM deliveries
 			WHERE endpoint_id = $1
 				AND state = 'waiting'
@@ -82,7 +78,12 @@ func DueAgain(ctx context.Context, q db.Querier, endpoint uuid.UUID, limit int) 
 	}
 
 	due, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (d Due, err error) {
-		return d, row.Scan(&d.Delivery, &d.Attempts, &d.At, &d.Type, &d.OrderID, &d.SKU, &d.Seq, &d.Reference, &d.ReasonCode)
+		var order uuid.NullUUID
+
+		err = row.Scan(&d.Delivery, &d.Attempts, &d.Seq, &d.At, &d.Type, &order, &d.SKU, &d.Reference, &d.ReasonCode)
+		d.OrderID = order.UUID
+
+		return d, err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read due deliveries: %w", err)
@@ -128,46 +129,46 @@ func Record(ctx context.Context, tx pgx.Tx, s Slice) error {
 	}
 
 	var (
-		rows                                         []int64
+		rows, seqs                                   []int64
 		ids, types, states, answers, skus, providers []string
 		at                                           []time.Time
-		orders                                       []uuid.UUID
+		orders                                       []uuid.NullUUID
 		attempts, statuses                           []int
 		waits                                        []time.Duration
 	)
 
 	for _, r := range s.Results {
-		rows, ids, types, at = append(rows, r.Delivery), append(ids, r.ID()), append(types, string(r.Type)), append(at, r.At)
-		orders, skus, providers = append(orders, r.OrderID), append(skus, r.SKU), append(providers, r.ProviderID)
-		states, answers = append(states, string(r.State)), append(answers, r.Answer)
-		attempts, statuses, waits = append(attempts, r.Attempts), append(statuses, r.Status), append(waits, r.Wait)
+		rows, seqs, ids = append(rows, r.Delivery), append(seqs, r.Seq), append(ids, r.ID())
+		types, at, skus = append(types, string(r.Type)), append(at, r.At), append(skus, r.SKU)
+		orders = append(orders, uuid.NullUUID{UUID: r.OrderID, Valid: r.OrderID != uuid.Nil})
+		states, attempts, waits = append(states, string(r.State)), append(attempts, r.Attempts), append(waits, r.Wait)
+		statuses, answers, providers = append(statuses, r.Status), append(answers, r.Answer), append(providers, r.ProviderID)
 	}
 
 	return pipeline.Exec(ctx, tx, "record deliveries", `
 		WITH result AS (
-			SELECT id, event_id, event_type, event_at, order_id, state, attempts, wait, status, answer, sku, provider_id
-			FROM unnest($2::bigint[], $3::text[], $4::text[], $5::timestamptz[], $6::uuid[], $7::text[], $8::int[], $9::interval[],
-				$10::int[], $11::text[], $12::text[],
-				$13::text[])
-				AS r (id, event_id, event_type, event_at, order_id, state, attempts, wait, status, answer, sku, provider_id)
+			SELECT id, event_seq, event_id, event_type, event_at, order_id, sku, state, attempts,
+				CASE WHEN state = 'waiting' THEN now() + wait END AS next_at, status, answer, provider_id
+			FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::timestamptz[], $7::uuid[], $8::text[], $9::text[],
+				$10::int[], $11::interval[], $12::int[], $13::text[], $14::text[])
+				AS r (id, event_seq, event_id, event_type, event_at, order_id, sku, state, attempts, wait, status, answer, provider_id)
 		), again AS (
 			UPDATE deliveries AS d
-			SET state = r.state, attempts = r.attempts, next_at = CASE WHEN r.state = 'waiting' THEN now() + r.wait END,
-				status = r.status, answer = r.answer, provider_id = r.provider_id, updated_at = now()
+			SET state = r.state, attempts = r.attempts, next_at = r.next_at, status = r.status, answer = r.answer,
+				provider_id = r.provider_id, updated_at = now()
 			FROM result AS r
 			WHERE d.id = r.id
 				AND d.state = 'waiting'
 		)
 		INSERT INTO deliveries (
-			endpoint_id, event_id, event_type, event_at, order_id, sku, state, attempts, next_at, status, answer, provider_id
+			endpoint_id, event_seq, event_id, event_type, event_at, order_id, sku, state, attempts, next_at, status, answer, provider_id
 		)
-		SELECT $1, event_id, event_type, event_at, NULLIF(order_id, '00000000-0000-0000-0000-000000000000'), NULLIF(sku, ''),
-			state, attempts,
-			CASE WHEN state = 'waiting' THEN now() + wait END, status, answer, provider_id
+		SELECT $1, event_seq, event_id, event_type, event_at, order_id, nullif(sku, ''), state, attempts, next_at,
+			status, answer, provider_id
 		FROM result
 		WHERE id = 0
 		ON CONFLICT (endpoint_id, event_id) DO NOTHING`,
-		s.Endpoint.ID, rows, ids, types, at, orders, states, attempts, waits, statuses, answers, skus, providers)
+		s.Endpoint.ID, rows, seqs, ids, types, at, orders, skus, states, attempts, waits, statuses, answers, providers)
 }
 
 // moveEndpoint moves the endpoint's position, if it is still where it was, and notes how the endpoint is.
@@ -224,38 +225,23 @@ const deliveryColumns = `id, endpoint_id, (SELECT kind FROM endpoints WHERE endp
 
 // Deliveries lists those that match, the newest first: at most limit before the id; 0 for the first page.
 func Deliveries(ctx context.Context, q db.Querier, f Filter, before int64, limit int) ([]Delivery, error) {
-	conditions, args := []string{"true"}, []any{limit}
+	where := &db.Where{}
 
-	add := func(given bool, condition string, value any) {
-		if given {
-			args = append(args, value)
-			conditions = append(conditions, condition+" $"+strconv.Itoa(len(args)))
-		}
-	}
+	where.If(f.EndpointID != uuid.Nil, "endpoint_id = ?", f.EndpointID)
+	where.If(f.State != "", "state = ?", f.State)
+	where.If(f.Type != "", "event_type = ?", f.Type)
+	where.If(f.OrderID != uuid.Nil, "order_id = ?", f.OrderID)
+	where.If(before != 0, "id < ?", before)
+	where.Between("updated_at", f.Since, f.Until)
 
-	when := func(condition string, m order.Moment) {
-		if m != (order.Moment{}) {
-			expression, value := db.MomentSQL(m, len(args)+1)
-			args = append(args, value)
-			conditions = append(conditions, condition+" "+expression)
-		}
-	}
-
-	add(f.EndpointID != uuid.Nil, "endpoint_id =", f.EndpointID)
-	add(f.State != "", "state =", f.State)
-	add(f.Type != "", "event_type =", f.Type)
-	add(f.OrderID != uuid.Nil, "order_id =", f.OrderID)
-	add(before != 0, "id <", before)
-	when("updated_at >=", f.Since)
-	when("updated_at <", f.Until)
+	most := where.Value(limit)
 
 	return list(q.Query(ctx, `
 		SELECT `+deliveryColumns+`
 		FROM deliveries
-		WHERE `+strings.Join(conditions, `
-			AND `)+`
+		WHERE `+where.String()+`
 		ORDER BY id DESC
-		LIMIT $1`, args...))
+		LIMIT `+most, where.Args...))
 }
 
 // Redeliver lets a delivery be sent again at once, whatever its state, and begin its attempts anew. It
@@ -317,8 +303,8 @@ func Test(ctx context.Context, tx pgx.Tx, endpoint uuid.UUID) (d Delivery, err e
 	e := event.Event{Type: event.EndpointTest, OrderID: uuid.New()} // of no order
 
 	made, err := list(tx.Query(ctx, `
-		INSERT INTO deliveries (endpoint_id, event_id, event_type, event_at, order_id, state, attempts, next_at)
-		VALUES ($1, $2, $3, now(), $4, 'waiting', 0, now())
+		INSERT INTO deliveries (endpoint_id, event_seq, event_id, event_type, event_at, order_id, state, attempts, next_at)
+		VALUES ($1, 0, $2, $3, now(), $4, 'waiting', 0, now())
 		RETURNING `+deliveryColumns, endpoint, e.ID(), e.Type, e.OrderID))
 	if err != nil {
 		return d, err

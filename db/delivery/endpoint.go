@@ -45,13 +45,14 @@ type Endpoint struct {
 	DisabledAt     *time.Time // nil while it is active
 	DisabledReason *string
 	FailingSince   *time.Time    // nil if the last ones have arrived
+	FailingFor     time.Duration // until now, by the database's clock
 	PausedUntil    *time.Time    // nil if it is not paused
-	PausedFor      time.Duration // from now, by the database's clock
+	PausedFor      time.Duration // from now on
 	LastAt         *time.Time
 	LastStatus     int // of the last answer; 0 for none
 	LastAnswer     string
 	Gaps           int // how often events were deleted before they were sent
-	Waiting        int // deliveries that are to be sent again; counted up to 10,000
+	Waiting        int // deliveries that are to be sent again, counted up to 10,000; 0 from [Get]
 }
 
 // Position is how far the endpoint has been sent the log.
@@ -108,8 +109,11 @@ func NewSecret() string {
 
 const columns = `
 	id, kind, url, types, secret, CASE WHEN previous_until > now() THEN previous_secret END AS previous_secret, position_seq, position_n,
-	created_at, created_by, disabled_at, disabled_reason, failing_since, paused_until,
-	greatest(coalesce(paused_until - now(), '0'), '0') AS paused_for, last_at, last_status, last_answer, gaps,
+	created_at, created_by, disabled_at, disabled_reason, failing_since, coalesce(now() - failing_since, '0') AS failing_for,
+	paused_until, greatest(coalesce(paused_until - now(), '0'), '0') AS paused_for, last_at, last_status, last_answer, gaps`
+
+// shown are the columns for people.
+const shown = columns + `,
 	(
 		SELECT count(*)
 		FROM (
@@ -126,7 +130,7 @@ func Create(ctx context.Context, tx pgx.Tx, e Endpoint, at event.Position) (Endp
 	return one(tx.Query(ctx, `
 		INSERT INTO endpoints (kind, url, types, secret, position_seq, position_n, created_by)
 		VALUES ($1, $2, $3, $4, $5, $6, $7)
-		RETURNING `+columns, e.Kind, e.URL, e.Types, e.Secret, at.Seq, at.N, e.CreatedBy))
+		RETURNING `+shown, e.Kind, e.URL, e.Types, e.Secret, at.Seq, at.N, e.CreatedBy))
 }
 
 // Get reads an endpoint. It returns [order.NotFound] if there is none.
@@ -140,7 +144,7 @@ func Get(ctx context.Context, q db.Querier, id uuid.UUID) (Endpoint, error) {
 // List lists all webhooks, the newest first.
 func List(ctx context.Context, q db.Querier) ([]Endpoint, error) {
 	rows, err := q.Query(ctx, `
-		SELECT `+columns+`
+		SELECT `+shown+`
 		FROM endpoints
 		WHERE kind = 'webhook'
 		ORDER BY created_at DESC, id`)
@@ -190,7 +194,7 @@ func Rotate(ctx context.Context, tx pgx.Tx, id uuid.UUID, secret string) (Endpoi
 		SET secret = $2, previous_secret = secret, previous_until = now() + $3::interval
 		WHERE id = $1
 			AND kind = 'webhook'
-		RETURNING `+columns, id, secret, rotation))
+		RETURNING `+shown, id, secret, rotation))
 }
 
 // Disable keeps events from being sent. What happens meanwhile is sent when it is enabled. The first reason stays.
@@ -200,7 +204,7 @@ func Disable(ctx context.Context, tx pgx.Tx, id uuid.UUID, reason string) (Endpo
 		SET disabled_at = coalesce(disabled_at, now()), disabled_reason = coalesce(disabled_reason, $2)
 		WHERE id = $1
 			AND kind = 'webhook'
-		RETURNING `+columns, id, reason))
+		RETURNING `+shown, id, reason))
 }
 
 // Enable lets events be sent again, at once.
@@ -210,7 +214,7 @@ func Enable(ctx context.Context, tx pgx.Tx, id uuid.UUID) (Endpoint, error) {
 		SET disabled_at = NULL, disabled_reason = NULL, failing_since = NULL, paused_until = NULL
 		WHERE id = $1
 			AND kind = 'webhook'
-		RETURNING `+columns, id))
+		RETURNING `+shown, id))
 }
 
 func one(rows pgx.Rows, err error) (Endpoint, error) {
@@ -218,7 +222,7 @@ func one(rows pgx.Rows, err error) (Endpoint, error) {
 		return Endpoint{}, fmt.Errorf("endpoint: %w", err)
 	}
 
-	e, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Endpoint])
+	e, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByNameLax[Endpoint])
 	if errors.Is(err, pgx.ErrNoRows) {
 		return e, order.Errorf(order.NotFound, "There is no such webhook.")
 	}

@@ -12,17 +12,20 @@ import (
 	"orders/order"
 )
 
-// EnsureMail makes the endpoint of mail, unless there is one. It gets events of the types, and begins at the position.
-func EnsureMail(ctx context.Context, tx pgx.Tx, types []event.Type, at event.Position) error {
-	_, err := tx.Exec(ctx, `
+// EnsureMail makes the endpoint of mail, unless there is one, and returns its id. It gets events of the types, and begins
+// at the position.
+func EnsureMail(ctx context.Context, tx pgx.Tx, types []event.Type, at event.Position) (id uuid.UUID, err error) {
+	err = tx.QueryRow(ctx, `
 		INSERT INTO endpoints (kind, url, types, secret, position_seq, position_n, created_by)
 		VALUES ($1, '', $2, '', $3, $4, 'SMTP_URL')
-		ON CONFLICT DO NOTHING`, Mail, types, at.Seq, at.N)
+		ON CONFLICT (kind) WHERE kind = 'mail' DO UPDATE
+		SET types = excluded.types
+		RETURNING id`, Mail, types, at.Seq, at.N).Scan(&id)
 	if err != nil {
-		return fmt.Errorf("make the endpoint of mail: %w", err)
+		return id, fmt.Errorf("make the endpoint of mail: %w", err)
 	}
 
-	return nil
+	return id, nil
 }
 
 // A Recipient is the customer of an order that has an address.

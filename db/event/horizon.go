@@ -24,6 +24,23 @@ type Horizon struct {
 	pending candidate // to be complete next
 }
 
+// Numbered is the position behind all events that have a number, which it asks for now. Transactions that are open may have
+// some of them.
+func Numbered(ctx context.Context, tx pgx.Tx) (Position, error) {
+	var seq int64
+
+	if err := tx.QueryRow(ctx, drawnSeq).Scan(&seq); err != nil {
+		return Start, fmt.Errorf("read the end of the log of events: %w", err)
+	}
+
+	return End(seq), nil
+}
+
+// drawnSeq is the highest number that was drawn.
+const drawnSeq = `
+	SELECT CASE WHEN is_called THEN last_value ELSE 0 END
+	FROM events_seq_seq`
+
 // A Batcher is a pool, a connection or a transaction.
 type Batcher interface {
 	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
@@ -48,9 +65,7 @@ func (h *Horizon) Read(ctx context.Context, q Batcher) (Reading, error) {
 
 	b := &pgx.Batch{}
 
-	b.Queue(`
-		SELECT CASE WHEN is_called THEN last_value ELSE 0 END
-		FROM events_seq_seq`).QueryRow(func(row pgx.Row) error { return row.Scan(&drawn) })
+	b.Queue(drawnSeq).QueryRow(func(row pgx.Row) error { return row.Scan(&drawn) })
 	b.Queue(`
 		SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint`).QueryRow(func(row pgx.Row) error { return row.Scan(&oldest) })
 

@@ -35,23 +35,3 @@ func (w *Watch) Read(ctx context.Context, age time.Duration) (Reading, error) {
 
 	return now, err
 }
-
-// known is how often [Watch.Known] asks.
-const known = 100 * time.Millisecond
-
-// Known waits until a horizon is known, and ends with ctx. Without one, the end of the log would be
-// before events that are old.
-func (w *Watch) Known(ctx context.Context) (Reading, error) {
-	for {
-		now, err := w.Read(ctx, known)
-		if err != nil || now.Complete > 0 || now.Drawn == 0 {
-			return now, err
-		}
-
-		select {
-		case <-ctx.Done():
-			return now, ctx.Err() //nolint:wrapcheck // the caller says what was waited for
-		case <-time.After(known):
-		}
-	}
-}

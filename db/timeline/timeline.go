@@ -234,7 +234,9 @@ const timeline = `
 			AND NOT EXISTS (SELECT FROM letters WHERE job_id::text = detail ->> 'job_id' AND resolved_at = order_events.at)
 		UNION ALL
 		SELECT updated_at, 14, 'delivery', '', '',
-			jsonb_build_object('delivery', id, 'endpoint', endpoint_id, 'event', event_type, 'state', state, 'attempts', attempts,
+			jsonb_build_object('delivery', id,
+				'channel', (SELECT kind FROM endpoints WHERE endpoints.id = endpoint_id), 'endpoint', endpoint_id,
+				'event', event_type, 'state', state, 'attempts', attempts,
 				'status', nullif(status, 0))
 		FROM deliveries
 		WHERE order_id = $1

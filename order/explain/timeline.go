@@ -232,22 +232,27 @@ func (e Entry) event() string {
 	return e.f("%v", "name") + e.because("reason")
 }
 
-// delivery is the sentence of an event at an endpoint.
+// delivery is the sentence of an event that was sent to a webhook, or by mail.
 func (e Entry) delivery() string {
 	attempts, _ := e.Detail["attempts"].(json.Number)
 	n, _ := attempts.Int64() // an int
-	text := e.f("Event %v ", "event")
+	tries := count(n, "attempt", "attempts")
+
+	what, to := e.f("Event %v ", "event"), e.f("webhook %v", "endpoint")
+	if e.Detail["channel"] == string(delivery.Mail) {
+		what, to = e.f("Mail about %v ", "event"), "the customer"
+	}
 
 	switch e.Detail["state"] {
 	case string(delivery.Sent):
-		return text + e.f("was sent to endpoint %v, in ", "endpoint") + count(n, "attempt", "attempts") + "."
+		return what + "was sent to " + to + ", in " + tries + "."
 	case string(delivery.Failed):
-		return text + e.f("did not reach endpoint %v, and was given up after ", "endpoint") + count(n, "attempt", "attempts") + "."
+		return what + "did not reach " + to + ", and was given up after " + tries + "."
 	case string(delivery.Suppressed):
-		return text + e.f("was not sent to endpoint %v: it is not so any more.", "endpoint")
+		return what + "was not sent to " + to + ": it is not so any more."
 	}
 
-	return text + e.f("has not reached endpoint %v yet, after ", "endpoint") + count(n, "attempt", "attempts") + "; it is sent again."
+	return what + "has not reached " + to + " yet, after " + tries + "; it is sent again."
 }
 
 // because ends a sentence with a field's text, if there is one.

@@ -88,17 +88,17 @@ func TestTell(t *testing.T) {
 			Type:   timeline.Redrive,
 			Detail: detail{"kind": "points", "outcome": "redriven", "job_id": json.Number("7"), "new_job_id": json.Number("7"), "note": "x"},
 		},
-		"Event order.failed was sent to endpoint 7, in 2 attempts.": {
+		"Event order.failed was sent to webhook 7, in 2 attempts.": {
 			Type: timeline.Delivery, Detail: detail{"event": "order.failed", "endpoint": "7", "state": "sent", "attempts": json.Number("2")},
 		},
-		"Event order.failed has not reached endpoint 7 yet, after 1 attempt; it is sent again.": {
+		"Event order.failed has not reached webhook 7 yet, after 1 attempt; it is sent again.": {
 			Type: timeline.Delivery, Detail: detail{"event": "order.failed", "endpoint": "7", "state": "waiting", "attempts": json.Number("1")},
 		},
-		"Event order.failed did not reach endpoint 7, and was given up after 10 attempts.": {
+		"Event order.failed did not reach webhook 7, and was given up after 10 attempts.": {
 			Type: timeline.Delivery, Detail: detail{"event": "order.failed", "endpoint": "7", "state": "failed", "attempts": json.Number("10")},
 		},
-		"Event order.created was not sent to endpoint 7: it is not so any more.": {
-			Type: timeline.Delivery, Detail: detail{"event": "order.created", "endpoint": "7", "state": "suppressed", "attempts": json.Number("0")},
+		"Mail about order.created was not sent to the customer: it is not so any more.": {
+			Type: timeline.Delivery, Detail: detail{"channel": "mail", "event": "order.created", "endpoint": "7", "state": "suppressed", "attempts": json.Number("0")},
 		},
 		"touched: because.": {Type: timeline.Event, Detail: detail{"name": "touched", "reason": "because"}},
 	} {

@@ -21,12 +21,12 @@ import (
 // A New is a webhook that is to be made.
 type New struct {
 	URL          string
-	Types        []event.Type   // none for all
-	After        event.Position // where it begins
-	AllowPrivate bool           // the address need not be public
+	Types        []event.Type // none for all
+	AllowPrivate bool         // the address need not be public
 }
 
-// Create makes a webhook with a secret, which is in what it returns, and enqueues its job.
+// Create makes a webhook with a secret, which is in what it returns, and enqueues its job. It gets the events that have no
+// number yet: an event of a transaction that is open may have one.
 func Create(ctx context.Context, tx pgx.Tx, queue *flow.Queue, n New, by order.Actor) (delivery.Endpoint, error) {
 	if err := delivery.CheckURL(n.URL, n.AllowPrivate); err != nil {
 		return delivery.Endpoint{}, order.Errorf(order.Invalid, "The webhook's URL is wrong: %s.", err).
@@ -37,9 +37,14 @@ func Create(ctx context.Context, tx pgx.Tx, queue *flow.Queue, n New, by order.A
 		n.Types = []event.Type{}
 	}
 
+	at, err := event.Numbered(ctx, tx)
+	if err != nil {
+		return delivery.Endpoint{}, err //nolint:wrapcheck // it says what was done
+	}
+
 	e, err := delivery.Create(ctx, tx, delivery.Endpoint{
 		Kind: delivery.Webhook, URL: n.URL, Types: n.Types, Secret: delivery.NewSecret(), CreatedBy: by.Name,
-	}, n.After)
+	}, at)
 	if err != nil {
 		return e, err //nolint:wrapcheck // it says what was done
 	}
@@ -120,7 +125,7 @@ func Redeliver(ctx context.Context, tx pgx.Tx, id int64, by order.Actor) (delive
 
 // done enqueues the webhook's job, unless there is one, and records the act.
 func done(ctx context.Context, tx pgx.Tx, queue *flow.Queue, e delivery.Endpoint, name action.Name, by order.Actor) error {
-	if _, err := queue.InsertTx(ctx, tx, jobs.Deliver{EndpointID: e.ID}, nil); err != nil {
+	if _, err := queue.InsertTx(ctx, tx, jobs.DeliverWebhook{EndpointID: e.ID}, nil); err != nil {
 		return fmt.Errorf("enqueue the webhook's job: %w", err)
 	}
 
@@ -138,7 +143,7 @@ func MissingJobs(ctx context.Context, tx pgx.Tx, queue *flow.Queue) (int, error)
 	var missing []river.InsertManyParams
 
 	for kind, args := range map[delivery.Kind]func(id uuid.UUID) river.JobArgs{
-		delivery.Webhook: func(id uuid.UUID) river.JobArgs { return jobs.Deliver{EndpointID: id} },
+		delivery.Webhook: func(id uuid.UUID) river.JobArgs { return jobs.DeliverWebhook{EndpointID: id} },
 		delivery.Mail:    func(id uuid.UUID) river.JobArgs { return jobs.DeliverMail{EndpointID: id} },
 	} {
 		ids, err := delivery.WithoutJob(ctx, tx, kind, args(uuid.Nil).Kind())

@@ -30,6 +30,7 @@ import (
 	"orders/db"
 	"orders/db/delivery"
 	"orders/db/event"
+	"orders/order"
 )
 
 const (
@@ -129,7 +130,7 @@ func (f *Followers) Follow(ctx context.Context, id uuid.UUID) error {
 			return river.JobSnooze(time.Second)
 		case err != nil:
 			return err
-		case wait > idle: // it is paused, and this worker's place is free for others
+		case wait > idle: // this worker's place is free for others
 			return river.JobSnooze(wait)
 		}
 
@@ -155,17 +156,18 @@ var errEnded = errors.New("the endpoint is disabled")
 // round sends what is to be sent now, and records it. wait is how long there is nothing to do.
 func (f *Followers) round(ctx context.Context, id uuid.UUID) (wait time.Duration, err error) {
 	e, err := delivery.Get(ctx, f.Pool, id)
-	if err != nil || e.DisabledAt != nil {
-		return 0, errors.Join(err, errEnded)
+
+	switch {
+	case order.CodeOf(err) == order.NotFound || err == nil && e.DisabledAt != nil:
+		return 0, errEnded
+	case err != nil:
+		return 0, err //nolint:wrapcheck // it says what was done
+	case e.PausedFor > 0:
+		return e.PausedFor, nil
 	}
 
 	limit := sliceSize
-
 	if e.PausedUntil != nil {
-		if e.PausedFor > 0 {
-			return max(e.PausedFor, 2*idle), nil //nolint:mnd // more than idle, by which Follow knows a pause
-		}
-
 		limit = 1 // one tries, for the others
 	}
 
@@ -274,7 +276,11 @@ func (f *Followers) send(ctx context.Context, s *delivery.Slice, messages []Mess
 
 	sending.Wait()
 
-	s.Results = append(s.Results, sent...)
+	for _, r := range sent {
+		if r.Answer != notSent || r.Delivery == 0 { // one that waits already waits as it did
+			s.Results = append(s.Results, r)
+		}
+	}
 
 	arrived := slices.ContainsFunc(answers, func(a Answer) bool { return a.Arrived })
 
@@ -325,21 +331,15 @@ func (f *Followers) breakerOf(e delivery.Endpoint) *breaker {
 	return b
 }
 
-// disable says why an endpoint gets no more events; empty if it does.
+// disable says why a webhook gets no more events; empty if it does. Mail goes on when its server is back.
 func disable(e delivery.Endpoint, answers []Answer) string {
-	for _, a := range answers {
-		if a.Gone {
-			return "it answered 410 Gone"
-		}
-	}
+	is := func(what func(Answer) bool) bool { return slices.ContainsFunc(answers, what) }
 
-	if e.FailingSince != nil && time.Since(*e.FailingSince) > longestFailing {
-		for _, a := range answers {
-			if a.Arrived {
-				return ""
-			}
-		}
-
+	switch {
+	case e.Kind != delivery.Webhook:
+	case is(func(a Answer) bool { return a.Gone }):
+		return "it answered 410 Gone"
+	case e.FailingFor > longestFailing && !is(func(a Answer) bool { return a.Arrived }):
 		return "nothing has arrived for five days"
 	}
 

@@ -399,8 +399,8 @@ func TestADeliveryIsGivenUpAndRedelivered(t *testing.T) { //nolint:paralleltest 
 	want := b.events(event.Failed, 1)
 
 	if _, err := b.pool.Exec(t.Context(), `
-		INSERT INTO deliveries (endpoint_id, event_id, event_type, event_at, order_id, state, attempts, next_at)
-		SELECT $1, $2, 'order.failed', now(), split_part($2, ':', 2)::uuid, 'waiting', 9, now()`, e.ID, want[0]); err != nil {
+		INSERT INTO deliveries (endpoint_id, event_seq, event_id, event_type, event_at, order_id, state, attempts, next_at)
+		SELECT $1, 1, $2, 'order.failed', now(), split_part($2, ':', 2)::uuid, 'waiting', 9, now()`, e.ID, want[0]); err != nil {
 		t.Fatal(err)
 	}
 
@@ -463,6 +463,34 @@ func TestAnEventOfAProductIsSentAgain(t *testing.T) { //nolint:paralleltest // s
 
 	if len(r.got) != 1 {
 		t.Errorf("%v", r.got)
+	}
+}
+
+// A fault of the database ends no job: an endpoint whose job has completed would get nothing until another is enqueued.
+func TestAFaultOfTheDatabaseEndsNoJob(t *testing.T) { //nolint:paralleltest // setup does
+	b := setup(t)
+	e := b.endpoint("https://shop.example")
+	f := deliver.New(deliver.Options{Pool: b.pool, Log: slog.New(slog.DiscardHandler), Sender: deliver.NewWebhook(true)})
+
+	rename := func(from, to string) {
+		if _, err := b.pool.Exec(t.Context(), `ALTER TABLE `+from+` RENAME TO `+to); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	rename("endpoints", "endpoints_gone")
+
+	if err := f.Follow(t.Context(), e.ID); err == nil {
+		t.Error("the job is completed, although the endpoint could not be read")
+	}
+
+	rename("endpoints_gone", "endpoints")
+	b.inTx(func(tx pgx.Tx) error { return dbtest.Err(delivery.Disable(t.Context(), tx, e.ID, "test")) })
+
+	for _, id := range []uuid.UUID{e.ID, uuid.New()} {
+		if err := f.Follow(t.Context(), id); err != nil {
+			t.Errorf("the job goes on, although nothing is to be sent: %v", err)
+		}
 	}
 }
 

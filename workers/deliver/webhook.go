@@ -15,16 +15,15 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"orders/db"
 	"orders/db/delivery"
+	"orders/workers/answer"
 )
 
 const (
 	sendTimeout = 15 * time.Second
 	maxAnswer   = 64 << 10 // what is read of an answer, so that its connection can be used again
-	keptAnswer  = 200      // characters of it that are kept
 )
 
 // A Webhook sends events over HTTP: as CloudEvents, signed after Standard Webhooks 1.0.
@@ -102,7 +101,7 @@ func (w *Webhook) Post(ctx context.Context, to delivery.Endpoint, id string, bod
 		Arrived:    response.StatusCode >= 200 && response.StatusCode < 300,
 		Gone:       response.StatusCode == http.StatusGone,
 		Status:     response.StatusCode,
-		Text:       line(string(text)),
+		Text:       answer.Line(string(text)),
 		RetryAfter: retryAfter(response.Header.Get("Retry-After"), now),
 	}
 }
@@ -144,18 +143,6 @@ func retryAfter(text string, now time.Time) time.Duration {
 	return 0
 }
 
-// line is a text as one short line, without what a terminal would take for a command.
-func line(text string) string {
-	text = strings.ToValidUTF8(text, "?")
-	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
-
-	if runes := []rune(text); len(runes) > keptAnswer {
-		text = string(runes[:keptAnswer]) + "…"
-	}
-
-	return text
-}
-
 // fault says why a request had no answer, without the address: a URL may hold a secret.
 func fault(err error) string {
 	if refused, ok := errors.AsType[*privateAddressError](err); ok {
@@ -173,5 +160,5 @@ func fault(err error) string {
 		err = inner.Err
 	}
 
-	return line(err.Error())
+	return answer.Line(err.Error())
 }

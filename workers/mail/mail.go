@@ -14,18 +14,17 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	gomail "github.com/wneessen/go-mail"
 
 	"orders/order"
 	"orders/order/message"
+	"orders/workers/answer"
 )
 
 const (
 	attemptTimeout = 30 * time.Second // of all that one mail needs
 	replyTimeout   = 15 * time.Second // of connecting, and of each mail on a connection
-	keptAnswer     = 200              // characters of an answer
 )
 
 // An Outcome is what became of an attempt.
@@ -190,12 +189,5 @@ var address = regexp.MustCompile(`[^\s<>,;:"']+@[^\s<>,;:"']+`)
 
 // line is a text as one short line without addresses: servers repeat them.
 func line(text string) string {
-	text = address.ReplaceAllString(strings.ToValidUTF8(text, "?"), "(address)")
-	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
-
-	if runes := []rune(text); len(runes) > keptAnswer {
-		text = string(runes[:keptAnswer]) + "…"
-	}
-
-	return text
+	return answer.Line(address.ReplaceAllString(strings.ToValidUTF8(text, "?"), "(address)"))
 }

@@ -150,18 +150,13 @@ var statusText = func() (texts [600]string) {
 
 // Request notes a request.
 func (m *Metrics) Request(e middleware.Exchange) {
-	route := e.Route
-	if route == "" {
-		route = "none"
-	}
-
 	if e.Status >= 0 && e.Status < len(statusText) {
-		m.requests.WithLabelValues(route, statusText[e.Status]).Inc()
+		m.requests.WithLabelValues(e.Route, statusText[e.Status]).Inc()
 	}
 
-	m.latency.WithLabelValues(route).Observe(e.Took.Seconds())
+	m.latency.WithLabelValues(e.Route).Observe(e.Took.Seconds())
 
-	if e.Code != "" && route == "POST /orders" {
+	if e.Code != "" && e.Route == "POST /orders" {
 		m.refused.WithLabelValues(string(e.Code)).Inc()
 	}
 }

@@ -33,9 +33,6 @@ type Cmd struct {
 	Test    testCmd    `cmd:"" help:"Send a test event, and print what came of it."`
 }
 
-// knownWithin is how long a command waits until the end of the log of events is known.
-const knownWithin = 10 * time.Second
-
 type createCmd struct {
 	URL  string       `arg:"" help:"Where to send events: an https URL with a public address."`
 	Type []event.Type `placeholder:"TYPE,..." help:"Only events of these types: ${event_types}. By default, all."`
@@ -61,19 +58,10 @@ func Types() string {
 func (c createCmd) Run(s *shell.Shell) error {
 	var made delivery.Endpoint
 
-	err := act(s, func(pool *pgxpool.Pool, queue *flow.Queue) error {
-		ctx, cancel := context.WithTimeout(s.Ctx, knownWithin)
-		defer cancel()
-
-		now, err := event.NewWatch(pool).Known(ctx)
-		if err != nil {
-			return errors.Join(err, errors.New("an open transaction may keep the end of the log of events from being known"))
-		}
-
+	err := act(s, func(_ *pgxpool.Pool, queue *flow.Queue) error {
 		return s.InTx(func(tx pgx.Tx) (err error) {
-			made, err = webhook.Create(s.Ctx, tx, queue, webhook.New{
-				URL: c.URL, Types: c.Type, After: event.End(now.Complete), AllowPrivate: s.AllowPrivate,
-			}, shell.Actor())
+			n := webhook.New{URL: c.URL, Types: c.Type, AllowPrivate: s.AllowPrivate}
+			made, err = webhook.Create(s.Ctx, tx, queue, n, shell.Actor())
 
 			return err
 		})
