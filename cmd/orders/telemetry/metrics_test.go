@@ -65,7 +65,7 @@ func TestWhatAProcessDoesIsCounted(t *testing.T) {
 
 	m.Request(middleware.Exchange{Route: "POST /orders", Status: 503, Code: order.Overloaded, Took: time.Millisecond})
 	m.Request(middleware.Exchange{Route: "GET /orders/{id}", Status: 404, Code: order.NotFound})
-	m.Request(middleware.Exchange{Status: 404})
+	m.Request(middleware.Exchange{Route: middleware.NoRoute, Status: 404})
 
 	_, ended := m.Batch("place")(t.Context(), nil)
 	ended(groupcommit.Observation{Items: 3, Took: time.Millisecond, Counts: tally.Counts{"confirmed": 2}})
