@@ -2,7 +2,10 @@
 .DELETE_ON_ERROR:
 
 # No target depends on a file's time: the go command knows what is up to date.
-.PHONY: help build run test browser rules openapi bench soak lint fmt generate verify outdated migrate docker clean ci go postgres
+.PHONY: help build run test browser rules openapi bench soak lint fmt generate verify outdated migrate docker clean ci go postgres proxies
+
+# Debian has the proxies of tests there, and does not put it on the PATH of plain users.
+export PATH := $(PATH):/usr/sbin
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LINT     = go tool -modfile=lint.mod golangci-lint
@@ -22,7 +25,7 @@ build: go ## build bin/orders
 run: $(if $(DATABASE_URL),,postgres) build ## run everything in one process, with a private Postgres unless DATABASE_URL is set
 	bin/orders dev
 
-test: go $(if $(ORDERS_TEST_DATABASE_URL),,postgres) ## run all tests, on a real Postgres (ORDERS_TEST_DATABASE_URL, or private servers)
+test: go proxies $(if $(ORDERS_TEST_DATABASE_URL),,postgres) ## run all tests, on a real Postgres (ORDERS_TEST_DATABASE_URL, or private servers)
 	@racy=$$($(RACY)); others=$$(go list ./... | grep -vxF "$$racy"); status=0; \
 	echo 'go test $(RACE), packages that import sync'; \
 	go test $(RACE) -vet=off -timeout 15m $$racy || status=1; \
@@ -82,3 +85,6 @@ go:
 
 postgres:
 	@.ci/postgres
+
+proxies:
+	@.ci/proxies
