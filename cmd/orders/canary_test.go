@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,17 +18,21 @@ import (
 // beside the data itself must not have it.
 const canary = "kanari7q"
 
-// leaks finds the canary with a little of what is around it.
-func leaks(text string) (found []string) {
-	for at := 0; ; {
-		i := strings.Index(text[at:], canary)
-		if i < 0 {
-			return found
-		}
+// leaks finds the canary, and the secrets, with a little of what is around each.
+func leaks(text string, secrets ...string) (found []string) {
+	for _, secret := range append(secrets, canary) {
+		for at := 0; ; {
+			i := strings.Index(text[at:], secret)
+			if i < 0 {
+				break
+			}
 
-		at += i + len(canary)
-		found = append(found, text[max(0, at-100):min(len(text), at+60)])
+			at += i + len(secret)
+			found = append(found, text[max(0, at-100):min(len(text), at+60)])
+		}
 	}
+
+	return found
 }
 
 // A canaryClient sends requests with the canary in every header that a client chooses.
@@ -97,13 +102,15 @@ func TestInputsAreInNoLogTraceMetricJobOrRefusal(t *testing.T) {
 
 	const console, soon = "console", "100" // spans go to stdout within milliseconds
 
+	box, receiver := newMailbox(t), newWebhookReceiver(t)
 	settings := map[string]string{
 		"OTEL_TRACES_EXPORTER": console, "OTEL_BSP_SCHEDULE_DELAY": soon, "DATABASE_URL": url, "ORDERS_LISTEN": address(t), "ORDERS_INSECURE": "false", "ORDERS_OPERATOR_TOKEN": token,
-		"ORDERS_LOG_LEVEL": "debug", "ORDERS_ATTEMPTS": "2",
+		"ORDERS_LOG_LEVEL": "debug", "ORDERS_ATTEMPTS": "2", "ORDERS_WEBHOOK_ALLOW_PRIVATE": "true",
 	}
 	serve := start(t, settings, "serve").ready()
 	work := start(t, map[string]string{
 		"OTEL_TRACES_EXPORTER": console, "OTEL_BSP_SCHEDULE_DELAY": soon, "DATABASE_URL": url, "ORDERS_LOG_LEVEL": "debug", "ORDERS_ATTEMPTS": "2",
+		"ORDERS_WEBHOOK_ALLOW_PRIVATE": "true", "SMTP_URL": "smtp://user:" + canary + "@" + box.address + "?tls=none", "ORDERS_MAIL_FROM": "orders@" + mailDomain,
 	}, "work")
 	c := &canaryClient{t: t, process: serve, token: token}
 
@@ -116,6 +123,13 @@ func TestInputsAreInNoLogTraceMetricJobOrRefusal(t *testing.T) {
 
 		return rest[:min(36, len(rest))]
 	}
+
+	// Where news is sent to: a webhook that takes it, one that is down, and customers.
+	hook := id(c.send(http.MethodPost, "/webhooks", `{"url":"`+receiver.URL+`/`+canary+`?token=`+canary+`"}`, http.StatusCreated))
+	down := id(c.send(http.MethodPost, "/webhooks", `{"url":"http://`+address(t)+`/`+canary+`"}`, http.StatusCreated))
+	c.send(http.MethodPost, "/webhooks", `{"url":"ftp://`+canary+`"}`, http.StatusUnprocessableEntity)
+	c.send(http.MethodPost, "/webhooks/"+hook+"/rotate", "", http.StatusOK)
+	eventually(t, pool, 1, `SELECT count(*) FROM endpoints WHERE kind = 'mail'`)
 
 	// What is accepted.
 	c.send(http.MethodPut, "/products/tea", `{"name":"`+canary+` tea","price":100,"currency":"EUR"}`, http.StatusCreated)
@@ -131,6 +145,7 @@ func TestInputsAreInNoLogTraceMetricJobOrRefusal(t *testing.T) {
 	eventually(t, pool, 1, `SELECT count(*) FROM dead_letters WHERE kind = 'points'`)
 	c.send(http.MethodPost, "/orders", body("tea", ""), http.StatusCreated)
 	alter(t, pool, `ALTER TABLE points_entries_gone RENAME TO points_entries`)
+	c.send(http.MethodPost, "/orders", strings.Replace(body("tea", ""), "@example", "-"+nobody+"@example", 1), http.StatusCreated)
 
 	letter := dbtest.Count(t, pool, `SELECT min(job_id)::int FROM dead_letters`)
 	c.send(http.MethodPost, fmt.Sprintf("/dead-letters/%d/resolve", letter), `{"reason":"`+canary+` because"}`, http.StatusOK)
@@ -163,6 +178,34 @@ func TestInputsAreInNoLogTraceMetricJobOrRefusal(t *testing.T) {
 	c.token = "another " + canary
 	c.send(http.MethodGet, "/orders", "", http.StatusUnauthorized)
 
+	// What arrives, what does not, and what operators do about it.
+	for _, sql := range []string{
+		`SELECT (count(*) > 0)::int FROM deliveries WHERE state = 'sent' AND provider_id <> ''`,
+		`SELECT (count(*) > 0)::int FROM deliveries WHERE state = 'failed' AND status = 550 AND answer LIKE '%unknown here%'`,
+		`SELECT (count(*) > 0)::int FROM deliveries WHERE state = 'sent' AND endpoint_id = '` + hook + `'`,
+		`SELECT (count(*) > 0)::int FROM deliveries WHERE state = 'waiting' AND answer LIKE '%refused%' AND endpoint_id = '` + down + `'`,
+	} {
+		eventually(t, pool, 1, sql)
+	}
+
+	c.token = token
+	c.send(http.MethodPost, "/webhooks/"+hook+"/test", "", http.StatusOK)
+	c.send(http.MethodPost, fmt.Sprintf("/deliveries/%d/redeliver", dbtest.Count(t, pool, `SELECT max(id)::int FROM deliveries`)), "", http.StatusOK)
+	c.send(http.MethodPost, "/webhooks/"+down+"/disable", `{"reason":"`+canary+` because"}`, http.StatusOK)
+
+	var secrets []string
+	if err := pool.QueryRow(t.Context(), `
+		SELECT array_agg(substr(s, 7, 20))
+		FROM endpoints, unnest(ARRAY[secret, previous_secret]) AS s
+		WHERE kind = 'webhook' AND s IS NOT NULL`).Scan(&secrets); err != nil || len(secrets) != 3 {
+		t.Fatalf("%d secrets, %v", len(secrets), err)
+	}
+
+	if list := c.send(http.MethodGet, "/webhooks", "", http.StatusOK) + c.send(http.MethodGet, "/deliveries", "", http.StatusOK); !strings.Contains(list, hook) ||
+		slices.ContainsFunc(secrets, func(s string) bool { return strings.Contains(list, s) }) {
+		t.Errorf("the lists have a secret, or no webhook: %s", list)
+	}
+
 	// Where the canary may be: the order itself, and what its customer reads. It is nowhere else.
 	for name, sql := range map[string]string{
 		"jobs":         `SELECT coalesce(string_agg(river_job::text, E'\n'), '') FROM river_job`,
@@ -170,6 +213,8 @@ func TestInputsAreInNoLogTraceMetricJobOrRefusal(t *testing.T) {
 		"failures":     `SELECT coalesce(string_agg(f::text, E'\n'), '') FROM job_failures AS f`,
 		"actions":      `SELECT coalesce(string_agg((to_jsonb(a) #- '{detail,reference}')::text, E'\n'), '') FROM operator_actions AS a`,
 		"events":       `SELECT coalesce(string_agg(e::text, E'\n'), '') FROM events AS e`,
+		"deliveries":   `SELECT coalesce(string_agg(d::text, E'\n'), '') FROM deliveries AS d`,
+		"last answers": `SELECT coalesce(string_agg(last_answer, E'\n'), '') FROM endpoints`,
 	} {
 		var text string
 		if err := pool.QueryRow(t.Context(), sql).Scan(&text); err != nil {
@@ -180,13 +225,13 @@ func TestInputsAreInNoLogTraceMetricJobOrRefusal(t *testing.T) {
 			t.Errorf("there are no %s", name)
 		}
 
-		for _, leak := range leaks(text) {
+		for _, leak := range leaks(text, secrets...) {
 			t.Errorf("%s have what was sent: %s", name, leak)
 		}
 	}
 
-	if _, metrics := getMetrics(t, serve.url, token); len(metrics) == 0 || len(leaks(metrics)) != 0 {
-		t.Errorf("metrics are missing, or have what was sent: %s", leaks(metrics))
+	if _, metrics := getMetrics(t, serve.url, token); len(metrics) == 0 || len(leaks(metrics, secrets...)) != 0 {
+		t.Errorf("metrics are missing, or have what was sent: %s", leaks(metrics, secrets...))
 	}
 
 	serve.logs("msg=request", "trace_id=0af7651916cd43dd8448eb211c80319c")
@@ -204,7 +249,7 @@ func TestInputsAreInNoLogTraceMetricJobOrRefusal(t *testing.T) {
 			t.Error("serve does not log at level debug")
 		}
 
-		for _, leak := range leaks(p.output.String()) {
+		for _, leak := range leaks(p.output.String(), secrets...) {
 			t.Errorf("the log of %v has what was sent: %s", p.cmd.Args[1:], leak)
 		}
 	}

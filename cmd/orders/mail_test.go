@@ -12,10 +12,17 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
 )
 
-// A mailbox is a mail server that takes everything.
+// mailDomain is that of the sender, and of the Message-IDs.
+const mailDomain = "shop.example"
+
+// nobody is in the addresses that the server does not know.
+const nobody = "nobody"
+
+// A mailbox is a mail server that takes everything, but for addresses that it does not know. As many do, it repeats these.
 type mailbox struct {
 	address string
 
@@ -29,7 +36,7 @@ func newMailbox(t *testing.T) *mailbox {
 
 	b := &mailbox{mails: map[string]*netmail.Message{}}
 	server := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return &mailSession{mailbox: b}, nil }))
-	server.Domain = "mail.example"
+	server.Domain, server.AllowInsecureAuth = "mail.example", true
 
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -48,8 +55,20 @@ type mailSession struct{ *mailbox }
 
 func (mailSession) Reset()                               {}
 func (mailSession) Logout() error                        { return nil }
+func (mailSession) AuthMechanisms() []string             { return []string{sasl.Plain} }
 func (mailSession) Mail(string, *smtp.MailOptions) error { return nil }
-func (mailSession) Rcpt(string, *smtp.RcptOptions) error { return nil }
+
+func (mailSession) Rcpt(to string, _ *smtp.RcptOptions) error {
+	if strings.Contains(to, nobody) {
+		return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "<" + to + "> is unknown here"} //nolint:mnd // as the RFC numbers it
+	}
+
+	return nil
+}
+
+func (mailSession) Auth(string) (sasl.Server, error) { //nolint:ireturn // the library wants it
+	return sasl.NewPlainServer(func(string, string, string) error { return nil }), nil
+}
 
 func (s mailSession) Data(r io.Reader) error {
 	m, err := netmail.ReadMessage(r)
