@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -30,6 +31,7 @@ type fleet struct {
 	api     *process
 	workers []*process
 	placed  int
+	mailed  int // each of so many orders has an address; 0 for none
 }
 
 func newFleet(t *testing.T, workers int) *fleet {
@@ -355,6 +357,20 @@ func (f *fleet) stoppedOrDead(gate int) (stopped bool) {
 func (f *fleet) together(n int) []uuid.UUID {
 	f.t.Helper()
 
+	f.placed += n
+
+	return f.inOneTransaction(n, 1)
+}
+
+// rejected places n orders in one transaction, for which there is no stock.
+func (f *fleet) rejected(n int) {
+	f.t.Helper()
+	f.inOneTransaction(n, order.MaxQuantity)
+}
+
+func (f *fleet) inOneTransaction(n int, quantity int64) []uuid.UUID {
+	f.t.Helper()
+
 	queue, err := jobs.NewClient(f.pool, nil, jobs.Defaults())
 	if err != nil {
 		f.t.Fatal(err)
@@ -365,20 +381,25 @@ func (f *fleet) together(n int) []uuid.UUID {
 		ids[i] = uuid.Must(uuid.NewV7())
 		placements[i] = flow.Placement{
 			OrderID: ids[i],
-			Draft:   order.Draft{UserID: "u-1", Lines: []order.DraftLine{{SKU: "tea", Quantity: 1}}},
+			Draft:   order.Draft{UserID: "u-1", Lines: []order.DraftLine{{SKU: "tea", Quantity: quantity}}},
+		}
+
+		if f.mailed > 0 && i%f.mailed == 0 {
+			placements[i].Draft.Email = "customer@example.com"
 		}
 	}
 
 	err = db.InTx(f.t.Context(), f.pool, func(tx pgx.Tx) error {
-		_, err := flow.Place(queue)(f.t.Context(), tx, placements)
+		results, err := flow.Place(queue)(f.t.Context(), tx, placements)
+		for _, r := range results {
+			err = errors.Join(err, r.Err)
+		}
 
 		return err
 	})
 	if err != nil {
 		f.t.Fatal(err)
 	}
-
-	f.placed += n
 
 	return ids
 }
