@@ -36,17 +36,17 @@ type config struct {
 	Listen      string   `env:"ORDERS_LISTEN" default:"127.0.0.1:8080" for:"dev,serve,health,config" help:"Address of the API."`
 	WorkListen  string   `env:"ORDERS_WORK_LISTEN" placeholder:"ADDRESS" for:"work,config" help:"Address on which work serves /healthz, /readyz and /metrics; empty for none."`
 	Insecure    bool     `env:"ORDERS_INSECURE" for:"serve,config" help:"Ask for no token, as dev does. For loopback addresses only."`
-	Hosts       []string `env:"ORDERS_HOSTS" placeholder:"NAME,..." for:"dev,serve,config" help:"Names that requests may be for if no token is asked for, beside localhost."`
+	Hosts       []string `env:"ORDERS_HOSTS" placeholder:"NAME" for:"dev,serve,config" help:"Names that requests may be for if no token is asked for, beside localhost."`
 
 	OperatorToken     string `env:"ORDERS_OPERATOR_TOKEN" placeholder:"TOKEN" for:"dev,serve,config" help:"An operator's token, of 32 characters or more, which serve adds. It is for the first one: orders token create makes others."`
 	OperatorTokenFile string `env:"ORDERS_OPERATOR_TOKEN_FILE" placeholder:"FILE" for:"dev,serve,config" help:"The same, read from a file."`
 
-	ProxyAddresses    []string `env:"ORDERS_PROXY_ADDRESSES" placeholder:"CIDR,..." for:"serve,config" help:"Addresses of a proxy that signs users on and names them in headers, such as oauth2-proxy; from others the headers mean nothing."`
+	ProxyAddresses    []string `env:"ORDERS_PROXY_ADDRESSES" placeholder:"CIDR" for:"serve,config" help:"Addresses of a proxy that signs users on and names them in headers, such as oauth2-proxy; from others the headers mean nothing."`
 	ProxyUserHeader   string   `env:"ORDERS_PROXY_USER_HEADER" default:"X-Forwarded-User" for:"serve,config" help:"Header that has the user's name."`
 	ProxyGroupsHeader string   `env:"ORDERS_PROXY_GROUPS_HEADER" default:"X-Forwarded-Groups" for:"serve,config" help:"Header that has the user's groups, separated by commas."`
-	ProxyRoles        []string `env:"ORDERS_PROXY_ROLES" placeholder:"GROUP=ROLE,..." for:"serve,config" help:"Roles of groups, for example sre=operator,staff=viewer."`
+	ProxyRoles        []string `env:"ORDERS_PROXY_ROLES" placeholder:"GROUP=ROLE" for:"serve,config" help:"Roles of groups, for example sre=operator,staff=viewer."`
 
-	Origins []string `env:"ORDERS_ORIGINS" placeholder:"ORIGIN,..." for:"dev,serve,config" help:"Origins such as https://shop.example whose pages may use the API (CORS); none by default."`
+	Origins []string `env:"ORDERS_ORIGINS" placeholder:"ORIGIN" for:"dev,serve,config" help:"Origins such as https://shop.example whose pages may use the API (CORS); none by default."`
 	DataDir string   `env:"ORDERS_DATA_DIR" default:".local" for:"dev,config" help:"Directory of the Postgres that dev runs."`
 
 	PostgresBin string `env:"ORDERS_POSTGRES_BIN" placeholder:"DIR" for:"dev,config" help:"Directory of initdb and postgres for dev; by default it searches PATH and the usual directories."`

@@ -22,7 +22,7 @@ func CheckURL(address string, allowPrivate bool) error {
 	case u.Fragment != "":
 		return errors.New("expected a URL without a fragment")
 	case u.Scheme != "https" && (u.Scheme != "http" || !allowPrivate):
-		return errors.New("expected an https URL")
+		return errors.New("expected an https URL; ORDERS_WEBHOOK_ALLOW_PRIVATE allows http, for development")
 	}
 
 	return nil

@@ -32,7 +32,7 @@ const readTimeout = 8 * time.Second
 // Cmd checks the conditions.
 type Cmd struct {
 	Format string           `default:"table" enum:"table,json" help:"Output format: table, a line for each condition, or json."`
-	Skip   []condition.Name `placeholder:"NAME,..." help:"Conditions that are not checked, such as replication-lag."`
+	Skip   []condition.Name `placeholder:"NAME" help:"Conditions that are not checked, such as replication-lag."`
 
 	PausedWarning    time.Duration `default:"1s" help:"Warn of a queue that has been paused for that long."`
 	PausedCritical   time.Duration `default:"1h" help:"From then on the pause is critical."`

@@ -35,7 +35,7 @@ type Cmd struct {
 
 type createCmd struct {
 	URL  string       `arg:"" help:"Where to send events: an https URL with a public address."`
-	Type []event.Type `placeholder:"TYPE,..." help:"Only events of these types: ${event_types}. By default, all."`
+	Type []event.Type `placeholder:"TYPE" help:"Only events of these types: ${event_types}. By default, all."`
 }
 
 // Validate reports a mistake in the flags.
@@ -106,9 +106,15 @@ func (listCmd) Run(s *shell.Shell) error {
 
 		for _, e := range list {
 			types := shell.Each(e.Types, func(t event.Type) string { return string(t) })
+
+			var status any // none before the first answer
+			if e.LastStatus != 0 {
+				status = e.LastStatus
+			}
+
 			t.Rows = append(t.Rows, []any{
 				e.ID.String(), e.URL, strings.Join(types, " "), string(e.State()), e.Waiting, output.ValueOf(e.LastAt),
-				e.LastStatus, e.LastAnswer, output.ValueOf(e.FailingSince), e.CreatedAt, e.CreatedBy, output.ValueOf(e.DisabledReason),
+				status, e.LastAnswer, output.ValueOf(e.FailingSince), e.CreatedAt, e.CreatedBy, output.ValueOf(e.DisabledReason),
 			})
 		}
 
