@@ -33,11 +33,15 @@ import (
 	"orders/order"
 )
 
+// AtOnce is how many requests an endpoint gets at a time.
+const AtOnce = 8
+
 const (
-	followFor = 20 * time.Second // of one run of the job: then River may give its place to another endpoint's
-	idle      = 200 * time.Millisecond
-	sliceSize = 100
-	atOnce    = 8 // requests to an endpoint
+	followFor    = 20 * time.Second // of one run of the job: then River may give its place to another endpoint's
+	idle         = 200 * time.Millisecond
+	sliceSize    = 100
+	sendFor      = 5 * time.Second // of a round: what a slow endpoint has answered is then recorded
+	recordWithin = 5 * time.Second
 )
 
 // An Answer is what became of an attempt.
@@ -187,11 +191,11 @@ func (f *Followers) round(ctx context.Context, id uuid.UUID) (wait time.Duration
 
 	f.send(ctx, &s, messages)
 
-	if err := ctx.Err(); err != nil {
-		return 0, err //nolint:wrapcheck // the attempts were interrupted: they say nothing of the endpoint
-	}
+	// What has arrived is recorded even if the process ends, or it would be sent again.
+	recording, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordWithin)
+	defer cancel()
 
-	err = db.InTx(ctx, f.Pool, func(tx pgx.Tx) error { return delivery.Record(ctx, tx, s) })
+	err = db.InTx(recording, f.Pool, func(tx pgx.Tx) error { return delivery.Record(recording, tx, s) })
 	if err == nil && s.Disable != "" {
 		f.Log.WarnContext(ctx, "webhook disabled", "endpoint", e.ID, "reason", s.Disable)
 
@@ -236,41 +240,56 @@ func (f *Followers) slice(ctx context.Context, e delivery.Endpoint, limit int) (
 	return s, due, nil
 }
 
-// send makes the attempts, a few at once, and puts their results into the slice. When the breaker opens, what has
-// not been sent waits without an attempt.
+// send makes the attempts, a few at once, and puts their results into the slice. When the breaker opens, the round takes
+// too long or the process ends, what has not been sent waits without an attempt.
 func (f *Followers) send(ctx context.Context, s *delivery.Slice, messages []Message) {
 	messages = settle(s, messages)
 
 	var (
 		b       = f.breakerOf(s.Endpoint)
-		places  = make(chan struct{}, atOnce)
+		places  = make(chan struct{}, AtOnce)
 		sending sync.WaitGroup
 	)
 
 	sent := make([]delivery.Result, len(messages))
 	answers := make([]Answer, len(messages))
 
+	until := time.Now().Add(sendFor)
+
 	for i, m := range messages {
+		sent[i] = delivery.Result{Due: m.Due, State: delivery.Waiting, Attempts: m.Attempts, Answer: notSent}
 		places <- struct{}{}
+
+		if f.ending(ctx) || time.Now().After(until) {
+			<-places
+
+			continue
+		}
 
 		sending.Go(func() {
 			defer func() { <-places }()
 
 			done, err := b.Allow()
 			if err != nil {
-				sent[i] = delivery.Result{Due: m.Due, State: delivery.Waiting, Attempts: m.Attempts, Answer: notSent}
-
 				return
 			}
 
 			answers[i] = f.Sender.Send(ctx, s.Endpoint, m)
-			sent[i] = resultOf(m.Due, answers[i])
+			arrived := answers[i].Arrived || answers[i].Refused // a refusal is about this event alone
 
-			if answers[i].Arrived || answers[i].Refused { // a refusal is about this event alone
+			switch {
+			case arrived:
 				done(nil)
-			} else {
+			case ctx.Err() != nil: // the attempt was interrupted: it says nothing of the endpoint
+				answers[i] = Answer{}
+				done(nil)
+
+				return
+			default:
 				done(errNotArrived)
 			}
+
+			sent[i] = resultOf(m.Due, answers[i])
 		})
 	}
 
@@ -291,7 +310,17 @@ func (f *Followers) send(ctx context.Context, s *delivery.Slice, messages []Mess
 	s.Disable = disable(s.Endpoint, answers)
 }
 
-const notSent = "not sent: the endpoint is paused"
+// ending tells whether the process ends.
+func (f *Followers) ending(ctx context.Context) bool {
+	select {
+	case <-f.stopping:
+		return true
+	default:
+		return ctx.Err() != nil
+	}
+}
+
+const notSent = "not sent yet"
 
 var errNotArrived = errors.New("the event has not arrived")
 

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -288,6 +289,40 @@ func TestAProcessThatEndsBeforeItRecordsSendsAgain(t *testing.T) { //nolint:para
 		if n != 2 {
 			t.Errorf("%s came %d times", id, n)
 		}
+	}
+}
+
+// A process that ends records what has arrived. What was not answered counts as no attempt.
+func TestAProcessThatEndsRecordsWhatHasArrived(t *testing.T) { //nolint:paralleltest // setup does
+	b := setup(t)
+	waiting, ended := make(chan struct{}), make(chan struct{})
+	defer close(ended)
+
+	var asked atomic.Int32
+
+	r := newReceiver(t, func(http.ResponseWriter, int) {
+		if asked.Add(1) > 20 {
+			waiting <- struct{}{}
+			<-ended
+		}
+	})
+	e := b.endpoint(r.URL)
+	b.events(event.Created, 60)
+	stop := b.follow(e, deliver.Options{})
+
+	for range deliver.AtOnce { // then no other is in flight
+		<-waiting
+	}
+
+	stop()
+	b.eventually("sent 20, waiting 40", states, e.ID)
+
+	if n := dbtest.Count(t, b.pool, `SELECT count(*) FROM deliveries WHERE state = 'waiting' AND (attempts > 0 OR next_at > now())`); n > 0 {
+		t.Errorf("%d count as attempts", n)
+	}
+
+	if n := dbtest.Count(t, b.pool, `SELECT count(*) FROM endpoints WHERE failing_since IS NOT NULL`); n > 0 {
+		t.Error("the endpoint counts as failing")
 	}
 }
 
