@@ -140,6 +140,9 @@ func TestNoQueryScansATableThatGrows(t *testing.T) {
 		"read what is due again": func(ctx context.Context, tx pgx.Tx) error {
 			return dbtest.Err(delivery.DueAgain(ctx, tx, uuid.New(), 100))
 		},
+		"bring deliveries forward": func(ctx context.Context, tx pgx.Tx) error {
+			return delivery.BringForward(ctx, tx, uuid.New(), 5)
+		},
 		"list deliveries": func(ctx context.Context, tx pgx.Tx) error {
 			return dbtest.Err(delivery.Deliveries(ctx, tx, delivery.Filter{}, 19_000, 50))
 		},

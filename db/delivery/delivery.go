@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -115,6 +116,11 @@ type Slice struct {
 	Disable  string        // why the endpoint is to be disabled; empty if it is not
 }
 
+// Arrived tells whether an event has arrived.
+func (s Slice) Arrived() bool {
+	return slices.ContainsFunc(s.Results, func(r Result) bool { return r.Attempts > r.Due.Attempts && r.State == Sent })
+}
+
 // ErrMoved says that another follower of the endpoint was faster.
 var ErrMoved = errors.New("another worker follows the endpoint")
 
@@ -173,13 +179,12 @@ func Record(ctx context.Context, tx pgx.Tx, s Slice) error {
 
 // moveEndpoint moves the endpoint's position, if it is still where it was, and notes how the endpoint is.
 func moveEndpoint(ctx context.Context, tx pgx.Tx, s Slice) error {
-	arrived, tried := false, false
+	arrived, tried := s.Arrived(), false
 	last := Result{}
 
 	for _, r := range s.Results {
 		if r.Attempts > r.Due.Attempts {
 			tried, last = true, r
-			arrived = arrived || r.State == Sent
 		}
 	}
 
@@ -207,6 +212,43 @@ func moveEndpoint(ctx context.Context, tx pgx.Tx, s Slice) error {
 	}
 
 	return nil
+}
+
+const (
+	forwardAtOnce = 1_000
+	forwardEvery  = time.Millisecond // so that an endpoint that is back has room for what is new
+)
+
+// BringForward lets deliveries that wait after at most so many attempts be sent again soon, one a millisecond, those first
+// whose time would come first.
+func BringForward(ctx context.Context, q db.Querier, endpoint uuid.UUID, attempts int) error {
+	for after := time.Duration(0); ; after += forwardAtOnce * forwardEvery {
+		tag, err := q.Exec(ctx, `
+			UPDATE deliveries AS d
+			SET next_at = least(d.next_at, now() + $3::interval + w.n * $4::interval)
+			FROM (
+				SELECT id, row_number() OVER (ORDER BY next_at) AS n
+				FROM (
+					SELECT id, next_at
+					FROM deliveries
+					WHERE endpoint_id = $1
+						AND state = 'waiting'
+						AND next_at > now() + $3::interval
+						AND attempts <= $2
+					ORDER BY next_at
+					LIMIT $5
+				) AS waiting
+			) AS w
+			WHERE d.id = w.id
+				AND d.state = 'waiting'`, endpoint, attempts, after, forwardEvery, forwardAtOnce)
+		if err != nil {
+			return fmt.Errorf("bring deliveries forward: %w", err)
+		}
+
+		if tag.RowsAffected() < forwardAtOnce {
+			return nil
+		}
+	}
 }
 
 // A Filter narrows a list; zero fields do not.

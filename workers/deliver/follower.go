@@ -3,7 +3,7 @@
 //	job deliver_webhook, one an endpoint, always there
 //	   │  each round: what is due again, or the events behind the endpoint's position
 //	   ▼
-//	send, a few at once ─► breaker ─► HTTP          no transaction is open
+//	send, some at once ─► breaker ─► HTTP           no transaction is open
 //	   │
 //	   ▼
 //	results and position in one transaction          a process that dies before sends again
@@ -13,11 +13,9 @@
 package deliver
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
@@ -25,7 +23,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
-	"github.com/sony/gobreaker/v2"
 
 	"orders/db"
 	"orders/db/delivery"
@@ -33,14 +30,10 @@ import (
 	"orders/order"
 )
 
-// AtOnce is how many requests an endpoint gets at a time.
-const AtOnce = 8
-
 const (
 	followFor    = 20 * time.Second // of one run of the job: then River may give its place to another endpoint's
 	idle         = 200 * time.Millisecond
-	sliceSize    = 100
-	sendFor      = 5 * time.Second // of a round: what a slow endpoint has answered is then recorded
+	sliceSize    = 500
 	recordWithin = 5 * time.Second
 )
 
@@ -80,7 +73,7 @@ type Options struct {
 	Sender Sender
 
 	Trips int           // failures in a row that pause an endpoint; 0 for the default
-	Pause time.Duration // 0 for the default
+	Pause time.Duration // the longest pause; 0 for the default
 }
 
 // Defaults of [Options].
@@ -97,11 +90,9 @@ type Followers struct {
 	stopping chan struct{}
 	stop     sync.Once
 
-	mu       sync.Mutex
-	breakers map[uuid.UUID]*breaker
+	mu    sync.Mutex
+	paces map[uuid.UUID]*pace
 }
-
-type breaker = gobreaker.TwoStepCircuitBreaker[Answer]
 
 // New makes followers.
 func New(o Options) *Followers {
@@ -113,7 +104,7 @@ func New(o Options) *Followers {
 		o.Pause = defaultPause
 	}
 
-	return &Followers{Options: o, watch: event.NewWatch(o.Pool), stopping: make(chan struct{}), breakers: map[uuid.UUID]*breaker{}}
+	return &Followers{Options: o, watch: event.NewWatch(o.Pool), stopping: make(chan struct{}), paces: map[uuid.UUID]*pace{}}
 }
 
 // Close lets the runs end after their round: their jobs become available to other processes.
@@ -191,18 +182,30 @@ func (f *Followers) round(ctx context.Context, id uuid.UUID) (wait time.Duration
 
 	f.send(ctx, &s, messages)
 
+	return 0, f.record(ctx, s)
+}
+
+// record writes what became of the slice. When an endpoint that has failed is back, what waits for it is tried again soon: its
+// next attempt may be hours ahead, as the endpoint was away.
+func (f *Followers) record(ctx context.Context, s delivery.Slice) error {
 	// What has arrived is recorded even if the process ends, or it would be sent again.
-	recording, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordWithin)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordWithin)
 	defer cancel()
 
-	err = db.InTx(recording, f.Pool, func(tx pgx.Tx) error { return delivery.Record(recording, tx, s) })
-	if err == nil && s.Disable != "" {
-		f.Log.WarnContext(ctx, "webhook disabled", "endpoint", e.ID, "reason", s.Disable)
+	err := db.InTx(ctx, f.Pool, func(tx pgx.Tx) error { return delivery.Record(ctx, tx, s) })
 
-		return 0, errEnded
+	switch {
+	case err != nil:
+		return err //nolint:wrapcheck // it says what was done
+	case s.Disable != "":
+		f.Log.WarnContext(ctx, "webhook disabled", "endpoint", s.Endpoint.ID, "reason", s.Disable)
+
+		return errEnded
+	case s.Endpoint.FailingSince != nil && s.Arrived():
+		return delivery.BringForward(ctx, f.Pool, s.Endpoint.ID, broughtForward) //nolint:wrapcheck // as above
 	}
 
-	return 0, err //nolint:wrapcheck // it says what was done
+	return nil
 }
 
 // slice reads what is to be sent: deliveries that are due again, and then the events behind the position.
@@ -238,139 +241,4 @@ func (f *Followers) slice(ctx context.Context, e delivery.Endpoint, limit int) (
 	}
 
 	return s, due, nil
-}
-
-// send makes the attempts, a few at once, and puts their results into the slice. When the breaker opens, the round takes
-// too long or the process ends, what has not been sent waits without an attempt.
-func (f *Followers) send(ctx context.Context, s *delivery.Slice, messages []Message) {
-	messages = settle(s, messages)
-
-	var (
-		b       = f.breakerOf(s.Endpoint)
-		places  = make(chan struct{}, AtOnce)
-		sending sync.WaitGroup
-	)
-
-	sent := make([]delivery.Result, len(messages))
-	answers := make([]Answer, len(messages))
-
-	until := time.Now().Add(sendFor)
-
-	for i, m := range messages {
-		sent[i] = delivery.Result{Due: m.Due, State: delivery.Waiting, Attempts: m.Attempts, Answer: notSent}
-		places <- struct{}{}
-
-		if f.ending(ctx) || time.Now().After(until) {
-			<-places
-
-			continue
-		}
-
-		sending.Go(func() {
-			defer func() { <-places }()
-
-			done, err := b.Allow()
-			if err != nil {
-				return
-			}
-
-			answers[i] = f.Sender.Send(ctx, s.Endpoint, m)
-			arrived := answers[i].Arrived || answers[i].Refused // a refusal is about this event alone
-
-			switch {
-			case arrived:
-				done(nil)
-			case ctx.Err() != nil: // the attempt was interrupted: it says nothing of the endpoint
-				answers[i] = Answer{}
-				done(nil)
-
-				return
-			default:
-				done(errNotArrived)
-			}
-
-			sent[i] = resultOf(m.Due, answers[i])
-		})
-	}
-
-	sending.Wait()
-
-	for _, r := range sent {
-		if r.Answer != notSent || r.Delivery == 0 { // one that waits already waits as it did
-			s.Results = append(s.Results, r)
-		}
-	}
-
-	arrived := slices.ContainsFunc(answers, func(a Answer) bool { return a.Arrived })
-
-	if b.State() == gobreaker.StateOpen || s.Endpoint.PausedUntil != nil && !arrived {
-		s.Pause = f.Pause
-	}
-
-	s.Disable = disable(s.Endpoint, answers)
-}
-
-// ending tells whether the process ends.
-func (f *Followers) ending(ctx context.Context) bool {
-	select {
-	case <-f.stopping:
-		return true
-	default:
-		return ctx.Err() != nil
-	}
-}
-
-const notSent = "not sent yet"
-
-var errNotArrived = errors.New("the event has not arrived")
-
-// settle puts what is not to be sent into the slice, and returns what is. A delivery that nobody is to get any more is
-// suppressed, and an event that nobody is to get has none.
-func settle(s *delivery.Slice, messages []Message) (left []Message) {
-	for _, m := range messages {
-		switch {
-		case m.Skip && m.Delivery == 0:
-		case m.Skip, m.Suppressed != "":
-			s.Results = append(s.Results, delivery.Result{
-				Due: m.Due, State: delivery.Suppressed, Attempts: m.Attempts, Answer: cmp.Or(m.Suppressed, "nobody is to get it"),
-			})
-		default:
-			left = append(left, m)
-		}
-	}
-
-	return left
-}
-
-// breakerOf is the endpoint's breaker in this process. The row's paused_until makes other processes wait, too.
-func (f *Followers) breakerOf(e delivery.Endpoint) *breaker {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-
-	b := f.breakers[e.ID]
-	if b == nil {
-		b = gobreaker.NewTwoStepCircuitBreaker[Answer](gobreaker.Settings{
-			MaxRequests: 1,
-			Timeout:     f.Pause * 9 / 10, //nolint:mnd // it must have passed when paused_until has
-			ReadyToTrip: func(c gobreaker.Counts) bool { return int(c.ConsecutiveFailures) >= f.Trips },
-		})
-		f.breakers[e.ID] = b
-	}
-
-	return b
-}
-
-// disable says why a webhook gets no more events; empty if it does. Mail goes on when its server is back.
-func disable(e delivery.Endpoint, answers []Answer) string {
-	is := func(what func(Answer) bool) bool { return slices.ContainsFunc(answers, what) }
-
-	switch {
-	case e.Kind != delivery.Webhook:
-	case is(func(a Answer) bool { return a.Gone }):
-		return "it answered 410 Gone"
-	case e.FailingFor > longestFailing && !is(func(a Answer) bool { return a.Arrived }):
-		return "nothing has arrived for five days"
-	}
-
-	return ""
 }

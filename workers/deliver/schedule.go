@@ -14,6 +14,11 @@ var schedule = []time.Duration{
 	20 * time.Hour, 24 * time.Hour,
 }
 
+// broughtForward is after how many attempts at most a delivery is tried again as soon as its endpoint is back. They are those of
+// the first eight hours. A later one waits for less than the outage lasted anyway. The events that an endpoint never takes do not
+// use up their attempts whenever another one arrives: the schedule keeps its last 68 hours.
+const broughtForward = 5
+
 const (
 	jitter         = 0.1
 	longestAfter   = 24 * time.Hour     // of what an endpoint may ask for with Retry-After

@@ -36,7 +36,7 @@ func NewWebhook(allowPrivate bool) *Webhook {
 	transport := &http.Transport{
 		DialContext:           dialer(allowPrivate).DialContext,
 		ForceAttemptHTTP2:     true,
-		MaxIdleConnsPerHost:   AtOnce,
+		MaxIdleConnsPerHost:   mostAtOnce,
 		IdleConnTimeout:       time.Minute,
 		TLSHandshakeTimeout:   sendTimeout / 3, //nolint:mnd // a part of the whole
 		ResponseHeaderTimeout: sendTimeout,
