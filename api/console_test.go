@@ -76,6 +76,8 @@ func TestConsolePagesWithoutData(t *testing.T) {
 		"/console/problems":               "There are no open dead letters",
 		"/console/queues":                 "No minute is counted yet",
 		"/console/stock":                  "There is no such product",
+		"/console/webhooks":               "There is no webhook",
+		"/console/deliveries":             "Nothing has been sent yet",
 		"/console/points":                 "Write the id of a customer",
 		"/console/points?user_id=nobody":  "This customer has no points",
 		"/console/audit":                  "No audit has finished yet",

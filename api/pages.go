@@ -55,7 +55,7 @@ func (s *service) servePages(mux *http.ServeMux) {
 func (o Options) console() console.Options {
 	return console.Options{
 		Pool: o.Pool, Queue: o.Queue, Cancel: o.Cancel, RedriveAfter: o.RedriveAfter,
-		Version: o.Version, RiverUI: o.RiverUI != nil, Open: o.Keys == nil,
+		Version: o.Version, AllowPrivate: o.AllowPrivate, RiverUI: o.RiverUI != nil, Open: o.Keys == nil,
 	}
 }
 

@@ -3,9 +3,14 @@ package api_test
 import (
 	"fmt"
 	"net/http"
+	"net/url"
+	"path"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/google/uuid"
 
 	"orders/api/webhook"
 	"orders/db/dbtest"
@@ -88,4 +93,67 @@ func TestWebhooks(t *testing.T) {
 	if n := dbtest.Count(t, b.pool, `SELECT count(*) FROM operator_actions WHERE target_kind IN ('webhook', 'delivery')`); n != 6 {
 		t.Errorf("%d actions", n)
 	}
+}
+
+// An operator makes a webhook in the console, whose secret is shown once, tests it, and sends a delivery again.
+func TestConsoleWebhooks(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	form := url.Values{"form": {uuid.NewString()}, "url": {"https://shop.example/secret-path"}, "type": {"order.confirmed", "stock.low"}}
+
+	if r := b.submit(t, "/console/webhooks", url.Values{"form": {uuid.NewString()}, "url": {"http://shop.example"}}); r.status != 422 ||
+		!strings.Contains(r.body, "expected an https URL") || !strings.Contains(r.body, `value="http://shop.example"`) {
+		t.Errorf("a wrong URL: %d %s", r.status, r.body)
+	}
+
+	first, second := b.submit(t, "/console/webhooks", form), b.submit(t, "/console/webhooks", form)
+	secret := regexp.MustCompile(`whsec_[^<]+`).FindString(first.body)
+
+	if secret == "" || !strings.Contains(second.body, secret) || b.count(t, "endpoints") != 1 {
+		t.Fatalf("made by a form that was sent twice: %d webhooks\n%s\n%s", b.count(t, "endpoints"), first.body, second.body)
+	}
+
+	page := regexp.MustCompile(`/console/webhooks/[0-9a-f-]{36}`).FindString(first.body)
+	act := func(path, done string, fields ...string) {
+		t.Helper()
+
+		values := url.Values{}
+		for i := 0; i < len(fields); i += 2 {
+			values.Set(fields[i], fields[i+1])
+		}
+
+		if r := b.submit(t, path, values); r.status != 303 || !strings.HasSuffix(r.header.Get("Location"), "done="+done) {
+			t.Fatalf("%s: %d %v %s", path, r.status, r.header, r.body)
+		}
+	}
+
+	act(page+"/test", "tested")
+	b.exec(t, `UPDATE deliveries SET state = 'failed', attempts = 10, next_at = NULL, status = 500, answer = 'no such table'`)
+	b.exec(t, `UPDATE endpoints SET failing_since = now(), last_at = now(), last_status = 500, last_answer = 'no'`)
+
+	if text := b.see(t, 200, "/console/webhooks"); strings.Contains(text, "secret-path") || strings.Contains(text, "whsec_") {
+		t.Error("the list shows the path of the URL, or the secret")
+	}
+
+	wantTexts(t, "the webhooks", b.see(t, 200, "/console/webhooks"), "shop.example", "order.confirmed, stock.low", "failing")
+	wantTexts(t, "the webhook", b.see(t, 200, page), "secret-path", "failed", "500", "no such table", "Send test event")
+
+	list := b.see(t, 200, "/console/deliveries?state=failed&webhook="+path.Base(page))
+	wantTexts(t, "the deliveries", list, "endpoint.test", "Redeliver", "shop.example")
+	wantTexts(t, "the deliveries of others", b.see(t, 200, "/console/deliveries?state=sent"), "There is no such delivery")
+	wantTexts(t, "a wrong id", b.see(t, 422, "/console/deliveries?order=x"), "an id is a UUID")
+
+	act(regexp.MustCompile(`/console/deliveries/\d+/redeliver`).FindString(list), "redelivered")
+	act(page+"/disable", "disabled", "reason", "It moves.")
+	wantTexts(t, "the disabled webhook", b.see(t, 200, page+"?done=disabled"), "nothing is sent until", "It moves.", "Enable")
+	act(page+"/enable", "enabled")
+
+	rotated := b.submit(t, page+"/rotate", url.Values{"form": {uuid.NewString()}})
+	if found := regexp.MustCompile(`whsec_[^<]+`).FindString(rotated.body); found == "" || found == secret {
+		t.Errorf("rotated: %d %s", rotated.status, rotated.body)
+	}
+
+	wantTexts(t, "the actions", b.see(t, 200, "/console/actions"), "create webhook", "test webhook", "redeliver", "disable webhook", "enable webhook",
+		"rotate webhook", `href="`+page+`"`)
 }

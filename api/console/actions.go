@@ -104,7 +104,9 @@ func (c *console) targetAddress(a action.Recorded) string {
 		if _, err := strconv.ParseInt(a.TargetID, 10, 64); err == nil && c.RiverUI {
 			return "/riverui/jobs/" + a.TargetID
 		}
-	case action.Webhook, action.Delivery, action.Route:
+	case action.Webhook:
+		return "/console/webhooks/" + a.TargetID
+	case action.Delivery, action.Route:
 	}
 
 	return ""

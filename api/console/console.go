@@ -5,6 +5,7 @@ package console
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -12,6 +13,7 @@ import (
 	"orders/api/access"
 	"orders/api/console/letters"
 	"orders/api/console/page"
+	"orders/api/console/webhooks"
 	"orders/order/flow"
 )
 
@@ -23,6 +25,7 @@ type Options struct {
 	RedriveAfter []time.Duration // the delays before each automatic redrive
 	Version      string
 	RiverUI      bool // River UI is served, and pages link to it
+	AllowPrivate bool // webhooks may have addresses that are not public
 	Open         bool // no token is asked for, and everybody may do everything
 }
 
@@ -38,31 +41,32 @@ type console struct {
 func Routes(o Options) []page.Route {
 	c, site := &console{Options: o}, o.site()
 
-	return append(letters.Routes(site, o.Pool, o.Queue),
-		page.Route{Pattern: "GET /console/assets/{name}", Roles: access.Public, Handler: http.HandlerFunc(page.ServeAsset)},
+	return slices.Concat(letters.Routes(site, o.Pool, o.Queue),
+		webhooks.Routes(site, webhooks.Options{Pool: o.Pool, Queue: o.Queue, AllowPrivate: o.AllowPrivate}), []page.Route{
+			{Pattern: "GET /console/assets/{name}", Roles: access.Public, Handler: http.HandlerFunc(page.ServeAsset)},
 
-		site.Get("/console", c.overview),
-		site.Get("/console/{$}", c.overview),
+			site.Get("/console", c.overview),
+			site.Get("/console/{$}", c.overview),
 
-		site.Get("/console/orders", c.orders),
-		site.Get("/console/search", c.search),
-		site.Get("/console/orders/{id}", c.order),
-		site.Post("/console/orders/{id}/cancel", c.cancelOrder, c.order),
+			site.Get("/console/orders", c.orders),
+			site.Get("/console/search", c.search),
+			site.Get("/console/orders/{id}", c.order),
+			site.Post("/console/orders/{id}/cancel", c.cancelOrder, c.order),
 
-		site.Get("/console/queues", c.queues),
-		site.Post("/console/queues/{queue}/pause", c.pauseQueue, c.queues),
-		site.Post("/console/queues/{queue}/resume", c.resumeQueue, c.queues),
+			site.Get("/console/queues", c.queues),
+			site.Post("/console/queues/{queue}/pause", c.pauseQueue, c.queues),
+			site.Post("/console/queues/{queue}/resume", c.resumeQueue, c.queues),
 
-		site.Get("/console/stock", c.stock),
-		site.Get("/console/stock/{sku}", c.product),
-		site.Get("/console/points", c.points),
-		site.Get("/console/audit", c.audit),
-		site.Get("/console/reports", c.reports),
-		site.Get("/console/reports/{name}", c.report),
-		site.Get("/console/actions", c.actions),
+			site.Get("/console/stock", c.stock),
+			site.Get("/console/stock/{sku}", c.product),
+			site.Get("/console/points", c.points),
+			site.Get("/console/audit", c.audit),
+			site.Get("/console/reports", c.reports),
+			site.Get("/console/reports/{name}", c.report),
+			site.Get("/console/actions", c.actions),
 
-		site.GetOperator("/console/tokens", c.tokens),
-		site.PostShown("/console/tokens", c.createToken, c.tokens),
-		site.Post("/console/tokens/{id}/revoke", c.revokeToken, c.tokens),
-	)
+			site.GetOperator("/console/tokens", c.tokens),
+			site.PostShown("/console/tokens", c.createToken, c.tokens),
+			site.Post("/console/tokens/{id}/revoke", c.revokeToken, c.tokens),
+		})
 }

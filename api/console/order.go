@@ -3,6 +3,7 @@ package console
 import (
 	"html/template"
 	"net/http"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -15,6 +16,7 @@ import (
 	"orders/db/idempotency"
 	"orders/db/lookup"
 	"orders/db/payment"
+	"orders/db/timeline"
 	"orders/order"
 	"orders/order/explain"
 	"orders/order/flow"
@@ -31,6 +33,7 @@ type orderPage struct {
 	Others   []lookup.Job // jobs that are of no step
 	Timeline []explain.Entry
 	Payment  *order.Payment
+	Sent     bool // an event of the order was sent to somebody
 	Cancels  bool // the order's status allows it
 }
 
@@ -87,6 +90,8 @@ func (p *orderPage) read(r *http.Request, tx pgx.Tx, id uuid.UUID, c *console) (
 	if p.Timeline, err = explain.Timeline(ctx, tx, id, maxEntries); err != nil {
 		return err
 	}
+
+	p.Sent = slices.ContainsFunc(p.Timeline, func(e explain.Entry) bool { return e.Type == timeline.Delivery })
 
 	payments, err := payment.Of(ctx, tx, []uuid.UUID{id})
 	if err != nil {

@@ -4,7 +4,10 @@ package main
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -20,11 +23,13 @@ func TestBrowserConsole(t *testing.T) {
 
 	order := settleLive(b, p)
 	broken := redriveInBrowser(b, p, settings)
+	hook := testWebhook(b)
 
 	pages := []string{ //nolint:prealloc // append makes a copy
 		"/console", "/console/orders", "/console/orders/" + order, "/console/orders/" + broken, "/console/problems", "/console/queues",
 		"/console/stock", "/console/stock/tea", "/console/points?user_id=u-1", "/console/audit", "/console/reports",
 		"/console/reports/throughput-by-minute", "/console/actions", "/console/search?q=u-1",
+		"/console/webhooks", "/console/webhooks/" + hook, "/console/deliveries",
 	}
 
 	fitPhones(b, append(pages, "/console/tokens"))
@@ -102,6 +107,42 @@ func redriveInBrowser(b *tab, p *process, settings map[string]string) (id string
 	b.shows("all its work is done")
 
 	return placed.ID
+}
+
+// testWebhook makes a webhook to a server that refuses at first, and sends a test event, which arrives later.
+func testWebhook(b *tab) (id string) {
+	b.t.Helper()
+
+	var up atomic.Bool
+
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if !up.Load() {
+			http.Error(w, "a-table-is-missing", http.StatusInternalServerError)
+		}
+	}))
+	b.t.Cleanup(receiver.Close)
+
+	b.open("/console/webhooks")
+	b.is(fmt.Sprintf(`document.querySelector("input[name=url]").value = %q, true`, receiver.URL+"/"+strings.Repeat("long", 40)))
+	b.click("button.main")
+	b.shows("This text is shown only now")
+	b.is(`document.querySelector("pre.secret").innerText.startsWith("whsec_")`)
+	b.click(`main p:last-child a`)
+	b.shows("Nothing has been sent yet")
+	b.click("button.main")
+	b.shows("a-table-is-missing")
+	up.Store(true)
+
+	value, err := b.run(`location.pathname.split("/").pop()`)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+
+	b.is(`document.querySelector("#newest .pill").innerText === "sent"`)
+
+	id, _ = value.(string)
+
+	return id
 }
 
 // fitPhones checks that no page is wider than a phone.

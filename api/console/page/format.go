@@ -205,13 +205,13 @@ func prose(text string) template.HTML {
 // state, too.
 var tones = map[string]string{
 	"confirmed": "good", "done": "good", "redriven": "good", "applied": "good", "already_applied": "good", "alive": "good", "ok": "good",
-	"completed": "good", "active": "good", "eligible": "good", "in stock": "good", "resolved": "good", "shrinking": "good",
+	"completed": "good", "active": "good", "sent": "good", "eligible": "good", "in stock": "good", "resolved": "good", "shrinking": "good",
 	"pending": "busy", "waiting": "busy", "running": "busy", "available": "busy", "awaiting_payment": "busy", "live": "busy",
 	"live_job_exists": "busy", "scheduled": "busy", "leader": "busy",
 	"retrying": "warn", "retryable": "warn", "paused": "warn", "low": "warn", "transient": "warn", "attention": "warn",
-	"warning": "warn", "growing": "warn",
+	"warning": "warn", "growing": "warn", "failing": "warn",
 	"dead": "bad", "failed": "bad", "rejected": "bad", "broken": "bad", "permanent": "bad", "poison": "bad", "not_redrivable": "bad",
-	"open": "bad", "revoked": "bad", "discarded": "bad", "critical": "bad", "sold out": "bad", "no worker": "bad",
+	"open": "bad", "revoked": "bad", "disabled": "bad", "discarded": "bad", "critical": "bad", "sold out": "bad", "no worker": "bad",
 }
 
 // pill shows a state as a word in its colour.

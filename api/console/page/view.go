@@ -140,15 +140,19 @@ func (s *Site) Render(w http.ResponseWriter, r *http.Request, status int, v View
 
 // done are the sentences about what a form did, by the value of the parameter done.
 var done = map[string]string{
-	"cancelled":  "The order is cancelled.",
-	"redriven":   "The job's work has a new job.",
-	"unredriven": "The job's work was not given a new job; its redrives say why.",
-	"resolved":   "The dead letter is resolved.",
-	"nothing":    "There was no open dead letter: nothing was done.",
-	"reopened":   "The dead letter is open again.",
-	"paused":     "The queue is paused: no job of it begins until it is resumed.",
-	"resumed":    "The queue is resumed: its jobs run again.",
-	"revoked":    "The token is revoked. It is useless within two seconds.",
+	"cancelled":   "The order is cancelled.",
+	"redriven":    "The job's work has a new job.",
+	"unredriven":  "The job's work was not given a new job; its redrives say why.",
+	"resolved":    "The dead letter is resolved.",
+	"nothing":     "There was no open dead letter: nothing was done.",
+	"reopened":    "The dead letter is open again.",
+	"paused":      "The queue is paused: no job of it begins until it is resumed.",
+	"resumed":     "The queue is resumed: its jobs run again.",
+	"tested":      "A test event is on its way. Its answer appears below.",
+	"enabled":     "Events are sent again.",
+	"disabled":    "The webhook is disabled: nothing is sent until it is enabled.",
+	"redelivered": "The event is sent again, with the same id.",
+	"revoked":     "The token is revoked. It is useless within two seconds.",
 }
 
 // doneText says what the form did that redirected to the page.
