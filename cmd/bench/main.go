@@ -126,13 +126,14 @@ type benchCmd struct {
 	PostgresBin  string        `env:"ORDERS_POSTGRES_BIN" placeholder:"DIR" help:"Where initdb and postgres are; by default in PATH and the usual places."`
 	RabbitmqBin  string        `name:"rabbitmq-bin" env:"ORDERS_RABBITMQ_BIN" default:"${rabbitmq}" placeholder:"DIR" help:"Where rabbitmq-server is. Without it, the broker scenarios are left out."`
 	Consumers    []int         `name:"broker-consumers" default:"8,32,128" placeholder:"N" help:"Consumers a queue of the broker recipe: each number has a short run, and the best is measured."`
-	Scenario     []string      `placeholder:"NAME" help:"Only these scenarios: textbook, broker, broker hot, ceiling, floor, spread, hot, 2 processes, 4 processes, distant, latency, overload, killed, mixed, slow, backlog, history."`
+	Scenario     []string      `placeholder:"NAME" help:"Only these scenarios: textbook, broker, broker hot, ceiling, floor, spread, hot, 2 processes, 4 processes, distant, latency, overload, killed, mixed, slow, backlog, history. Only if it is named: webhooks (webhooks none, webhooks healthy, webhooks bad, webhooks outage)."`
 	OrdersPerRun int           `default:"20000" help:"Orders of a run."`
 	Repeat       int           `default:"3" help:"Runs of each scenario; the table has their medians."`
 	Connections  int           `default:"256" help:"Connections that place orders in the closed model."`
 	Short        bool          `help:"Baselines, spread and hot only, with few orders."`
 	Check        bool          `help:"Exit 1 when a ratio is below half of its target."`
 	KillAfter    time.Duration `default:"10s" placeholder:"DURATION" help:"In the scenario killed, how long the overload lasts before a worker is killed."`
+	Outage       time.Duration `default:"1m" placeholder:"DURATION" help:"In the scenario webhooks outage, how long a receiver takes no events."`
 	Soak         time.Duration `placeholder:"DURATION" help:"Instead: place at 80 % of capacity for so long, and sample the queue."`
 	JSON         string        `name:"json" placeholder:"FILE" help:"Write everything as one JSON object; - for standard output, without the table."`
 
@@ -142,9 +143,9 @@ type benchCmd struct {
 // Validate refuses what would measure nothing, and chooses the scenarios.
 func (c *benchCmd) Validate() (err error) {
 	positive := append([]int{c.Repeat, c.OrdersPerRun, c.Connections}, c.Consumers...)
-	if slices.Min(positive) < 1 || len(c.Consumers) == 0 || c.Soak < 0 || c.KillAfter < 0 {
+	if slices.Min(positive) < 1 || len(c.Consumers) == 0 || c.Soak < 0 || c.KillAfter < 0 || c.Outage <= 0 {
 		return errors.New("--repeat, --orders-per-run, --connections and --broker-consumers are 1 or more; " +
-			"--soak and --kill-after are not negative")
+			"--soak and --kill-after are not negative; --outage is positive")
 	}
 
 	if c.Short { // which is enough to see that a ratio has halved
@@ -155,7 +156,7 @@ func (c *benchCmd) Validate() (err error) {
 		}
 	}
 
-	c.chosen, err = scenario.Choose(c.Scenario, c.Soak, c.KillAfter)
+	c.chosen, err = scenario.Choose(c.Scenario, scenario.Durations{Soak: c.Soak, KillAfter: c.KillAfter, Outage: c.Outage})
 
 	return err
 }

@@ -34,7 +34,7 @@ func TestBench(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 
 	args := []string{
-		"--orders", program, "--scenario", "textbook,broker,spread,killed,mixed", "--kill-after", "1s",
+		"--orders", program, "--scenario", "textbook,broker,spread,killed,mixed,webhooks outage", "--kill-after", "1s", "--outage", "1s",
 		"--orders-per-run", "300", "--repeat", "1", "--broker-consumers", "8", "--json", "-",
 	}
 	if code := run(t.Context(), args, &stdout, &stderr); code != exitOK {
@@ -75,6 +75,12 @@ func TestBench(t *testing.T) {
 
 	if took, _ := got.Median("killed", "taken_over_s"); took <= 0 {
 		t.Errorf("killed: the steps of the killed worker are done after %g s", took)
+	}
+
+	for _, figure := range []string{"drain_s", "drain_to_outage", "delivered_per_s"} { // the run fails if an event is lost
+		if value, _ := got.Median("webhooks outage", figure); value <= 0 {
+			t.Errorf("webhooks outage: %s = %g", figure, value)
+		}
 	}
 
 	if rss, _ := got.Median("spread", "work_rss_peak_mib"); rss < 5 || rss > 500 {
@@ -123,7 +129,7 @@ func TestUnknownScenario(t *testing.T) {
 func TestWhatWouldMeasureNothingIsRefused(t *testing.T) {
 	t.Parallel()
 
-	for _, flag := range []string{"--repeat=0", "--orders-per-run=0", "--connections=0", "--broker-consumers=0", "--soak=-1s", "--kill-after=-1s"} {
+	for _, flag := range []string{"--repeat=0", "--orders-per-run=0", "--connections=0", "--broker-consumers=0", "--soak=-1s", "--kill-after=-1s", "--outage=0s"} {
 		var stdout, stderr bytes.Buffer
 
 		if code := run(t.Context(), []string{flag}, &stdout, &stderr); code != exitUsage || !strings.Contains(stderr.String(), "1 or more") {

@@ -31,6 +31,7 @@ var columns = []column{
 	{"RSS serve/work", "MiB peak", []string{"serve_rss_peak_mib", "work_rss_peak_mib"}, "%.0f", false},
 	{"WAL", "kB an order", []string{"wal_kb_per_order"}, "%.1f", false},
 	{"transactions", "per 1,000", []string{"transactions_per_1000"}, "%.0f", false},
+	{"delivered/again", "/s", []string{"delivered_per_s", "delivered_again"}, "%.0f", false},
 	{"40P01", "", []string{"deadlocks"}, "%.0f", false},
 }
 

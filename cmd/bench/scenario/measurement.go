@@ -17,6 +17,7 @@ import (
 	"orders/cmd/bench/check"
 	"orders/cmd/bench/database"
 	"orders/cmd/bench/load"
+	"orders/cmd/bench/receiver"
 	"orders/cmd/bench/report"
 	"orders/cmd/bench/server"
 	"orders/db"
@@ -25,6 +26,7 @@ import (
 
 const (
 	loadTimeout = 5 * time.Minute // of a run that is stuck, in addition to the duration of its load
+	drainTimes  = 4               // a backlog may take several times as long to drain
 	waitEvery   = 50 * time.Millisecond
 )
 
@@ -33,17 +35,19 @@ type measurement struct {
 	*Runner
 	Scenario
 
-	title    string
-	database string
-	url      string
-	service  server.Service
-	observer *pgxpool.Pool
-	load     *load.Load
-	loaded   *load.Result
-	end      time.Time          // of a load over a backlog
-	before   map[string]float64 // used before the load
-	after    map[string]float64 // used when the orders have settled
-	figures  report.Figures
+	title     string
+	database  string
+	url       string
+	receivers []*receiver.Receiver
+	healed    time.Time // the end of an outage
+	service   server.Service
+	observer  *pgxpool.Pool
+	load      *load.Load
+	loaded    *load.Result
+	end       time.Time          // of a load over a backlog
+	before    map[string]float64 // used before the load
+	after     map[string]float64 // used when the orders have settled
+	figures   report.Figures
 }
 
 // runAlone measures without processes.
@@ -62,7 +66,7 @@ func (m *measurement) runAlone(ctx context.Context) error {
 }
 
 // run measures real processes under load, stops them, and checks their work.
-func (m *measurement) run(ctx context.Context) error {
+func (m *measurement) run(ctx context.Context) (err error) {
 	before, err := m.Postgres.Counts(ctx, m.database)
 	if err != nil {
 		return err
@@ -78,9 +82,15 @@ func (m *measurement) run(ctx context.Context) error {
 		}
 	}
 
+	defer func() { err = errors.Join(err, m.closeReceivers()) }()
+
+	if err := m.startReceivers(ctx); err != nil {
+		return err
+	}
+
 	m.service, err = server.Start(ctx, server.Options{
 		Program: m.Program, DatabaseURL: databaseURL, LogDir: filepath.Join(m.LogDir, m.title),
-		Processes: m.processes, Baseline: m.baseline, Settings: m.settings,
+		Processes: m.processes, Baseline: m.baseline, Settings: m.settings, AllowPrivate: len(m.receivers) > 0,
 	})
 	if err != nil {
 		return err
@@ -106,12 +116,12 @@ func (m *measurement) run(ctx context.Context) error {
 
 	m.latencies()
 
-	return errors.Join(m.settled(ctx, pool), check.Orders(ctx, pool, m.work, m.loaded))
+	return errors.Join(m.settled(ctx, pool), check.Orders(ctx, pool, m.work, m.loaded), m.checkDelivered(ctx, pool))
 }
 
 // observe runs the load, and beside it the observers.
 func (m *measurement) observe(ctx context.Context) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, m.duration+loadTimeout)
+	ctx, cancel := context.WithTimeout(ctx, drainTimes*m.duration+loadTimeout)
 	defer cancel()
 
 	// What observers look for is hardly ever there, which is fast with an index.
@@ -146,7 +156,11 @@ func (m *measurement) observe(ctx context.Context) (err error) {
 
 // plan makes the load of the scenario.
 func (m *measurement) plan() *load.Load {
-	capacity, _ := m.Report.Median("spread", "settled_per_s")
+	capacity, measured := m.Report.Median(m.capacityOf, "settled_per_s")
+	if !measured {
+		capacity, _ = m.Report.Median(plainName, "settled_per_s")
+	}
+
 	l := &load.Load{
 		Workload: m.work, Addresses: m.service.Addresses(), Connections: m.Connections, Duration: m.duration, Rate: m.rate * capacity,
 		KeyPrefix: strconv.FormatInt(time.Now().UnixNano(), 36) + "-",
@@ -175,6 +189,10 @@ func (m *measurement) place(ctx context.Context) (err error) {
 		return err
 	}
 
+	if err := m.endOutage(ctx); err != nil {
+		return err
+	}
+
 	if m.end = time.Now(); !m.backlog {
 		done := "no-live-jobs"
 		if m.NeedsBroker() {
@@ -187,9 +205,12 @@ func (m *measurement) place(ctx context.Context) (err error) {
 	}
 
 	maps.Copy(m.figures, m.service.Memory())
-	m.after, err = m.Postgres.Usage(ctx, m.service, m.Broker)
 
-	return err
+	if m.after, err = m.Postgres.Usage(ctx, m.service, m.Broker); err != nil {
+		return err
+	}
+
+	return m.delivered(ctx)
 }
 
 // latencies computes the figures of the load.

@@ -3,6 +3,7 @@
 package scenario
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -12,11 +13,13 @@ import (
 
 	"orders/cmd/bench/baseline"
 	"orders/cmd/bench/load"
+	"orders/cmd/bench/receiver"
 )
 
 // A Scenario is a run, and how it differs from the plain one.
 type Scenario struct {
 	name        string
+	group       string // by which several are chosen; empty for none
 	description string
 	work        load.Workload
 
@@ -34,6 +37,10 @@ type Scenario struct {
 
 	observers []observer // besides the load, until the end of the run
 
+	receivers  []receiver.Mode // of webhooks, one each
+	outage     bool            // the last receiver is bad until the end of the load
+	capacityOf string          // the scenario that measures the capacity; spread if it is empty or was not run
+
 	distance time.Duration // a round trip between the processes and Postgres takes so much longer
 
 	processes int               // of serve and of work each; 0 for one
@@ -46,6 +53,9 @@ type Scenario struct {
 
 type observer func(*measurement, context.Context) error
 
+// plainName is the scenario that others are compared with.
+const plainName = "spread"
+
 // brokerRecipe are the commands of the broker recipe.
 var brokerRecipe = []string{"broker serve", "broker work"}
 
@@ -53,7 +63,7 @@ var brokerRecipe = []string{"broker serve", "broker work"}
 func (s Scenario) NeedsBroker() bool { return slices.Equal(s.baseline, brokerRecipe) }
 
 // all are the scenarios in the order they run.
-func all(killAfter time.Duration) []Scenario {
+func all(d Durations) []Scenario {
 	spread := load.Spread
 	hot := load.Workload{SKUs: 1, Lines: 1}
 	mixed := spread
@@ -68,7 +78,7 @@ func all(killAfter time.Duration) []Scenario {
 		{name: "broker hot", description: "the same, every order the same sku", work: hot, baseline: brokerRecipe, orders: 3000},
 		{name: "ceiling", description: "River alone: three jobs an order that do nothing, inserted beforehand", alone: baseline.Ceiling},
 		{name: "floor", description: "the effects' SQL alone, in batches on one connection, without River", alone: baseline.Floor},
-		{name: "spread", description: "1,000 skus, 2 lines an order, closed model", work: spread},
+		{name: plainName, description: "1,000 skus, 2 lines an order, closed model", work: spread},
 		{name: "hot", description: "every order the same sku", work: hot},
 		{name: "2 processes", description: "spread with 2 serve and 2 work", work: spread, processes: 2, once: true},
 		{name: "4 processes", description: "spread with 4 serve and 4 work", work: spread, processes: 4, once: true},
@@ -85,8 +95,8 @@ func all(killAfter time.Duration) []Scenario {
 			work: spread, rate: 3, duration: 12 * time.Second, settings: map[string]string{"ORDERS_MAX_WAIT": "3s"}, once: true,
 		},
 		{
-			name: "killed", description: fmt.Sprintf("2 serve and 2 work at three times capacity; one work is killed after %s", killAfter),
-			work: spread, rate: 3, duration: killAfter + takeOverWithin, killAfter: killAfter, processes: 2, once: true,
+			name: "killed", description: fmt.Sprintf("2 serve and 2 work at three times capacity; one work is killed after %s", d.KillAfter),
+			work: spread, rate: 3, duration: d.KillAfter + takeOverWithin, killAfter: d.KillAfter, processes: 2, once: true,
 			settings: map[string]string{"ORDERS_MAX_WAIT": "30s"}, observers: []observer{(*measurement).killWorker},
 		},
 		{name: "mixed", description: "10 % are cancelled, 10 % held, 5 % out of stock", work: mixed, once: true},
@@ -102,33 +112,44 @@ func all(killAfter time.Duration) []Scenario {
 	}
 }
 
-// Choose returns the named scenarios, or all without a name. A positive soakFor is the
-// duration of a soak instead. If one needs the capacity, spread is added.
-func Choose(names []string, soakFor, killAfter time.Duration) ([]Scenario, error) {
-	known := all(killAfter)
+// Durations are those that can be chosen.
+type Durations struct {
+	Soak      time.Duration // of a soak instead of the scenarios; 0 for none
+	KillAfter time.Duration // how long the overload lasts before a worker is killed
+	Outage    time.Duration // of the receiver of a webhook
+}
+
+// Choose returns the named scenarios, or all without a name but those of a group. If one needs the capacity, the scenario that
+// measures it is added.
+func Choose(names []string, d Durations) ([]Scenario, error) {
+	known := append(all(d), webhooks(d.Outage)...)
 
 	switch {
-	case soakFor > 0:
+	case d.Soak > 0:
 		names = []string{"soak"} // as in production, pruning, vacuum and checkpoints run
 		known = append(known, Scenario{
-			name: "soak", description: fmt.Sprintf("open model at 80 %% of capacity for %s", soakFor),
-			work: load.Spread, rate: 0.8, duration: soakFor, observers: []observer{(*measurement).sampleQueue}, shared: true, once: true,
+			name: "soak", description: fmt.Sprintf("open model at 80 %% of capacity for %s", d.Soak),
+			work: load.Spread, rate: 0.8, duration: d.Soak, observers: []observer{(*measurement).sampleQueue}, shared: true, once: true,
 		})
 	case len(names) == 0:
-		return known, nil
+		return slices.DeleteFunc(known, func(s Scenario) bool { return s.group != "" }), nil
 	}
 
 	for _, name := range names {
-		if !slices.ContainsFunc(known, func(s Scenario) bool { return s.name == name }) {
+		if !slices.ContainsFunc(known, func(s Scenario) bool { return s.name == name || s.group == name }) {
 			return nil, fmt.Errorf("no scenario %q; bench --help lists them", name)
 		}
 	}
 
-	withSpread := slices.ContainsFunc(known, func(s Scenario) bool { return s.rate > 0 && slices.Contains(names, s.name) })
-
-	if withSpread {
-		names = append(names, "spread")
+	chosen := func(s Scenario) bool {
+		return slices.Contains(names, s.name) || s.group != "" && slices.Contains(names, s.group)
 	}
 
-	return slices.DeleteFunc(known, func(s Scenario) bool { return !slices.Contains(names, s.name) }), nil
+	for _, s := range known {
+		if s.rate > 0 && chosen(s) && !slices.Contains(names, plainName) {
+			names = append(names, cmp.Or(s.capacityOf, plainName))
+		}
+	}
+
+	return slices.DeleteFunc(known, func(s Scenario) bool { return !chosen(s) }), nil
 }

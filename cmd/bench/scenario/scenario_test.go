@@ -23,9 +23,11 @@ func TestChoose(t *testing.T) {
 		{[]string{"hot", "ceiling"}, 0, []string{"ceiling", "hot"}},
 		{[]string{"latency"}, 0, []string{"spread", "latency"}}, // its rate is a share of capacity
 		{[]string{"spread", "overload"}, 0, []string{"spread", "overload"}},
+		{[]string{"webhooks"}, 0, []string{"webhooks none", "webhooks healthy", "webhooks bad", "webhooks outage"}},
+		{[]string{"webhooks outage"}, 0, []string{"webhooks none", "webhooks outage"}},
 		{nil, time.Minute, []string{"spread", "soak"}},
 	} {
-		chosen, err := scenario.Choose(c.names, c.soak, time.Second)
+		chosen, err := scenario.Choose(c.names, scenario.Durations{Soak: c.soak, KillAfter: time.Second, Outage: time.Second})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -40,7 +42,7 @@ func TestChoose(t *testing.T) {
 		}
 	}
 
-	if _, err := scenario.Choose([]string{"spread", "sprd"}, 0, 0); err == nil {
+	if _, err := scenario.Choose([]string{"spread", "sprd"}, scenario.Durations{}); err == nil {
 		t.Error("an unknown scenario is chosen")
 	}
 }

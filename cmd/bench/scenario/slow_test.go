@@ -19,7 +19,7 @@ func TestNotificationsFailAtFirst(t *testing.T) {
 
 	pool := dbtest.Pool(t)
 
-	slow, err := scenario.Choose([]string{"slow"}, 0, 0)
+	slow, err := scenario.Choose([]string{"slow"}, scenario.Durations{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -66,6 +66,10 @@ func startProcess(ctx context.Context, o Options, command, name string) (*proces
 		"ORDERS_MAX_WAIT=10m", // long enough that no order is refused, unless the scenario is about that
 	}
 
+	if o.AllowPrivate {
+		p.cmd.Env = append(p.cmd.Env, "ORDERS_WEBHOOK_ALLOW_PRIVATE=true")
+	}
+
 	for variable, value := range o.Settings {
 		p.cmd.Env = append(p.cmd.Env, variable+"="+value)
 	}

@@ -19,6 +19,8 @@ type Options struct {
 	Processes   int               // of serve and of work each; 0 for one
 	Baseline    []string          // instead of these: commands of this program, whose last word is the role
 	Settings    map[string]string // more environment variables
+
+	AllowPrivate bool // webhooks are at this machine
 }
 
 // A Service is the processes of one run.
