@@ -62,7 +62,7 @@ func TestWebhooks(t *testing.T) {
 		}
 	}
 
-	if r := b.ask(t, "POST", path+"/disable", `{"reason":"It moves."}`); !strings.Contains(r.body, `"state":"disabled"`) {
+	if r := b.ask(t, "POST", path+"/disable", `{"reason":"It moves."}`); !strings.Contains(r.body, `"state":"disabled"`) || !strings.Contains(r.body, `"disabled_by":"`) {
 		t.Errorf("disable: %d %s", r.status, r.body)
 	}
 
@@ -70,11 +70,16 @@ func TestWebhooks(t *testing.T) {
 		t.Errorf("a test of a disabled webhook: %d %s", r.status, r.body)
 	}
 
+	// The job may wait for the end of a pause.
+	if _, err := b.pool.Exec(t.Context(), `UPDATE river_job SET state = 'scheduled', scheduled_at = now() + interval '1 hour' WHERE kind = 'deliver_webhook'`); err != nil {
+		t.Fatal(err)
+	}
+
 	if r := b.ask(t, "POST", path+"/enable", ""); !strings.Contains(r.body, `"state":"active"`) {
 		t.Errorf("enable: %d %s", r.status, r.body)
 	}
 
-	if n := dbtest.Count(t, b.pool, `SELECT count(*) FROM river_job WHERE kind = 'deliver_webhook' AND args ->> 'endpoint_id' = $1`, hook.ID.String()); n != 1 {
+	if n := dbtest.Count(t, b.pool, `SELECT count(*) FROM river_job WHERE kind = 'deliver_webhook' AND state = 'available' AND scheduled_at <= now() AND args ->> 'endpoint_id' = $1`, hook.ID.String()); n != 1 {
 		t.Errorf("the webhook has %d jobs", n)
 	}
 

@@ -25,6 +25,7 @@ import (
 	"orders/db/progress"
 	"orders/db/timeline"
 	"orders/db/watermark"
+	"orders/jobs"
 	"orders/order"
 )
 
@@ -148,6 +149,16 @@ func TestNoQueryScansATableThatGrows(t *testing.T) {
 		},
 		"list an order's deliveries": func(ctx context.Context, tx pgx.Tx) error {
 			return dbtest.Err(delivery.Deliveries(ctx, tx, delivery.Filter{OrderID: ids[0]}, 0, 50))
+		},
+		"list deliveries that were given up": func(ctx context.Context, tx pgx.Tx) error {
+			return dbtest.Err(delivery.Deliveries(ctx, tx, delivery.Filter{State: delivery.Failed}, 0, 50))
+		},
+		"list deliveries that wait": func(ctx context.Context, tx pgx.Tx) error {
+			return dbtest.Err(delivery.Deliveries(ctx, tx, delivery.Filter{State: delivery.Waiting, EndpointID: uuid.New()}, 19_000, 50))
+		},
+		"read the health of endpoints": func(ctx context.Context, tx pgx.Tx) error { return dbtest.Err(delivery.Healths(ctx, tx)) },
+		"wake an endpoint's job": func(ctx context.Context, tx pgx.Tx) error {
+			return delivery.Wake(ctx, tx, uuid.New(), jobs.DeliverWebhook{}.Kind())
 		},
 		"prune deliveries": func(ctx context.Context, tx pgx.Tx) error {
 			return dbtest.Err(delivery.Prune(ctx, tx, time.Hour, 100))

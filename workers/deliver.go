@@ -32,7 +32,7 @@ func (d *delivering[A]) Work(ctx context.Context, job *river.Job[A]) error {
 // registerDeliveries adds the handlers that send events. Without a mail server, mail is left to workers that know one.
 func (w *Workers) registerDeliveries(o Options, handlers *river.Workers) {
 	follow := func(sender deliver.Sender) *deliver.Followers {
-		f := deliver.New(deliver.Options{Pool: o.Pool, Log: o.Log, Sender: sender})
+		f := deliver.New(deliver.Options{Pool: o.Pool, Log: o.Log, Sender: sender, Observer: o.observer()})
 		w.followers = append(w.followers, f)
 
 		return f

@@ -10,6 +10,7 @@ import (
 	"orders/db/groupcommit"
 	"orders/db/tally"
 	"orders/order"
+	"orders/workers/deliver"
 )
 
 // An Observer is told what the workers of a process do, for metrics and traces. It must not block.
@@ -28,6 +29,8 @@ type Observer interface {
 
 	// Rescued is told of the jobs of dead workers that this process has rescued.
 	Rescued(jobs int64)
+
+	deliver.Observer
 }
 
 func (o Options) observer() Observer { //nolint:ireturn // the given one
@@ -39,7 +42,7 @@ func (o Options) observer() Observer { //nolint:ireturn // the given one
 }
 
 // unobserved is the observer if there is none.
-type unobserved struct{}
+type unobserved struct{ deliver.Unobserved }
 
 func (unobserved) Batch(string) func(context.Context, []context.Context) (context.Context, func(groupcommit.Observation)) {
 	return nil

@@ -42,7 +42,7 @@ func (s *service) registerActs(api huma.API) {
 	}
 
 	disabled := exampleHook
-	disabled.State, disabled.DisabledAt, disabled.DisabledReason = delivery.Disabled, &exampleTime, "The shop moves."
+	disabled.State, disabled.DisabledAt, disabled.DisabledReason, disabled.DisabledBy = delivery.Disabled, &exampleTime, "The shop moves.", "alice"
 
 	operation.RegisterPost(api, act("rotate-webhook", "rotate", "Give a webhook another secret",
 		"Makes another secret, and returns it once. For 24 hours events are signed with both, so that the receiver can change."),
@@ -60,7 +60,7 @@ func (s *service) registerActs(api huma.API) {
 	}, s.disable)
 
 	operation.RegisterPost(api, act("enable-webhook", "enable", "Enable a webhook",
-		"Sends events again: those from before, too. A pause ends within half a minute."),
+		"Sends events again at once: those from before, too. A pause ends."),
 		operation.Contract{
 			Roles: access.ToOperate, Response: exampleHook, Returns: "The webhook", Refusals: []order.Code{order.NotFound},
 		}, s.enable)

@@ -79,6 +79,7 @@ type Webhook struct {
 	CreatedBy      string                 `json:"created_by"`
 	DisabledAt     *time.Time             `json:"disabled_at" doc:"Null if it is not disabled"`
 	DisabledReason string                 `json:"disabled_reason" doc:"Empty if it is not disabled"`
+	DisabledBy     string                 `json:"disabled_by" doc:"Who has disabled it; empty if it is not disabled, or was disabled by its answers: 410, or none for five days"`
 	FailingSince   *time.Time             `json:"failing_since" doc:"Since when nothing has arrived; null if the last ones have"`
 	PausedUntil    *time.Time             `json:"paused_until" doc:"It has failed again and again: nothing is sent before, and then one event tries. Null if it is not paused."`
 	LastAt         *time.Time             `json:"last_at" doc:"Of the last attempt; null before the first"`
@@ -97,6 +98,10 @@ func Of(e delivery.Endpoint) Webhook {
 	}
 	if e.DisabledReason != nil {
 		w.DisabledReason = *e.DisabledReason
+	}
+
+	if e.DisabledBy != nil {
+		w.DisabledBy = *e.DisabledBy
 	}
 
 	return w

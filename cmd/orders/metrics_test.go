@@ -33,6 +33,12 @@ func TestMetricsOfServeAndWork(t *testing.T) {
 	}
 	defer pool.Close()
 
+	// It gets no event, so it has metrics and sends nothing.
+	if _, err := pool.Exec(t.Context(), `INSERT INTO endpoints (kind, url, types, secret, position_seq, position_n, created_by)
+		VALUES ('webhook', 'https://shop.example', '{stock.low}', 'x', 0, 0, 'x')`); err != nil {
+		t.Fatal(err)
+	}
+
 	health := address(t)
 	serving := start(t, map[string]string{"DATABASE_URL": url, "ORDERS_LISTEN": address(t)}, "serve").ready()
 	working := start(t, map[string]string{"DATABASE_URL": url, "ORDERS_WORK_LISTEN": health}, "work")

@@ -31,25 +31,26 @@ type Name string
 
 // The conditions.
 const (
-	NoWorkers      Name = "no-workers"
-	NoLeader       Name = "no-leader"
-	QueuePaused    Name = "queue-paused"
-	OldestWork     Name = "oldest-work"
-	DeadLetters    Name = "dead-letters"
-	AuditFindings  Name = "audit-findings"
-	AuditLate      Name = "audit-late"
-	SweepFailing   Name = "sweep-failing"
-	OldSnapshot    Name = "old-snapshot"
-	ReplicationLag Name = "replication-lag"
-	LowStock       Name = "low-stock"
-	Schema         Name = "schema"
+	NoWorkers       Name = "no-workers"
+	NoLeader        Name = "no-leader"
+	QueuePaused     Name = "queue-paused"
+	OldestWork      Name = "oldest-work"
+	DeadLetters     Name = "dead-letters"
+	AuditFindings   Name = "audit-findings"
+	AuditLate       Name = "audit-late"
+	SweepFailing    Name = "sweep-failing"
+	OldSnapshot     Name = "old-snapshot"
+	ReplicationLag  Name = "replication-lag"
+	LowStock        Name = "low-stock"
+	EndpointFailing Name = "endpoint-failing"
+	Schema          Name = "schema"
 )
 
 // Names lists the conditions in the order in which they are shown.
 func Names() []Name {
 	return []Name{
 		Schema, NoWorkers, NoLeader, QueuePaused, OldestWork, DeadLetters, AuditFindings, AuditLate, SweepFailing, OldSnapshot,
-		ReplicationLag, LowStock,
+		ReplicationLag, LowStock, EndpointFailing,
 	}
 }
 
@@ -104,6 +105,7 @@ type Limits struct {
 	SweepFailures Limit[int]           // in sequence
 	OldSnapshot   Limit[time.Duration] // age of its transaction
 	Lag           Limit[time.Duration] // of a standby
+	Failing       Limit[time.Duration] // of an endpoint of deliveries, and how far it is behind
 }
 
 // DefaultLimits are the limits if nobody has chosen others.
@@ -116,5 +118,6 @@ func DefaultLimits() Limits {
 		SweepFailures: Limit[int]{1, 10},
 		OldSnapshot:   Limit[time.Duration]{time.Minute, time.Hour},
 		Lag:           Limit[time.Duration]{10 * time.Second, 5 * time.Minute},
+		Failing:       Limit[time.Duration]{5 * time.Minute, time.Hour},
 	}
 }

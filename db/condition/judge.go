@@ -15,18 +15,19 @@ import (
 // Judge judges a reading: one condition for each name, in the order of [Names].
 func Judge(r Reading, l Limits) []Condition {
 	byName := map[Name]Condition{
-		Schema:         r.schema(),
-		NoWorkers:      r.noWorkers(),
-		NoLeader:       r.noLeader(),
-		QueuePaused:    r.queuePaused(l.Paused),
-		OldestWork:     r.oldestWork(l.OldestWork),
-		DeadLetters:    r.deadLetters(l.DeadLetters),
-		AuditFindings:  r.auditFindings(),
-		AuditLate:      r.auditLate(l.AuditLate),
-		SweepFailing:   r.sweepFailing(l.SweepFailures),
-		OldSnapshot:    r.oldSnapshot(l.OldSnapshot),
-		ReplicationLag: r.replicationLag(l.Lag),
-		LowStock:       r.lowStock(),
+		Schema:          r.schema(),
+		NoWorkers:       r.noWorkers(),
+		NoLeader:        r.noLeader(),
+		QueuePaused:     r.queuePaused(l.Paused),
+		OldestWork:      r.oldestWork(l.OldestWork),
+		DeadLetters:     r.deadLetters(l.DeadLetters),
+		AuditFindings:   r.auditFindings(),
+		AuditLate:       r.auditLate(l.AuditLate),
+		SweepFailing:    r.sweepFailing(l.SweepFailures),
+		OldSnapshot:     r.oldSnapshot(l.OldSnapshot),
+		ReplicationLag:  r.replicationLag(l.Lag),
+		LowStock:        r.lowStock(),
+		EndpointFailing: r.endpointFailing(l.Failing),
 	}
 
 	conditions := make([]Condition, 0, len(byName))

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"orders/db/condition"
+	"orders/db/delivery"
 	"orders/db/gauge"
 	"orders/db/horizon"
 	"orders/db/jobqueue"
@@ -26,10 +27,21 @@ func healthy() condition.Reading {
 		Audited: new(ago(4 * time.Minute)),
 		Letters: condition.Letters{Open: 5},
 		Sweeps:  map[string]progress.Sweep{"redrive": {Name: "redrive", RanAt: ago(time.Second)}},
+		Endpoints: []delivery.Health{
+			{Endpoint: delivery.Endpoint{Kind: delivery.Webhook}, Lag: time.Minute},
+			{Endpoint: delivery.Endpoint{Kind: delivery.Webhook, DisabledAt: new(ago(time.Hour)), DisabledBy: new("alice"), DisabledReason: new("x")}},
+			{Endpoint: delivery.Endpoint{Kind: delivery.Mail}, Lag: time.Hour},
+		},
 		Standbys: []gauge.Standby{
 			{Name: "west", Lag: 20 * time.Millisecond},
 		},
 	}
+}
+
+func failing(since time.Duration, status int) delivery.Health {
+	return delivery.Health{Endpoint: delivery.Endpoint{
+		Kind: delivery.Webhook, URL: "https://shop.example:8443/hook?key=secret", FailingSince: new(ago(since)), FailingFor: since, LastStatus: status,
+	}}
 }
 
 func TestNothingIsWrong(t *testing.T) {
@@ -100,6 +112,17 @@ func TestEachConditionIsJudged(t *testing.T) {
 		}, condition.Warning, 0, "The standby east lags 10s behind."},
 		{condition.LowStock, func(r *condition.Reading) { r.LowStock = []string{"tea"} }, condition.Warning, 0, "1 product is low on stock: tea. Order more."},
 		{condition.LowStock, func(r *condition.Reading) { r.LowStock = slices.Repeat([]string{"tea"}, 101) }, condition.Warning, 0, "More than 100 products are low on stock: tea, tea, tea, tea, tea, …."},
+		{condition.EndpointFailing, func(r *condition.Reading) {
+			r.Endpoints = append(r.Endpoints, failing(5*time.Minute, 503))
+		}, condition.Warning, 5 * time.Minute, "webhook 00000000-0000-0000-0000-000000000000 (shop.example:8443) has failed for 5m0s, last with status 503. "},
+		{condition.EndpointFailing, func(r *condition.Reading) {
+			r.Endpoints = append(r.Endpoints, failing(5*time.Minute, 503), failing(time.Hour, 0))
+		}, condition.Critical, time.Hour, "has failed for 1h0m0s, without an answer; webhook"},
+		{condition.EndpointFailing, func(r *condition.Reading) { r.Endpoints[0].Lag = 6 * time.Minute }, condition.Warning, 6 * time.Minute, "is 6m0s behind"},
+		{condition.EndpointFailing, func(r *condition.Reading) { r.Endpoints[1].DisabledBy = nil }, condition.Warning, time.Hour, "is disabled, without an answer: x."},
+		{condition.EndpointFailing, func(r *condition.Reading) {
+			r.Endpoints = slices.Repeat([]delivery.Health{failing(time.Hour, 500)}, 5)
+		}, condition.Critical, time.Hour, "; and 2 more. "},
 		{condition.ReplicationLag, func(r *condition.Reading) { r.Standbys[0].Lag = time.Hour }, condition.Critical, 0, "west lags 1h0m0s"},
 	} {
 		reading := healthy()
@@ -111,6 +134,8 @@ func TestEachConditionIsJudged(t *testing.T) {
 				if got.Severity != condition.OK {
 					t.Errorf("%s is broken, and %+v", c.name, got)
 				}
+			case strings.Contains(got.Sentence, "secret"):
+				t.Errorf("a part of a URL: %s", got.Sentence)
 			case got.Severity != c.severity || !strings.Contains(got.Sentence, c.says):
 				t.Errorf("got %+v; want %s, which says %q", got, c.severity, c.says)
 			case c.since == 0 != (got.Since == nil) || got.Since != nil && !got.Since.Equal(ago(c.since)):

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"orders/db/catalogue"
+	"orders/db/delivery"
 	"orders/db/gauge"
 	"orders/db/horizon"
 	"orders/db/jobqueue"
@@ -33,6 +34,8 @@ type Reading struct {
 	Sweeps    map[string]progress.Sweep
 	Snapshots []horizon.Holder
 	Standbys  []gauge.Standby
+
+	Endpoints []delivery.Health
 
 	LowStock []string // the skus of products that are low on stock, at most one more than MostLow
 }
@@ -74,6 +77,10 @@ func Read(ctx context.Context, tx pgx.Tx) (r Reading, err error) {
 
 	if r.Standbys, err = gauge.Standbys(ctx, tx); err != nil {
 		return r, err
+	}
+
+	if r.Endpoints, err = delivery.Healths(ctx, tx); err != nil {
+		return r, err //nolint:wrapcheck // it says what was done
 	}
 
 	low, err := catalogue.Low(ctx, tx, catalogue.Active, "", MostLow+1)

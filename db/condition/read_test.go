@@ -2,7 +2,9 @@ package condition_test
 
 import (
 	"context"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -63,6 +65,13 @@ func TestReadSeesWhatIsWrong(t *testing.T) {
 		`INSERT INTO audit_runs (mode, started_at, finished_at, orders, violations) VALUES ('incremental', now(), now() - interval '2 hours', 1, 0)`,
 		`INSERT INTO products (sku, name, price, currency, available, low_stock, archived_at)
 			VALUES ('tea', 'Tea', 1, 'EUR', 4, 5, NULL), ('old', 'Old', 1, 'EUR', 0, 5, now()), ('cup', 'Cup', 1, 'EUR', 5, 5, NULL)`,
+		`INSERT INTO endpoints (kind, url, secret, position_seq, position_n, created_by, failing_since, disabled_at, disabled_reason, disabled_by) VALUES
+			('webhook', 'https://shop.example/', 'x', 0, 0, 'x', now() - interval '2 hours', NULL, NULL, NULL),
+			('webhook', 'https://gone.example/', 'x', 0, 0, 'x', NULL, now(), 'it answered 410 Gone', NULL),
+			('webhook', 'https://late.example/', 'x', 1, 2, 'x', NULL, NULL, NULL, NULL),
+			('webhook', 'https://shop.example/', 'x', 2, 2, 'x', NULL, NULL, NULL, NULL)`,
+		`INSERT INTO events (at, type, order_ids) SELECT now() - n * interval '1 minute', 'order.created', ARRAY[gen_random_uuid(), gen_random_uuid()]
+			FROM generate_series(9, 8, -1) AS n`,
 		`INSERT INTO sweeps (name, ran_at, failed_at, failures) VALUES ('redrive', now(), now(), 20)`,
 	)
 
@@ -75,11 +84,23 @@ func TestReadSeesWhatIsWrong(t *testing.T) {
 		condition.NoLeader: condition.OK, condition.NoWorkers: condition.Critical, condition.QueuePaused: condition.Critical,
 		condition.OldestWork: condition.Critical, condition.DeadLetters: condition.Warning, condition.AuditFindings: condition.Critical,
 		condition.AuditLate: condition.Critical, condition.SweepFailing: condition.Critical, condition.OldSnapshot: condition.OK,
-		condition.LowStock: condition.Warning,
+		condition.LowStock: condition.Warning, condition.EndpointFailing: condition.Critical,
 	} {
 		if got[name] != want {
 			t.Errorf("%s: %s, want %s", name, got[name], want)
 		}
+	}
+
+	var lags []time.Duration
+	for _, e := range read(t, pool).Endpoints {
+		lags = append(lags, e.Lag.Round(time.Minute))
+	}
+
+	slices.Sort(lags)
+
+	// One has both events, and one the first. One is disabled, and has no lag.
+	if want := []time.Duration{0, 0, 8 * time.Minute, 9 * time.Minute}; !slices.Equal(lags, want) {
+		t.Errorf("lags %v, want %v", lags, want)
 	}
 
 	if l := read(t, pool).Letters; l.Open != 3 || l.Attention != 2 || l.Since == nil {

@@ -270,7 +270,9 @@ func Deliveries(ctx context.Context, q db.Querier, f Filter, before int64, limit
 	where := &db.Where{}
 
 	where.If(f.EndpointID != uuid.Nil, "endpoint_id = ?", f.EndpointID)
-	where.If(f.State != "", "state = ?", f.State)
+	// What is not sent has an index.
+	where.If(f.State == Sent, "state = ?", f.State)
+	where.If(f.State != Sent && f.State != "", "state <> 'sent' AND state = ?", f.State)
 	where.If(f.Type != "", "event_type = ?", f.Type)
 	where.If(f.OrderID != uuid.Nil, "order_id = ?", f.OrderID)
 	where.If(before != 0, "id < ?", before)

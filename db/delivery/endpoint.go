@@ -44,6 +44,7 @@ type Endpoint struct {
 	CreatedBy      string
 	DisabledAt     *time.Time // nil while it is active
 	DisabledReason *string
+	DisabledBy     *string       // the operator; nil if it was disabled by its answers
 	FailingSince   *time.Time    // nil if the last ones have arrived
 	FailingFor     time.Duration // until now, by the database's clock
 	PausedUntil    *time.Time    // nil if it is not paused
@@ -109,7 +110,7 @@ func NewSecret() string {
 
 const columns = `
 	id, kind, url, types, secret, CASE WHEN previous_until > now() THEN previous_secret END AS previous_secret, position_seq, position_n,
-	created_at, created_by, disabled_at, disabled_reason, failing_since, coalesce(now() - failing_since, '0') AS failing_for,
+	created_at, created_by, disabled_at, disabled_reason, disabled_by, failing_since, coalesce(now() - failing_since, '0') AS failing_for,
 	paused_until, greatest(coalesce(paused_until - now(), '0'), '0') AS paused_for, last_at, last_status, last_answer, gaps`
 
 // shown are the columns for people.
@@ -198,23 +199,40 @@ func Rotate(ctx context.Context, tx pgx.Tx, id uuid.UUID, secret string) (Endpoi
 }
 
 // Disable keeps events from being sent. What happens meanwhile is sent when it is enabled. The first reason stays.
-func Disable(ctx context.Context, tx pgx.Tx, id uuid.UUID, reason string) (Endpoint, error) {
+func Disable(ctx context.Context, tx pgx.Tx, id uuid.UUID, reason string, by order.Actor) (Endpoint, error) {
 	return one(tx.Query(ctx, `
 		UPDATE endpoints
-		SET disabled_at = coalesce(disabled_at, now()), disabled_reason = coalesce(disabled_reason, $2)
+		SET disabled_at = coalesce(disabled_at, now()), disabled_reason = coalesce(disabled_reason, $2),
+			disabled_by = coalesce(disabled_by, $3)
 		WHERE id = $1
 			AND kind = 'webhook'
-		RETURNING `+shown, id, reason))
+		RETURNING `+shown, id, reason, by.Name))
 }
 
-// Enable lets events be sent again, at once.
+// Enable lets events be sent again. Then [Wake] its job: it may wait for the end of a pause.
 func Enable(ctx context.Context, tx pgx.Tx, id uuid.UUID) (Endpoint, error) {
 	return one(tx.Query(ctx, `
 		UPDATE endpoints
-		SET disabled_at = NULL, disabled_reason = NULL, failing_since = NULL, paused_until = NULL
+		SET disabled_at = NULL, disabled_reason = NULL, disabled_by = NULL, failing_since = NULL, paused_until = NULL
 		WHERE id = $1
 			AND kind = 'webhook'
 		RETURNING `+shown, id))
+}
+
+// Wake lets the job of an endpoint run at once, if it waits. Workers see it at their next poll.
+func Wake(ctx context.Context, tx pgx.Tx, id uuid.UUID, job string) error {
+	_, err := tx.Exec(ctx, `
+		UPDATE river_job
+		SET state = 'available', scheduled_at = now()
+		WHERE kind = $1
+			AND state IN ('available', 'retryable', 'scheduled')
+			AND scheduled_at > now()
+			AND args ->> 'endpoint_id' = $2::uuid::text`, job, id)
+	if err != nil {
+		return fmt.Errorf("wake the endpoint's job: %w", err)
+	}
+
+	return nil
 }
 
 func one(rows pgx.Rows, err error) (Endpoint, error) {

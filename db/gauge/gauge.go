@@ -14,6 +14,7 @@ import (
 	"orders/db"
 	"orders/db/audit"
 	"orders/db/catalogue"
+	"orders/db/delivery"
 	"orders/db/horizon"
 	"orders/db/liveness"
 	"orders/db/progress"
@@ -37,6 +38,7 @@ type Reading struct {
 	Sweeps       []progress.Sweep
 	OldSnapshots int
 	Standbys     []Standby
+	Endpoints    []delivery.Health
 	LowStock     int // products that are low on stock, counted up to MostLow
 }
 
@@ -99,6 +101,10 @@ func Read(ctx context.Context, q db.Querier) (r Reading, err error) {
 
 	if r.Standbys, err = Standbys(ctx, q); err != nil {
 		return r, err
+	}
+
+	if r.Endpoints, err = delivery.Healths(ctx, q); err != nil {
+		return r, err //nolint:wrapcheck // it says what was done
 	}
 
 	low, err := catalogue.Low(ctx, q, catalogue.Active, "", MostLow)

@@ -19,7 +19,7 @@ import (
 )
 
 var reportNames = []string{
-	"actions", "bloat", "customers-affected", "dead-letter-outcomes", "dead-letters", "failures", "failures-by-hour", "latencies", "low-stock", "orders-by-hour",
+	"actions", "bloat", "customers-affected", "dead-letter-outcomes", "dead-letters", "deliveries", "failures", "failures-by-hour", "latencies", "low-stock", "orders-by-hour",
 	"points-by-hour", "points-reconciliation", "queue-depth", "refunds-due", "sessions", "settle-times", "stock-movements",
 	"stock-reconciliation", "throughput-by-hour", "throughput-by-minute", "top-customers", "undone-steps", "vacuum",
 }
@@ -498,4 +498,34 @@ func TestReportSessions(t *testing.T) {
 	if transactions, _ := backup[7].(int64); backup[0] != "session" || backup[3] != "backup" || transactions < 1000 || backup[8] != nil || backup[9] != int64(0) {
 		t.Errorf("the holder of the snapshot: %v", backup)
 	}
+}
+
+func TestReportDeliveries(t *testing.T) {
+	t.Parallel()
+
+	b := setupReport(t)
+	b.seed(t, `
+		INSERT INTO endpoints (id, kind, url, secret, position_seq, position_n, created_by, failing_since) VALUES
+			('00000000-0000-0000-0000-00000000000a', 'webhook', 'https://shop.example:8443/hook?key=secret', 'x', 0, 0, 'x', now()),
+			('00000000-0000-0000-0000-00000000000b', 'mail', '', '', 0, 0, 'x', NULL)`, `
+		INSERT INTO deliveries (endpoint_id, event_seq, event_id, event_type, event_at, state, attempts, next_at, status, answer, created_at, updated_at)
+		SELECT ('00000000-0000-0000-0000-00000000000' || e)::uuid, 1, n::text, 'x', now(), state, attempts,
+			CASE state WHEN 'waiting' THEN now() END, status, answer, now() - age, now() - age
+		FROM (VALUES
+			('a', 1, 'sent', 1, 204, '', interval '2 days'),
+			('a', 2, 'sent', 1, 204, '', '3 hours'),
+			('a', 3, 'waiting', 3, 503, 'later', '2 hours'),
+			('a', 4, 'waiting', 2, 500, 'oops', '1 hour'),
+			('b', 5, 'suppressed', 0, 0, 'x', '1 hour')
+		) AS d (e, n, state, attempts, status, answer, age)`)
+
+	const a = "00000000-0000-0000-0000-00000000000a"
+
+	sent := []any{a, "shop.example:8443", "failing", "sent", 1, 1, b.now.Add(-3 * time.Hour), 204, ""}
+	waiting := []any{a, "shop.example:8443", "failing", "waiting", 2, 5, b.now.Add(-time.Hour), 500, "oops"}
+
+	b.check(t, "deliveries", [][]any{sent, waiting, {"mail", nil, "active", "suppressed", 1, 0, b.now.Add(-time.Hour), 0, "x"}})
+	b.checkWith(t, "deliveries", map[string]string{"since": "now-150m", "until": b.now.Add(-90 * time.Minute).Format(time.RFC3339)}, [][]any{
+		{a, "shop.example:8443", "failing", "waiting", 1, 3, b.now.Add(-2 * time.Hour), 503, "later"},
+	})
 }

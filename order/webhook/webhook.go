@@ -64,7 +64,7 @@ func Rotate(ctx context.Context, tx pgx.Tx, id uuid.UUID, by order.Actor) (deliv
 
 // Disable keeps events from being sent.
 func Disable(ctx context.Context, tx pgx.Tx, id uuid.UUID, reason string, by order.Actor) (delivery.Endpoint, error) {
-	e, err := delivery.Disable(ctx, tx, id, reason)
+	e, err := delivery.Disable(ctx, tx, id, reason, by)
 	if err != nil {
 		return e, err //nolint:wrapcheck // as above
 	}
@@ -76,6 +76,10 @@ func Disable(ctx context.Context, tx pgx.Tx, id uuid.UUID, reason string, by ord
 func Enable(ctx context.Context, tx pgx.Tx, queue *flow.Queue, id uuid.UUID, by order.Actor) (delivery.Endpoint, error) {
 	e, err := delivery.Enable(ctx, tx, id)
 	if err != nil {
+		return e, err //nolint:wrapcheck // as above
+	}
+
+	if err := delivery.Wake(ctx, tx, id, jobs.DeliverWebhook{}.Kind()); err != nil {
 		return e, err //nolint:wrapcheck // as above
 	}
 

@@ -66,11 +66,22 @@ type Sender interface {
 	Send(ctx context.Context, to delivery.Endpoint, m Message) Answer
 }
 
+// An Observer is told what is sent. It must not block.
+type Observer interface {
+	// DeliveryAttempted is told how long an attempt took, whatever came of it.
+	DeliveryAttempted(kind delivery.Kind, took time.Duration)
+
+	// DeliveriesRecorded is told what became of deliveries, once that is committed.
+	DeliveriesRecorded(kind delivery.Kind, results []delivery.Result)
+}
+
 // Options configure [New].
 type Options struct {
 	Pool   *pgxpool.Pool
 	Log    *slog.Logger
 	Sender Sender
+
+	Observer Observer // nil for none
 
 	Trips int           // failures in a row that pause an endpoint; 0 for the default
 	Pause time.Duration // the longest pause; 0 for the default
@@ -104,8 +115,21 @@ func New(o Options) *Followers {
 		o.Pause = defaultPause
 	}
 
+	if o.Observer == nil {
+		o.Observer = Unobserved{}
+	}
+
 	return &Followers{Options: o, watch: event.NewWatch(o.Pool), stopping: make(chan struct{}), paces: map[uuid.UUID]*pace{}}
 }
+
+// Unobserved is the observer if there is none.
+type Unobserved struct{}
+
+// DeliveryAttempted does nothing.
+func (Unobserved) DeliveryAttempted(delivery.Kind, time.Duration) {}
+
+// DeliveriesRecorded does nothing.
+func (Unobserved) DeliveriesRecorded(delivery.Kind, []delivery.Result) {}
 
 // Close lets the runs end after their round: their jobs become available to other processes.
 func (f *Followers) Close() { f.stop.Do(func() { close(f.stopping) }) }
@@ -193,6 +217,10 @@ func (f *Followers) record(ctx context.Context, s delivery.Slice) error {
 	defer cancel()
 
 	err := db.InTx(ctx, f.Pool, func(tx pgx.Tx) error { return delivery.Record(ctx, tx, s) })
+
+	if err == nil {
+		f.Observer.DeliveriesRecorded(s.Endpoint.Kind, s.Results)
+	}
 
 	switch {
 	case err != nil:

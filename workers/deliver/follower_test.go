@@ -26,6 +26,7 @@ import (
 	"orders/db/dbtest"
 	"orders/db/delivery"
 	"orders/db/event"
+	"orders/order"
 	"orders/workers/deliver"
 )
 
@@ -536,7 +537,9 @@ func TestAFaultOfTheDatabaseEndsNoJob(t *testing.T) { //nolint:paralleltest // s
 	}
 
 	rename("endpoints_gone", "endpoints")
-	b.inTx(func(tx pgx.Tx) error { return dbtest.Err(delivery.Disable(t.Context(), tx, e.ID, "test")) })
+	b.inTx(func(tx pgx.Tx) error {
+		return dbtest.Err(delivery.Disable(t.Context(), tx, e.ID, "test", order.Actor{Name: "test"}))
+	})
 
 	for _, id := range []uuid.UUID{e.ID, uuid.New()} {
 		if err := f.Follow(t.Context(), id); err != nil {

@@ -81,7 +81,9 @@ func (s *shipment) start(ctx context.Context, m Message, late <-chan time.Time) 
 	s.sending.Go(func() {
 		defer func() { <-s.places }()
 
+		began := time.Now()
 		a := s.Sender.Send(ctx, s.slice.Endpoint, m)
+		s.Observer.DeliveryAttempted(s.slice.Endpoint.Kind, time.Since(began))
 
 		switch {
 		case a.Arrived, a.Refused: // a refusal is about this event alone

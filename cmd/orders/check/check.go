@@ -47,6 +47,8 @@ type Cmd struct {
 	SnapshotCritical time.Duration `default:"1h" help:"The age from which an old snapshot is critical; it is a warning from one minute on."`
 	LagWarning       time.Duration `default:"10s" help:"Warn of a standby that is so far behind."`
 	LagCritical      time.Duration `default:"5m" help:"So far behind is critical."`
+	FailingWarning   time.Duration `default:"5m" help:"Warn of an endpoint of events at which nothing has arrived for that long, or that is as far behind."`
+	FailingCritical  time.Duration `default:"1h" help:"From then on it is critical."`
 }
 
 // Help is the text below the flags' list.
@@ -66,6 +68,7 @@ func (c Cmd) Limits() condition.Limits {
 		SweepFailures: condition.Limit[int]{Warning: c.SweepsWarning, Critical: c.SweepsCritical},
 		OldSnapshot:   condition.Limit[time.Duration]{Warning: time.Minute, Critical: c.SnapshotCritical},
 		Lag:           condition.Limit[time.Duration]{Warning: c.LagWarning, Critical: c.LagCritical},
+		Failing:       condition.Limit[time.Duration]{Warning: c.FailingWarning, Critical: c.FailingCritical},
 	}
 }
 

@@ -102,6 +102,7 @@ func (*databaseCollector) Describe(to chan<- *prometheus.Desc) {
 		databaseUp, settledOrders, settleSeconds,
 		queueJobs, queueOrders, queueOldest, queuePaused, queueWorkers, lettersOpen, findingsOpen, auditFinished,
 		workersCount, leader, rescuedJobs, sweepFailures, sweepRan, lowStock, oldSnapshots, standbys, standbyBytes, standbyLag,
+		endpoints, endpointFailing, endpointLag, deliveriesWaiting,
 	} {
 		to <- d
 	}
@@ -123,6 +124,7 @@ func (c *databaseCollector) Collect(to chan<- prometheus.Metric) {
 	c.settled.collect(to)
 	collectQueues(to, r)
 	collectProblems(to, r)
+	collectEndpoints(to, r)
 
 	to <- gaugeOf(workersCount, float64(r.Workers.Alive), "alive")
 	to <- gaugeOf(workersCount, float64(r.Workers.Dead), "dead")

@@ -18,6 +18,7 @@ import (
 
 	"orders/api/middleware"
 	"orders/db/deadletter"
+	"orders/db/delivery"
 	"orders/db/groupcommit"
 	"orders/db/tally"
 	"orders/jobs"
@@ -43,6 +44,9 @@ type Metrics struct {
 	failures *prometheus.CounterVec
 	rescued  prometheus.Counter
 
+	deliveries      *prometheus.CounterVec
+	deliveryAttempt *prometheus.HistogramVec
+
 	batchItems    *prometheus.HistogramVec
 	batchSeconds  *prometheus.HistogramVec
 	batchFailures *prometheus.CounterVec
@@ -52,6 +56,7 @@ type Metrics struct {
 var (
 	requestBuckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10}
 	batchBuckets   = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10}
+	attemptBuckets = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 15, 30} // a webhook may take 15 s
 	stepBuckets    = []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900}
 )
 
@@ -93,6 +98,12 @@ func New(pool *pgxpool.Pool, log *slog.Logger, version string, traces *Traces) *
 			Name: "orders_rescued_jobs_total", Help: "Jobs of dead workers that this process has rescued.",
 		}),
 
+		deliveries: counter("orders_deliveries_total",
+			"Deliveries that this process has made, by kind and what became of them. Waiting ones are attempts that failed, and are made again.",
+			"kind", "state"),
+		deliveryAttempt: histogram("orders_delivery_attempt_seconds",
+			"Time of an attempt to deliver, whatever came of it.", attemptBuckets, "kind"),
+
 		batchItems: histogram("orders_batch_items", "Requests or orders that shared a transaction, by group commit.",
 			prometheus.ExponentialBuckets(1, 2, mostItems), "group"), //nolint:mnd // each twice the one before
 		batchSeconds: histogram("orders_batch_seconds",
@@ -124,6 +135,14 @@ func (m *Metrics) zero() {
 
 	for _, cause := range []order.Code{order.Overloaded, order.InFlightLimit} {
 		m.refused.WithLabelValues(string(cause))
+	}
+
+	for _, kind := range delivery.Kinds() {
+		m.deliveryAttempt.WithLabelValues(string(kind))
+
+		for _, state := range delivery.States() {
+			m.deliveries.WithLabelValues(string(kind), string(state))
+		}
 	}
 
 	for _, policy := range jobs.Policies() {
@@ -224,3 +243,17 @@ func (m *Metrics) AttemptFailed(kind string, class deadletter.Reason) {
 
 // Rescued notes jobs of dead workers.
 func (m *Metrics) Rescued(jobs int64) { m.rescued.Add(float64(jobs)) }
+
+// DeliveryAttempted notes how long an attempt took.
+func (m *Metrics) DeliveryAttempted(kind delivery.Kind, took time.Duration) {
+	m.deliveryAttempt.WithLabelValues(string(kind)).Observe(took.Seconds())
+}
+
+// DeliveriesRecorded counts what became of deliveries. One that waits without an attempt has not failed.
+func (m *Metrics) DeliveriesRecorded(kind delivery.Kind, results []delivery.Result) {
+	for _, r := range results {
+		if r.State != delivery.Waiting || r.Attempts > r.Due.Attempts {
+			m.deliveries.WithLabelValues(string(kind), string(r.State)).Inc()
+		}
+	}
+}

@@ -16,6 +16,7 @@ import (
 	"orders/cmd/orders/telemetry"
 	"orders/db/dbtest"
 	"orders/db/deadletter"
+	"orders/db/delivery"
 	"orders/db/groupcommit"
 	"orders/db/tally"
 	"orders/order"
@@ -74,6 +75,11 @@ func TestWhatAProcessDoesIsCounted(t *testing.T) {
 	m.StepDone(order.Points, []time.Duration{20 * time.Millisecond, time.Hour})
 	m.AttemptFailed("points", deadletter.Transient)
 	m.Rescued(4)
+	m.DeliveryAttempted(delivery.Mail, 20*time.Second)
+	m.DeliveriesRecorded(delivery.Webhook, []delivery.Result{
+		{State: delivery.Sent, Attempts: 1}, {State: delivery.Waiting, Attempts: 1},
+		{State: delivery.Waiting, Attempts: 1, Due: delivery.Due{Attempts: 1}}, // the process ended: no attempt was made
+	})
 
 	wants(t, scrape(t, m),
 		`orders_placed_total 1`,
@@ -85,6 +91,9 @@ func TestWhatAProcessDoesIsCounted(t *testing.T) {
 		`orders_step_seconds_bucket{step="points",le="0.025"} 1`, `orders_step_seconds_bucket{step="points",le="+Inf"} 2`,
 		`orders_attempts_failed_total{class="transient",kind="points"} 1`,
 		`orders_rescued_jobs_total 4`,
+		`orders_delivery_attempt_seconds_bucket{kind="mail",le="15"} 0`, `orders_delivery_attempt_seconds_bucket{kind="mail",le="30"} 1`,
+		`orders_deliveries_total{kind="webhook",state="sent"} 1`, `orders_deliveries_total{kind="webhook",state="waiting"} 1`,
+		`orders_deliveries_total{kind="mail",state="failed"} 0`,
 	)
 }
 
@@ -98,6 +107,12 @@ func TestTheDatabaseIsReadForAScrape(t *testing.T) {
 		INSERT INTO dead_letters (job_id, kind, queue, args, errors, error, attempts, reason, signature, attention_at)
 		VALUES (1, 'points', 'points', '{}', '[]', 'x', 1, 'unknown', 'x', now()), (2, 'points', 'points', '{}', '[]', 'x', 1, 'unknown', 'x', NULL),
 			(3, 'later', 'later', '{}', '[]', 'x', 1, 'unknown', 'x', NULL);
+		INSERT INTO endpoints (id, kind, url, secret, position_seq, position_n, created_by, failing_since, disabled_at, disabled_reason, disabled_by) VALUES
+			('00000000-0000-0000-0000-000000000001', 'webhook', 'x', 'x', 0, 0, 'x', NULL, NULL, NULL, NULL),
+			('00000000-0000-0000-0000-000000000002', 'webhook', 'x', 'x', 0, 0, 'x', NULL, now(), 'x', NULL),
+			('00000000-0000-0000-0000-000000000003', 'mail', '', '', 0, 0, 'x', now(), NULL, NULL, NULL);
+		INSERT INTO deliveries (endpoint_id, event_seq, event_id, event_type, event_at, state, attempts, next_at)
+			SELECT '00000000-0000-0000-0000-000000000001', 1, n::text, 'x', now(), 'waiting', 1, now() FROM generate_series(1, 7) AS n;
 		INSERT INTO products (sku, name, price, currency, available, low_stock) VALUES ('tea', 'Tea', 1, 'EUR', 1, 2)`); err != nil {
 		t.Fatal(err)
 	}
@@ -107,6 +122,10 @@ func TestTheDatabaseIsReadForAScrape(t *testing.T) {
 		`orders_dead_letters_open{attention="true",kind="points"} 1`, `orders_dead_letters_open{attention="false",kind="points"} 1`,
 		`orders_dead_letters_open{attention="false",kind="later"} 1`, `orders_dead_letters_open{attention="true",kind="inventory"} 0`,
 		`orders_queue_paused{queue="points"} 0`, `orders_queue_jobs{queue="points",state="waiting"} 0`,
+		`orders_endpoints{kind="webhook",state="active"} 1`, `orders_endpoints{kind="webhook",state="disabled_itself"} 1`,
+		`orders_endpoints{kind="mail",state="failing"} 1`, `orders_endpoints{kind="mail",state="paused"} 0`,
+		`orders_endpoint_lag_seconds{endpoint="mail"} 0`, `orders_endpoint_failing_seconds{endpoint="00000000-0000-0000-0000-000000000001"} 0`,
+		`orders_deliveries_waiting{endpoint="00000000-0000-0000-0000-000000000001"} 7`,
 		`orders_audit_findings_open{invariant="points-balance"} 0`, `orders_products_low_stock 1`,
 	)
 
