@@ -29,6 +29,14 @@ func TestAnOrderFromTheShell(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	if _, err := pool.Exec(t.Context(), `
+		INSERT INTO river_job (max_attempts, args, kind, queue, state, attempt, errors, unique_key, unique_states)
+		SELECT 10, '{}', kind, kind, 'retryable', 1, ARRAY['{"at":"2026-01-05T09:30:00Z","attempt":1,"error":"no table x"}'::jsonb], unique_keys[1], B'11111111'
+		FROM order_jobs
+		WHERE kind = 'notification'`); err != nil {
+		t.Fatal(err)
+	}
+
 	unknown := uuid.NewString()
 
 	for _, step := range []struct {
@@ -36,7 +44,7 @@ func TestAnOrderFromTheShell(t *testing.T) {
 		code int
 		says []string
 	}{
-		{args: []string{"why", id.String()}, says: []string{"Order " + id.String() + " is confirmed. The points job has been dead", "dead_letter", "notification"}},
+		{args: []string{"why", id.String()}, says: []string{"Order " + id.String() + " is confirmed. The points job has been dead", "dead_letter", "newest error", "no table x"}},
 		{args: []string{"why", unknown}, code: exitError, says: []string{"There is no order"}},
 		{args: []string{"why", "x"}, code: exitUsage, says: []string{"UUID"}},
 		{args: []string{"why", id.String(), "--format", "csv"}, code: exitUsage, says: []string{"table"}},

@@ -2,6 +2,7 @@ package order
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -11,6 +12,7 @@ import (
 	"orders/cmd/orders/output"
 	"orders/cmd/orders/shell"
 	"orders/db"
+	"orders/db/lookup"
 	"orders/db/report"
 	"orders/order"
 	"orders/order/explain"
@@ -28,10 +30,15 @@ func (c WhyCmd) Run(s *shell.Shell) error {
 		var (
 			status order.Status
 			answer explain.Answer
+			jobs   []lookup.Job
 		)
 
 		err := db.Snapshot(s.Ctx, pool, func(tx pgx.Tx) (err error) {
-			status, answer, err = explain.Why(s.Ctx, tx, c.ID, s.RedriveAfter)
+			if status, answer, err = explain.Why(s.Ctx, tx, c.ID, s.RedriveAfter); err != nil {
+				return err
+			}
+
+			jobs, err = lookup.Jobs(s.Ctx, tx, c.ID)
 
 			return err
 		})
@@ -40,14 +47,58 @@ func (c WhyCmd) Run(s *shell.Shell) error {
 		}
 
 		if c.isJSON() {
-			return s.PrintJSON(api.Explanation{
-				OrderID: c.ID, Status: status, Reason: api.ReasonOf(answer.Reason),
-				Reasons: operation.Each(answer.Reasons, api.ReasonOf), Warnings: answer.Warnings,
+			return s.PrintJSON(explained{
+				Explanation: api.Explanation{
+					OrderID: c.ID, Status: status, Reason: api.ReasonOf(answer.Reason),
+					Reasons: operation.Each(answer.Reasons, api.ReasonOf), Warnings: answer.Warnings,
+				},
+				Jobs: operation.Each(jobs, jobOf),
 			})
 		}
 
-		return c.print(s, status, answer)
+		if err := c.print(s, status, answer); err != nil || len(jobs) == 0 {
+			return err
+		}
+
+		fmt.Fprintln(s.Stdout)
+
+		return s.PrintTable(jobsTable(jobs))
 	})
+}
+
+// An explained order is what the API tells customers, with its live jobs, whose errors are for operators.
+type explained struct {
+	api.Explanation
+
+	Jobs []job `json:"jobs"`
+}
+
+type job struct {
+	ID          int64     `json:"id"`
+	Kind        string    `json:"kind"`
+	State       string    `json:"state"`
+	Attempt     int       `json:"attempt"`
+	ScheduledAt time.Time `json:"scheduled_at"`
+	Error       string    `json:"error"` // of the newest failed attempt; empty for none
+}
+
+func jobOf(j lookup.Job) job {
+	made := job{ID: j.ID, Kind: j.Kind, State: j.State, Attempt: j.Attempt, ScheduledAt: j.ScheduledAt}
+	if n := len(j.Errors); n > 0 {
+		made.Error = j.Errors[n-1].Error
+	}
+
+	return made
+}
+
+func jobsTable(jobs []lookup.Job) report.Table {
+	t := report.Table{Columns: []string{"job_id", "kind", "state", "attempt", "scheduled_at", "newest error"}}
+
+	for _, j := range operation.Each(jobs, jobOf) {
+		t.Rows = append(t.Rows, []any{j.ID, j.Kind, j.State, int64(j.Attempt), j.ScheduledAt, orNil(output.Line(j.Error))})
+	}
+
+	return t
 }
 
 func (c WhyCmd) print(s *shell.Shell, status order.Status, answer explain.Answer) error {
