@@ -90,7 +90,7 @@ func TestTimelineTellsAllOfAnOrder(t *testing.T) {
 		t.Fatalf("cancel: %d %s", r.status, r.body)
 	}
 
-	want := `placed   "The order was placed: total 2500 EUR in minor units."
+	want := `placed   "The order was placed: total 25.00 EUR."
 attempt points  "Attempt 1 of the points job failed: ` + internalError + `."
 attempt points  "Attempt 2 of the points job failed: ` + internalError + `."
 dead_letter points  "The points job was given up after 2 attempts: ` + internalError + `."
@@ -135,7 +135,7 @@ func TestTimelineOfAHeldOrder(t *testing.T) {
 	b.apply(t, order.Inventory, id)
 	as[api.Order](t, b.ask(t, "POST", "/orders/"+id.String()+"/payment", `{"reference":"pay-1"}`), 200)
 
-	want := `placed   "The order was placed: total 2500 EUR in minor units."
+	want := `placed   "The order was placed: total 25.00 EUR."
 step inventory  "Stock was taken: 2 pieces of 1 product."
 status   "The order awaits its payment."
 payment  api "The order was paid: reference pay-1."

@@ -101,7 +101,7 @@ func TestTimeline(t *testing.T) {
 	}
 
 	want := []string{
-		"The order was placed: total 200 EUR in minor units.",
+		"The order was placed: total 2.00 EUR.",
 		"Stock was taken: 2 pieces of 1 product.",
 		"The order awaits its payment.",
 		"The order was paid: reference pay-1.",

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 
 	"github.com/google/uuid"
 
@@ -57,7 +58,7 @@ func Tell(read timeline.Entry) Entry {
 func (e Entry) words() string {
 	switch e.Type {
 	case timeline.Placed:
-		return e.f("The order was placed: total %v %v in minor units.", "total", "currency")
+		return "The order was placed: total " + e.money("total") + "."
 	case timeline.Attempt:
 		return e.attempt()
 	case timeline.Payment:
@@ -104,7 +105,7 @@ func (e Entry) payment() string {
 	}
 
 	if e.has("amount") {
-		return text + e.f("%v %v in minor units, reference %v.", "amount", "currency", "reference")
+		return text + e.money("amount") + e.f(", reference %v.", "reference")
 	}
 
 	return text + e.f("reference %v.", "reference")
@@ -268,6 +269,16 @@ func (e Entry) has(field string) bool {
 	v, ok := e.Detail[field]
 
 	return ok && v != nil && v != ""
+}
+
+// money is the amount in a field, in the entry's currency.
+func (e Entry) money(field string) string {
+	minor, err := strconv.ParseInt(fmt.Sprint(e.Detail[field]), 10, 64)
+	if err != nil {
+		return e.f("%v %v in minor units", field, "currency")
+	}
+
+	return order.Money(minor, fmt.Sprint(e.Detail["currency"]))
 }
 
 // f formats the detail's fields.

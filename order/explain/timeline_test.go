@@ -27,9 +27,9 @@ func TestTell(t *testing.T) {
 	const hidden = "an internal error; operators see its text in the job"
 
 	for want, e := range map[string]timeline.Entry{
-		"The order was placed: total 2500 EUR in minor units.": {Type: timeline.Placed, Detail: detail{"total": json.Number("2500"), "currency": "EUR"}},
-		"Attempt 2 of the points job began.":                   {Type: timeline.Attempt, Detail: detail{"kind": "points", "attempt": 2}},
-		"Attempt 3 of the points job failed: " + hidden + ".":  {Type: timeline.Attempt, Detail: detail{"kind": "points", "attempt": 3, "code": "internal"}},
+		"The order was placed: total 25.00 EUR.":              {Type: timeline.Placed, Detail: detail{"total": json.Number("2500"), "currency": "EUR"}},
+		"Attempt 2 of the points job began.":                  {Type: timeline.Attempt, Detail: detail{"kind": "points", "attempt": 2}},
+		"Attempt 3 of the points job failed: " + hidden + ".": {Type: timeline.Attempt, Detail: detail{"kind": "points", "attempt": 3, "code": "internal"}},
 		"Attempt 4 of the points job failed: the database could not be reached.": {
 			Type: timeline.Attempt, Detail: detail{"kind": "points", "attempt": 4, "code": "unavailable"},
 		},

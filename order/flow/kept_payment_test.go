@@ -54,8 +54,8 @@ func TestAPaymentBeforeTheStockIsKept(t *testing.T) {
 
 	told := tell(b, id)
 	if want := []string{
-		"The order was placed: total 200 EUR in minor units.",
-		"The payment came before the stock was reserved, and is kept: 200 EUR in minor units, reference pay-1.",
+		"The order was placed: total 2.00 EUR.",
+		"The payment came before the stock was reserved, and is kept: 2.00 EUR, reference pay-1.",
 		"A payment was refused and must be returned: reference pay-2.",
 		"Stock was taken: 2 pieces of 1 product.",
 		"The order is confirmed.",

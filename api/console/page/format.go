@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/bojanz/currency"
+	"orders/order"
 )
 
 // templates are the pages by name. Each is parsed with the layout and the parts.
@@ -145,19 +145,12 @@ func rate(value float64) string {
 	return Number(int64(math.Round(value)))
 }
 
-// money writes an amount in minor units in the units of its currency.
+// money writes an amount in minor units in the units of its currency, with its thousands apart.
 func money(minor int64, code string) string {
-	amount, err := currency.NewAmountFromInt64(minor, code)
-	if err != nil {
-		return Number(minor) + " " + code + " in minor units"
-	}
+	text := order.Money(minor, code)
+	whole := strings.IndexAny(text, ". ")
 
-	whole, fraction, _ := strings.Cut(amount.Number(), ".")
-	if fraction != "" {
-		fraction = "." + fraction
-	}
-
-	return Number(whole) + fraction + " " + code
+	return Number(text[:whole]) + text[whole:]
 }
 
 // Words writes a value of the API in words.

@@ -12,7 +12,7 @@ import (
 
 var (
 	settledOrders = desc("orders_settled_total",
-		"Orders that have settled since this process started, in all processes. A minute is added when it is final.")
+		"Orders that have settled since this process was first asked, in all processes. A minute is added when it is final.")
 	settleSeconds = desc("orders_settle_seconds",
 		"Time from the placing of these orders until they had settled, without held ones. The sum is an estimate from the buckets.")
 )
