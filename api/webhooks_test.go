@@ -149,6 +149,20 @@ func TestConsoleWebhooks(t *testing.T) {
 	wantTexts(t, "the deliveries of others", b.see(t, 200, "/console/deliveries?state=sent"), "There is no such delivery")
 	wantTexts(t, "a wrong id", b.see(t, 422, "/console/deliveries?order=x"), "an id is a UUID")
 
+	// An order's page has its deliveries, and the overview leads to an endpoint that its answers have disabled.
+	b.stock(t, "tea", 1250, 5)
+	placed := b.place(t, "u-1", "tea", 1).ID.String()
+	b.exec(t, `INSERT INTO deliveries (endpoint_id, event_seq, event_id, event_type, event_at, order_id, state, attempts, status, answer)
+		VALUES ($1, 1, 'x', 'order.created', now(), $2, 'failed', 10, 503, 'out of tea')`, path.Base(page), placed)
+	wantTexts(t, "the order", b.see(t, 200, "/console/orders/"+placed), `href="/console/deliveries?order=`+placed, "shop.example", "503", "out of tea", "Redeliver")
+
+	b.exec(t, `UPDATE endpoints SET disabled_at = now(), disabled_reason = 'it answered 410 Gone'`)
+	wantTexts(t, "the overview", b.see(t, 200, "/console"), "(shop.example) is disabled", `href="/console/webhooks"`)
+	wantTexts(t, "the webhook that is gone", b.see(t, 200, page), "Its answers have disabled it: it answered 410 Gone", page+"/disable", page+"/enable")
+	act(page+"/disable", "disabled", "reason", "It is gone for good.")
+	wantTexts(t, "the webhook that was given up", b.see(t, 200, page), "api has disabled it: it answered 410 Gone")
+	act(page+"/enable", "enabled")
+
 	act(regexp.MustCompile(`/console/deliveries/\d+/redeliver`).FindString(list), "redelivered")
 	act(page+"/disable", "disabled", "reason", "It moves.")
 	wantTexts(t, "the disabled webhook", b.see(t, 200, page+"?done=disabled"), "nothing is sent until", "It moves.", "Enable")

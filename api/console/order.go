@@ -3,20 +3,19 @@ package console
 import (
 	"html/template"
 	"net/http"
-	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"orders/api/access"
 	"orders/api/console/page"
+	"orders/api/console/webhooks"
 	"orders/api/problem"
 	"orders/db"
 	"orders/db/deadletter"
 	"orders/db/idempotency"
 	"orders/db/lookup"
 	"orders/db/payment"
-	"orders/db/timeline"
 	"orders/order"
 	"orders/order/explain"
 	"orders/order/flow"
@@ -26,15 +25,15 @@ import (
 const maxEntries = 200
 
 type orderPage struct {
-	Order    order.Order
-	Picture  template.HTML
-	Why      explain.Answer
-	Steps    []stepRow
-	Others   []lookup.Job // jobs that are of no step
-	Timeline []explain.Entry
-	Payment  *order.Payment
-	Sent     bool // an event of the order was sent to somebody
-	Cancels  bool // the order's status allows it
+	Order      order.Order
+	Picture    template.HTML
+	Why        explain.Answer
+	Steps      []stepRow
+	Others     []lookup.Job // jobs that are of no step
+	Timeline   []explain.Entry
+	Payment    *order.Payment
+	Deliveries []webhooks.Row // of the order's events
+	Cancels    bool           // the order's status allows it
 }
 
 // A stepRow is a step with its job.
@@ -91,7 +90,9 @@ func (p *orderPage) read(r *http.Request, tx pgx.Tx, id uuid.UUID, c *console) (
 		return err
 	}
 
-	p.Sent = slices.ContainsFunc(p.Timeline, func(e explain.Entry) bool { return e.Type == timeline.Delivery })
+	if p.Deliveries, err = webhooks.OfOrder(ctx, tx, id); err != nil {
+		return err
+	}
 
 	payments, err := payment.Of(ctx, tx, []uuid.UUID{id})
 	if err != nil {

@@ -97,7 +97,7 @@ var pages = map[condition.Name]string{
 	condition.QueuePaused: "/console/queues", condition.OldestWork: "/console/queues",
 	condition.DeadLetters:   "/console/problems",
 	condition.AuditFindings: "/console/audit", condition.AuditLate: "/console/audit",
-	condition.OldSnapshot: "/console/reports/sessions",
+	condition.OldSnapshot: "/console/reports/sessions", condition.EndpointFailing: "/console/webhooks",
 }
 
 // maxWants bounds the causes of dead letters among what wants a person: the most frequent.

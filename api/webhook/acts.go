@@ -42,7 +42,8 @@ func (s *service) registerActs(api huma.API) {
 	}
 
 	disabled := exampleHook
-	disabled.State, disabled.DisabledAt, disabled.DisabledReason, disabled.DisabledBy = delivery.Disabled, &exampleTime, "The shop moves.", "alice"
+	disabled.State, disabled.DisabledAt = delivery.Disabled, &exampleTime
+	disabled.DisabledReason, disabled.DisabledBy = "The shop moves.", "alice"
 
 	operation.RegisterPost(api, act("rotate-webhook", "rotate", "Give a webhook another secret",
 		"Makes another secret, and returns it once. For 24 hours events are signed with both, so that the receiver can change."),

@@ -2,6 +2,7 @@ package condition
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,7 +23,8 @@ func (r *Reading) endpointFailing(l Limit[time.Duration]) Condition {
 		c := r.endpoint(e, l)
 		wrong[c.Severity] = append(wrong[c.Severity], c.Sentence)
 
-		if c.Severity.Worse(worst.Severity) || c.Severity == worst.Severity && c.Since != nil && (worst.Since == nil || c.Since.Before(*worst.Since)) {
+		first := c.Since != nil && (worst.Since == nil || c.Since.Before(*worst.Since))
+		if c.Severity.Worse(worst.Severity) || c.Severity == worst.Severity && first {
 			worst = c
 		}
 	}
@@ -31,7 +33,7 @@ func (r *Reading) endpointFailing(l Limit[time.Duration]) Condition {
 		return fine("No endpoint of deliveries fails.")
 	}
 
-	sentences, more := append(wrong[Critical], wrong[Warning]...), ""
+	sentences, more := slices.Concat(wrong[Critical], wrong[Warning]), ""
 	if len(sentences) > named {
 		more = fmt.Sprintf("; and %d more", len(sentences)-named)
 		sentences = sentences[:named]

@@ -91,7 +91,7 @@ func TestReadSeesWhatIsWrong(t *testing.T) {
 		}
 	}
 
-	var lags []time.Duration
+	lags := make([]time.Duration, 0, 4)
 	for _, e := range read(t, pool).Endpoints {
 		lags = append(lags, e.Lag.Round(time.Minute))
 	}

@@ -460,12 +460,32 @@ func TestADeliveryIsGivenUpAndRedelivered(t *testing.T) { //nolint:paralleltest 
 		t.Fatal(err)
 	}
 
-	b.follow(e, deliver.Options{})
+	seen := &observed{}
+	stop := b.follow(e, deliver.Options{Observer: seen})
 	b.eventually("failed 1", states, e.ID)
 	b.inTx(func(tx pgx.Tx) error {
 		return dbtest.Err(delivery.Redeliver(t.Context(), tx, int64(dbtest.Count(t, b.pool, `SELECT id FROM deliveries`))))
 	})
 	b.eventually("sent 1", states, e.ID)
+	stop()
+
+	if seen.attempts != 2 || !slices.Equal(seen.states, []delivery.State{delivery.Failed, delivery.Sent}) {
+		t.Errorf("an observer was told of %d attempts, and %v", seen.attempts, seen.states)
+	}
+}
+
+// observed is what the followers have told.
+type observed struct {
+	attempts int
+	states   []delivery.State
+}
+
+func (o *observed) DeliveryAttempted(delivery.Kind, time.Duration) { o.attempts++ }
+
+func (o *observed) DeliveriesRecorded(_ delivery.Kind, results []delivery.Result) {
+	for _, r := range results {
+		o.states = append(o.states, r.State)
+	}
 }
 
 // The test's receivers are at a loopback address.

@@ -57,7 +57,7 @@ func (f *Followers) send(ctx context.Context, s *delivery.Slice, messages []Mess
 		s.Pause = max(f.pauseOf(s.Endpoint), min(ship.hold, longestHold))
 	}
 
-	ship.pace.adapt(s.Endpoint.Kind, ship.answers)
+	ship.adapt(s.Endpoint.Kind, ship.answers)
 	s.Disable = disable(s.Endpoint, ship.answers)
 }
 

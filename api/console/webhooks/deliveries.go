@@ -1,6 +1,7 @@
 package webhooks
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -20,18 +21,18 @@ import (
 	"orders/order/webhook"
 )
 
-// A row is a delivery as pages show it.
-type row struct {
+// A Row is a delivery as pages show it.
+type Row struct {
 	delivery.Delivery
 
 	To string // the webhook's host; empty for mail
 }
 
 // Due tells whether it is to be sent as soon as can be.
-func (r row) Due(now time.Time) bool { return r.NextAt != nil && r.NextAt.Before(now) }
+func (r Row) Due(now time.Time) bool { return r.NextAt != nil && r.NextAt.Before(now) }
 
 // OfOrder is the order that the event is about; nil if it is about none.
-func (r row) OfOrder() *uuid.UUID {
+func (r Row) OfOrder() *uuid.UUID {
 	if r.EventType == event.EndpointTest {
 		return nil
 	}
@@ -39,9 +40,9 @@ func (r row) OfOrder() *uuid.UUID {
 	return r.OrderID
 }
 
-func rows(found []delivery.Delivery, webhooks []delivery.Endpoint) (shown []row) {
+func rows(found []delivery.Delivery, webhooks []delivery.Endpoint) (shown []Row) {
 	for _, d := range found {
-		r := row{Delivery: d}
+		r := Row{Delivery: d}
 		if at := slices.IndexFunc(webhooks, func(e delivery.Endpoint) bool { return e.ID == d.EndpointID }); at >= 0 {
 			r.To = hostOf(webhooks[at].URL)
 		}
@@ -52,10 +53,25 @@ func rows(found []delivery.Delivery, webhooks []delivery.Endpoint) (shown []row)
 	return shown
 }
 
+// maxOfOrder bounds the deliveries of an order's page: the newest.
+const maxOfOrder = 50
+
+// OfOrder lists the newest deliveries of an order's events.
+func OfOrder(ctx context.Context, q db.Querier, id uuid.UUID) ([]Row, error) {
+	found, err := delivery.Deliveries(ctx, q, delivery.Filter{OrderID: id}, 0, maxOfOrder)
+	if err != nil || len(found) == 0 {
+		return nil, err //nolint:wrapcheck // it says what was done
+	}
+
+	list, err := delivery.List(ctx, q)
+
+	return rows(found, list), err //nolint:wrapcheck // as above
+}
+
 type deliveriesPage struct {
 	page.Links
 
-	Deliveries []row
+	Deliveries []Row
 	Webhooks   []hook
 	States     []delivery.State
 	Types      []event.Type

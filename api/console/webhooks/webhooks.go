@@ -97,7 +97,7 @@ func chosen(r *http.Request) (types []event.Type) {
 
 type webhookPage struct {
 	Webhook    hook
-	Deliveries []row
+	Deliveries []Row
 }
 
 // maxNewest bounds the deliveries of a webhook's page: the newest.

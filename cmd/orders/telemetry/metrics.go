@@ -99,7 +99,7 @@ func New(pool *pgxpool.Pool, log *slog.Logger, version string, traces *Traces) *
 		}),
 
 		deliveries: counter("orders_deliveries_total",
-			"Deliveries that this process has made, by kind and what became of them. Waiting ones are attempts that failed, and are made again.",
+			"What became of deliveries in this process, by kind and state. The waiting ones are attempts that failed, and are made again.",
 			"kind", "state"),
 		deliveryAttempt: histogram("orders_delivery_attempt_seconds",
 			"Time of an attempt to deliver, whatever came of it.", attemptBuckets, "kind"),

@@ -77,7 +77,8 @@ func TestWhatAProcessDoesIsCounted(t *testing.T) {
 	m.Rescued(4)
 	m.DeliveryAttempted(delivery.Mail, 20*time.Second)
 	m.DeliveriesRecorded(delivery.Webhook, []delivery.Result{
-		{State: delivery.Sent, Attempts: 1}, {State: delivery.Waiting, Attempts: 1},
+		{State: delivery.Sent, Attempts: 1},
+		{State: delivery.Waiting, Attempts: 1},
 		{State: delivery.Waiting, Attempts: 1, Due: delivery.Due{Attempts: 1}}, // the process ended: no attempt was made
 	})
 
