@@ -35,6 +35,7 @@ const (
 	NoLeader        Name = "no-leader"
 	QueuePaused     Name = "queue-paused"
 	OldestWork      Name = "oldest-work"
+	RetryingWork    Name = "retrying-work"
 	DeadLetters     Name = "dead-letters"
 	AuditFindings   Name = "audit-findings"
 	AuditLate       Name = "audit-late"
@@ -49,8 +50,8 @@ const (
 // Names lists the conditions in the order in which they are shown.
 func Names() []Name {
 	return []Name{
-		Schema, NoWorkers, NoLeader, QueuePaused, OldestWork, DeadLetters, AuditFindings, AuditLate, SweepFailing, OldSnapshot,
-		ReplicationLag, LowStock, EndpointFailing,
+		Schema, NoWorkers, NoLeader, QueuePaused, OldestWork, RetryingWork, DeadLetters, AuditFindings, AuditLate, SweepFailing,
+		OldSnapshot, ReplicationLag, LowStock, EndpointFailing,
 	}
 }
 
@@ -100,6 +101,7 @@ func (l Limit[T]) severity(value T) Severity {
 type Limits struct {
 	Paused        Limit[time.Duration] // of a queue
 	OldestWork    Limit[time.Duration] // in a queue
+	Retrying      Limit[int64]         // orders whose jobs wait for another attempt
 	DeadLetters   Limit[int64]         // that need an operator
 	AuditLate     Limit[time.Duration] // since the last audit has finished
 	SweepFailures Limit[int]           // in sequence
@@ -113,6 +115,7 @@ func DefaultLimits() Limits {
 	return Limits{
 		Paused:        Limit[time.Duration]{time.Second, time.Hour},
 		OldestWork:    Limit[time.Duration]{30 * time.Second, 5 * time.Minute},
+		Retrying:      Limit[int64]{10, 1_000},
 		DeadLetters:   Limit[int64]{1, 100},
 		AuditLate:     Limit[time.Duration]{15 * time.Minute, time.Hour}, // the periodic audit runs every 5 minutes
 		SweepFailures: Limit[int]{1, 10},

@@ -20,6 +20,7 @@ func Judge(r Reading, l Limits) []Condition {
 		NoLeader:        r.noLeader(),
 		QueuePaused:     r.queuePaused(l.Paused),
 		OldestWork:      r.oldestWork(l.OldestWork),
+		RetryingWork:    r.retryingWork(l.Retrying),
 		DeadLetters:     r.deadLetters(l.DeadLetters),
 		AuditFindings:   r.auditFindings(),
 		AuditLate:       r.auditLate(l.AuditLate),
@@ -126,6 +127,34 @@ func (r *Reading) oldestWork(l Limit[time.Duration]) Condition {
 			Sentence: fmt.Sprintf("Work has waited for %s in queue %s.", r.age(oldest), queue),
 		}
 	}
+}
+
+// retryingWork tells of work that fails now. It becomes a dead letter only after its last attempt, minutes later.
+func (r *Reading) retryingWork(l Limit[int64]) Condition {
+	total := int64(0)
+	each := make([]string, 0, len(r.Retrying))
+
+	for _, queue := range slices.Sorted(maps.Keys(r.Retrying)) {
+		total += r.Retrying[queue]
+		each = append(each, fmt.Sprintf("%s %d", queue, r.Retrying[queue]))
+	}
+
+	if total == 0 {
+		return fine("No order's work waits for another attempt.")
+	}
+
+	c := Condition{
+		Severity: l.severity(total),
+		Sentence: fmt.Sprintf("The work of %s waits for another attempt (%s)", count(total, "order", "orders"), strings.Join(each, ", ")),
+	}
+
+	if c.Severity != OK {
+		c.Sentence += ", as the last one failed: `orders report failures` has the errors"
+	}
+
+	c.Sentence += "."
+
+	return c
 }
 
 func (r *Reading) deadLetters(l Limit[int64]) Condition {

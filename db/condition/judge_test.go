@@ -110,6 +110,9 @@ func TestEachConditionIsJudged(t *testing.T) {
 		{condition.ReplicationLag, func(r *condition.Reading) {
 			r.Standbys = append(r.Standbys, gauge.Standby{Name: "east", Lag: 10 * time.Second})
 		}, condition.Warning, 0, "The standby east lags 10s behind."},
+		{condition.RetryingWork, func(r *condition.Reading) { r.Retrying = map[string]int64{"points": 9} }, condition.OK, 0, "The work of 9 orders waits for another attempt (points 9)."},
+		{condition.RetryingWork, func(r *condition.Reading) { r.Retrying = map[string]int64{"points": 9, "inventory": 1} }, condition.Warning, 0, "The work of 10 orders waits for another attempt (inventory 1, points 9), as the last one failed: `orders report"},
+		{condition.RetryingWork, func(r *condition.Reading) { r.Retrying = map[string]int64{"points": 1000} }, condition.Critical, 0, "orders report failures"},
 		{condition.LowStock, func(r *condition.Reading) { r.LowStock = []string{"tea"} }, condition.Warning, 0, "1 product is low on stock: tea. Order more."},
 		{condition.LowStock, func(r *condition.Reading) { r.LowStock = slices.Repeat([]string{"tea"}, 101) }, condition.Warning, 0, "More than 100 products are low on stock: tea, tea, tea, tea, tea, …."},
 		{condition.EndpointFailing, func(r *condition.Reading) {

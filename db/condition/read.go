@@ -23,9 +23,10 @@ type Reading struct {
 	At     time.Time // by the database's clock
 	Schema string    // why the schema does not fit the program; empty if it does
 
-	Queues  []jobqueue.Backlog
-	Leader  bool
-	Letters Letters
+	Queues   []jobqueue.Backlog
+	Retrying map[string]int64 // orders whose jobs wait for another attempt, by queue
+	Leader   bool
+	Letters  Letters
 
 	Findings     map[string]int64 // open ones by invariant
 	FirstFinding *time.Time       // since when the oldest of them is open
@@ -52,7 +53,13 @@ type Letters struct {
 
 // Read reads what the conditions are judged by. Its cost does not grow with what there is.
 func Read(ctx context.Context, tx pgx.Tx) (r Reading, err error) {
-	if r.Queues, err = jobqueue.Backlogs(ctx, tx, slices.Sorted(maps.Keys(jobs.Concurrency()))); err != nil {
+	queues := slices.Sorted(maps.Keys(jobs.Concurrency()))
+
+	if r.Queues, err = jobqueue.Backlogs(ctx, tx, queues); err != nil {
+		return r, err
+	}
+
+	if r.Retrying, err = gauge.Retrying(ctx, tx, queues); err != nil {
 		return r, err
 	}
 

@@ -61,6 +61,8 @@ func TestReadSeesWhatIsWrong(t *testing.T) {
 		`INSERT INTO river_queue (name, updated_at, paused_at) VALUES ('points', now(), now() - interval '1 hour')`,
 		`INSERT INTO workers (id, host, pid, version, queues, sessions) VALUES ('w', 'h', 1, 'v', '{"points": 1}', '')`,
 		`INSERT INTO river_job (max_attempts, args, kind, queue, state, scheduled_at) VALUES (1, '{}', 'points', 'points', 'available', now() - interval '2 hours')`,
+		`INSERT INTO river_job (max_attempts, args, kind, queue, state, scheduled_at)
+			SELECT 10, jsonb_build_object('order_id', n), 'notification', 'notification', 'retryable', now() + interval '1 minute' FROM generate_series(1, 12) AS n`,
 		`INSERT INTO audit_findings (invariant, subject, detail) VALUES ('payments', 'x', ''), ('payments', 'y', '')`,
 		`INSERT INTO audit_runs (mode, started_at, finished_at, orders, violations) VALUES ('incremental', now(), now() - interval '2 hours', 1, 0)`,
 		`INSERT INTO products (sku, name, price, currency, available, low_stock, archived_at)
@@ -84,7 +86,7 @@ func TestReadSeesWhatIsWrong(t *testing.T) {
 		condition.NoLeader: condition.OK, condition.NoWorkers: condition.Critical, condition.QueuePaused: condition.Critical,
 		condition.OldestWork: condition.Critical, condition.DeadLetters: condition.Warning, condition.AuditFindings: condition.Critical,
 		condition.AuditLate: condition.Critical, condition.SweepFailing: condition.Critical, condition.OldSnapshot: condition.OK,
-		condition.LowStock: condition.Warning, condition.EndpointFailing: condition.Critical,
+		condition.LowStock: condition.Warning, condition.RetryingWork: condition.Warning, condition.EndpointFailing: condition.Critical,
 	} {
 		if got[name] != want {
 			t.Errorf("%s: %s, want %s", name, got[name], want)

@@ -147,6 +147,46 @@ func depthsOf(ctx context.Context, q db.Querier, queues []string) ([]depth, erro
 	return depths, nil
 }
 
+// Retrying counts, in queues, the orders whose jobs have failed and wait for another attempt, up to [Most] jobs a queue. A queue
+// without any is missing.
+func Retrying(ctx context.Context, q db.Querier, queues []string) (map[string]int64, error) {
+	rows, err := q.Query(ctx, `
+		SELECT queue.name AS queue, retried.orders
+		FROM unnest($1::text[]) AS queue (name)
+		CROSS JOIN LATERAL (
+			SELECT sum(orders_of_job(kind, metadata, args))::bigint AS orders
+			FROM (
+				SELECT kind, metadata, args
+				FROM river_job
+				WHERE river_job.state = 'retryable'
+					AND river_job.queue = queue.name
+				ORDER BY priority, scheduled_at, id
+				LIMIT $2
+			) AS counted
+		) AS retried
+		WHERE retried.orders > 0`, queues, Most)
+	if err != nil {
+		return nil, fmt.Errorf("count retried orders: %w", err)
+	}
+
+	retrying := map[string]int64{}
+
+	var (
+		queue  string
+		orders int64
+	)
+
+	if _, err = pgx.ForEachRow(rows, []any{&queue, &orders}, func() error {
+		retrying[queue] = orders
+
+		return nil
+	}); err != nil {
+		return nil, fmt.Errorf("count retried orders: %w", err)
+	}
+
+	return retrying, nil
+}
+
 // estimate estimates a depth from a sample of the ids from the first job's on: ids grow with time,
 // so the jobs that wait are among the newest.
 func estimate(ctx context.Context, q db.Querier, d depth, last int64) (Depth, error) {

@@ -38,6 +38,8 @@ type Cmd struct {
 	PausedCritical   time.Duration `default:"1h" help:"From then on the pause is critical."`
 	WaitWarning      time.Duration `default:"30s" help:"Warn of work that has waited for that long."`
 	WaitCritical     time.Duration `default:"5m" help:"From then on the wait is critical."`
+	RetryingWarning  int64         `default:"10" help:"Warn of so many orders whose work waits for another attempt."`
+	RetryingCritical int64         `default:"1000" help:"So many are critical."`
 	LettersWarning   int64         `default:"1" help:"Warn of so many dead letters that need an operator."`
 	LettersCritical  int64         `default:"100" help:"So many are critical."`
 	AuditWarning     time.Duration `default:"15m" help:"Warn if no audit has finished for that long."`
@@ -63,6 +65,7 @@ func (c Cmd) Limits() condition.Limits {
 	return condition.Limits{
 		Paused:        condition.Limit[time.Duration]{Warning: c.PausedWarning, Critical: c.PausedCritical},
 		OldestWork:    condition.Limit[time.Duration]{Warning: c.WaitWarning, Critical: c.WaitCritical},
+		Retrying:      condition.Limit[int64]{Warning: c.RetryingWarning, Critical: c.RetryingCritical},
 		DeadLetters:   condition.Limit[int64]{Warning: c.LettersWarning, Critical: c.LettersCritical},
 		AuditLate:     condition.Limit[time.Duration]{Warning: c.AuditWarning, Critical: c.AuditCritical},
 		SweepFailures: condition.Limit[int]{Warning: c.SweepsWarning, Critical: c.SweepsCritical},
