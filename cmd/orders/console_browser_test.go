@@ -138,7 +138,9 @@ func testWebhook(b *tab) (id string) {
 		b.t.Fatal(err)
 	}
 
-	b.is(`document.querySelector("#newest .pill").innerText === "sent"`)
+	b.click(`#newest button[aria-label^="Redeliver"]`) // before the five seconds until the next attempt, or afterwards
+	b.shows("The event is sent again, with the same id")
+	b.is(`document.querySelector("#deliveries tbody .pill").innerText === "sent"`)
 
 	id, _ = value.(string)
 
