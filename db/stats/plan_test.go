@@ -40,6 +40,9 @@ func TestCountingScansNoTableThatGrows(t *testing.T) { //nolint:paralleltest // 
 			SELECT n, 'points', 'points', gen_random_uuid(), '{}', '[]', 'x', 1, 'unknown', 'x', now() - n * interval '1 minute' FROM generate_series(1, 20000) AS n`,
 		`INSERT INTO river_job (state, max_attempts, args, kind, queue, finalized_at, unique_key, unique_states)
 			SELECT 'completed', 10, '{}', 'points', 'points', now(), sha256(n::text::bytea), B'11110001' FROM generate_series(1, 5000) AS n`,
+		`INSERT INTO endpoints (kind, url, secret, position_seq, position_n, created_by) VALUES ('webhook', 'https://shop.example', '', 0, 0, 'x')`,
+		`INSERT INTO deliveries (endpoint_id, event_seq, event_id, event_type, event_at, state, attempts, created_at)
+			SELECT endpoints.id, n, n, 'x', now(), 'sent', 1, now() - n * interval '1 minute' FROM endpoints, generate_series(20000, 1, -1) AS n`,
 		`VACUUM ANALYZE`,
 	} {
 		b.exec(sql)
