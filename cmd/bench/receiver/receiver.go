@@ -51,6 +51,7 @@ type Receiver struct {
 	server  *http.Server  // nil while it is down
 	got     map[uuid.UUID]int
 	again   int
+	first   time.Time // when the first event has come
 	last    time.Time // when an event has come that was not known
 }
 
@@ -178,6 +179,10 @@ func (r *Receiver) take(id string) (status int) {
 		r.last = time.Now()
 	}
 
+	if r.first.IsZero() {
+		r.first = r.last
+	}
+
 	return http.StatusNoContent
 }
 
@@ -185,6 +190,7 @@ func (r *Receiver) take(id string) (status int) {
 type Count struct {
 	Events int       // different ones
 	Again  int       // that were known
+	First  time.Time // when the first one came
 	Last   time.Time // when the last one came that was not known
 }
 
@@ -193,7 +199,7 @@ func (r *Receiver) Count() Count {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 
-	return Count{Events: len(r.got), Again: r.again, Last: r.last}
+	return Count{Events: len(r.got), Again: r.again, First: r.first, Last: r.last}
 }
 
 // Check fails unless the orders' events have all come, and no others.

@@ -95,8 +95,9 @@ func all(d Durations) []Scenario {
 			work: spread, rate: 3, duration: 12 * time.Second, settings: map[string]string{"ORDERS_MAX_WAIT": "3s"}, once: true,
 		},
 		{
-			name: "killed", description: fmt.Sprintf("2 serve and 2 work at three times capacity; one work is killed after %s", d.KillAfter),
-			work: spread, rate: 3, duration: d.KillAfter + takeOverWithin, killAfter: d.KillAfter, processes: 2, once: true,
+			name:        "killed",
+			description: fmt.Sprintf("2 serve and 2 work at three times capacity; one work is killed after %s", d.KillAfter),
+			work:        spread, rate: 3, duration: d.KillAfter + takeOverWithin, killAfter: d.KillAfter, processes: 2, once: true,
 			settings: map[string]string{"ORDERS_MAX_WAIT": "30s"}, observers: []observer{(*measurement).killWorker},
 		},
 		{name: "mixed", description: "10 % are cancelled, 10 % held, 5 % out of stock", work: mixed, once: true},

@@ -156,17 +156,16 @@ func (m *measurement) delivered(ctx context.Context) error {
 		again += r.Count().Again
 	}
 
-	first, last := m.receivers[0].Count(), m.receivers[len(m.receivers)-1].Count()
-	m.figures["delivered_per_s"] = float64(events) / first.Last.Sub(m.loaded.Start).Seconds()
+	last := m.receivers[len(m.receivers)-1].Count()
+	m.figures["delivered_per_s"] = float64(events) / last.Last.Sub(last.First).Seconds()
 	m.figures["delivered_again"] = float64(again)
 
 	if m.outage {
-		took := last.Last.Sub(m.healed)
-		m.figures["drain_s"] = took.Seconds()
-		m.figures["drain_to_outage"] = took.Seconds() / m.healed.Sub(m.loaded.Start).Seconds()
-		m.figures["delivered_per_s"] = float64(events) / took.Seconds()
-		m.Progress.Printf("%s  %d events have arrived %.1f s after an outage of %s, %d again",
-			m.title, events, took.Seconds(), m.healed.Sub(m.loaded.Start).Round(time.Second), again)
+		outage, noticed, took := m.healed.Sub(m.loaded.Start), last.First.Sub(m.healed), last.Last.Sub(m.healed)
+		m.figures["noticed_s"], m.figures["drain_s"] = noticed.Seconds(), took.Seconds()
+		m.figures["drain_to_outage"] = took.Seconds() / outage.Seconds()
+		m.Progress.Printf("%s  after an outage of %.0f s the first event has arrived in %.1f s, and all %d in %.1f s; %d again",
+			m.title, outage.Seconds(), noticed.Seconds(), events, took.Seconds(), again)
 	}
 
 	return nil
