@@ -37,17 +37,19 @@ func TestWebhooks(t *testing.T) {
 		"https:///events":              "a URL",
 		"ftp://shop.example":           "https",
 		"https://shop.example/#a":      "fragment",
+		"https://shop.example:99999/":  "port",
+		"https://shop.example:0":       "port",
 	} {
 		if r := b.ask(t, "POST", "/webhooks", `{"url":"`+url+`"}`); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, want) {
 			t.Errorf("%s: %d %s", url, r.status, r.body)
 		}
 	}
 
-	created := b.ask(t, "POST", "/webhooks", `{"url":"https://shop.example/events","types":["order.confirmed"]}`)
+	created := b.ask(t, "POST", "/webhooks", `{"url":"https://shop.example/events","types":["order.confirmed","order.confirmed"]}`)
 	hook := as[webhook.WithSecret](t, created, http.StatusCreated)
 	path := "/webhooks/" + hook.ID.String()
 
-	if !strings.Contains(created.body, `"secret":"whsec_`) || hook.State != "active" {
+	if !strings.Contains(created.body, `"secret":"whsec_`) || hook.State != "active" || len(hook.Types) != 1 {
 		t.Errorf("created: %s", created.body)
 	}
 

@@ -3,6 +3,7 @@ package delivery
 import (
 	"errors"
 	"net/url"
+	"strconv"
 )
 
 // maxURL is the longest address of a webhook, in bytes.
@@ -17,6 +18,8 @@ func CheckURL(address string, allowPrivate bool) error {
 		return errors.New("expected a URL of at most 2000 characters")
 	case err != nil || u.Host == "" || u.Hostname() == "":
 		return errors.New("expected a URL such as https://shop.example/events")
+	case !portIsOne(u.Port()):
+		return errors.New("expected a port from 1 to 65535")
 	case u.User != nil:
 		return errors.New("expected a URL without user and password: the signature says who sends")
 	case u.Fragment != "":
@@ -26,4 +29,14 @@ func CheckURL(address string, allowPrivate bool) error {
 	}
 
 	return nil
+}
+
+func portIsOne(port string) bool {
+	if port == "" {
+		return true
+	}
+
+	n, err := strconv.ParseUint(port, 10, 16)
+
+	return err == nil && n > 0
 }

@@ -4,6 +4,7 @@ package webhook
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/google/uuid"
@@ -33,8 +34,11 @@ func Create(ctx context.Context, tx pgx.Tx, queue *flow.Queue, n New, by order.A
 			At(order.Fieldf("body.url", "%s", err))
 	}
 
-	if n.Types == nil {
-		n.Types = []event.Type{}
+	types := []event.Type{}
+	for _, t := range event.Types() { // each once, in this order
+		if slices.Contains(n.Types, t) {
+			types = append(types, t)
+		}
 	}
 
 	at, err := event.Numbered(ctx, tx)
@@ -43,7 +47,7 @@ func Create(ctx context.Context, tx pgx.Tx, queue *flow.Queue, n New, by order.A
 	}
 
 	e, err := delivery.Create(ctx, tx, delivery.Endpoint{
-		Kind: delivery.Webhook, URL: n.URL, Types: n.Types, Secret: delivery.NewSecret(), CreatedBy: by.Name,
+		Kind: delivery.Webhook, URL: n.URL, Types: types, Secret: delivery.NewSecret(), CreatedBy: by.Name,
 	}, at)
 	if err != nil {
 		return e, err //nolint:wrapcheck // it says what was done
