@@ -185,6 +185,8 @@ func TestInventoryBreaksAndOrdersFail(t *testing.T) {
 	placeMany(t, api, orders)
 	eventually(t, pool, orders, `SELECT count(*) FROM dead_letters WHERE kind = 'inventory' AND resolved_at IS NULL`)
 	alter(t, pool, `ALTER TABLE stock_movements_gone RENAME TO stock_movements`)
+	// A letter for which three sweeps have failed is an operator's: a slow machine may have had as many.
+	alter(t, pool, `UPDATE dead_letters SET attention_at = NULL, sweep_failures = 0 WHERE resolved_at IS NULL`)
 
 	eventually(t, pool, orders, `SELECT count(*) FROM orders WHERE status = 'failed'`)
 	eventually(t, pool, 0, `SELECT count(*) FROM dead_letters WHERE resolved_at IS NULL`)

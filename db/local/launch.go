@@ -29,7 +29,7 @@ func (s *Server) launch(ctx context.Context, p programs, o Options) error {
 		if err == nil {
 			return nil
 		}
-		said := tail(logFile)
+		said := tail(logFile, 12) //nolint:mnd // as many as a person reads
 		if errors.Is(err, errExited) && strings.Contains(said, "is still in use") && pause(ctx) == nil {
 			continue
 		}
@@ -89,12 +89,11 @@ func (o Options) settings(sockets string) map[string]string {
 }
 
 // tail returns the last lines of the file, or why it cannot.
-func tail(file string) string {
+func tail(file string, lines int) string {
 	b, err := os.ReadFile(file)
 	if err != nil {
 		return err.Error()
 	}
-	const lines = 12
 	all := strings.Split(strings.TrimSpace(string(b)), "\n")
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }

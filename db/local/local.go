@@ -99,7 +99,8 @@ func (s *Server) Alive() bool { return s.alive() }
 // LastWords says why a server has ended: what to do, or where its log is.
 func (s *Server) LastWords() string {
 	file := filepath.Join(s.home.dir, logName)
-	if diskIsFull(tail(file)) {
+	const lines = 500 // each session says that it ends, after what has ended them
+	if diskIsFull(tail(file, lines)) {
 		return s.makeRoom()
 	}
 	return file + " says why"

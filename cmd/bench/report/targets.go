@@ -53,7 +53,7 @@ var targets = []target{
 	{name: "killed: a killed worker's orders, until done", value: figure("killed", "taken_over_s"), most: 5, unit: "s"},
 	{name: "webhooks: settled beside four bad ones, to none", value: ratio("webhooks bad", "webhooks none"), least: 0.9, ratio: true},
 	{name: "webhooks: settled beside a healthy one, to none", value: ratio("webhooks healthy", "webhooks none"), least: 0.5, ratio: true},
-	{name: "webhooks outage: until the backlog has arrived, to it", value: figure("webhooks outage", "drain_to_outage"), most: 2, unit: "×"},
+	{name: "webhooks outage: until the backlog arrived, to it", value: figure("webhooks outage", "drain_to_outage"), most: 2, unit: "×"},
 	{name: "soak: rows of river_job, at most", value: soakRows, most: 100_000, unit: "rows"},
 	{name: "soak: river_job's size, last third to middle", value: soakGrowth, most: 1.5, unit: "×"},
 	{name: "memory of serve, most of all runs", value: largestOfRuns("serve_rss_peak_mib"), most: 200, unit: "MiB"},
