@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -111,14 +110,10 @@ type Slice struct {
 	Endpoint Endpoint // as it was read before the round
 	Position event.Position
 	Results  []Result
+	Works    bool          // the endpoint has taken an event, or has refused one for what it is
 	Pause    time.Duration // nothing is to be sent for so long; 0 for no pause
 	Gap      bool          // events were deleted before they could be sent
 	Disable  string        // why the endpoint is to be disabled; empty if it is not
-}
-
-// Arrived tells whether an event has arrived.
-func (s Slice) Arrived() bool {
-	return slices.ContainsFunc(s.Results, func(r Result) bool { return r.Attempts > r.Due.Attempts && r.State == Sent })
 }
 
 // ErrMoved says that another follower of the endpoint was faster.
@@ -179,8 +174,7 @@ func Record(ctx context.Context, tx pgx.Tx, s Slice) error {
 
 // moveEndpoint moves the endpoint's position, if it is still where it was, and notes how the endpoint is.
 func moveEndpoint(ctx context.Context, tx pgx.Tx, s Slice) error {
-	arrived, tried := s.Arrived(), false
-	last := Result{}
+	tried, last := false, Result{}
 
 	for _, r := range s.Results {
 		if r.Attempts > r.Due.Attempts {
@@ -202,7 +196,7 @@ func moveEndpoint(ctx context.Context, tx pgx.Tx, s Slice) error {
 		WHERE id = $1
 			AND (position_seq, position_n) = ($2, $3)`,
 		s.Endpoint.ID, s.Endpoint.PositionSeq, s.Endpoint.PositionN, s.Position.Seq, s.Position.N,
-		arrived, tried, s.Pause, last.Status, last.Answer, s.Gap, s.Disable)
+		s.Works, tried, s.Pause, last.Status, last.Answer, s.Gap, s.Disable)
 	if err != nil {
 		return fmt.Errorf("move endpoint: %w", err)
 	}
@@ -348,7 +342,7 @@ func Test(ctx context.Context, tx pgx.Tx, endpoint uuid.UUID) (d Delivery, err e
 
 	made, err := list(tx.Query(ctx, `
 		INSERT INTO deliveries (endpoint_id, event_seq, event_id, event_type, event_at, order_id, state, attempts, next_at)
-		VALUES ($1, 0, $2, $3, now(), $4, 'waiting', 0, now())
+		VALUES ($1, 0, $2, $3, now(), $4, 'waiting', 0, now() - interval '4 days') -- before all that waits: it is due within three days
 		RETURNING `+deliveryColumns, endpoint, e.ID(), e.Type, e.OrderID))
 	if err != nil {
 		return d, err

@@ -219,6 +219,20 @@ func Enable(ctx context.Context, tx pgx.Tx, id uuid.UUID) (Endpoint, error) {
 		RETURNING `+shown, id))
 }
 
+// EndPause lets one delivery try now. Then [Wake] its job.
+func EndPause(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
+	_, err := tx.Exec(ctx, `
+		UPDATE endpoints
+		SET paused_until = now()
+		WHERE id = $1
+			AND paused_until > now()`, id)
+	if err != nil {
+		return fmt.Errorf("end the pause of an endpoint: %w", err)
+	}
+
+	return nil
+}
+
 // Wake lets the job of an endpoint run at once, if it waits. Workers see it at their next poll.
 func Wake(ctx context.Context, tx pgx.Tx, id uuid.UUID, job string) error {
 	_, err := tx.Exec(ctx, `

@@ -31,7 +31,7 @@ type New struct {
 func Create(ctx context.Context, tx pgx.Tx, queue *flow.Queue, n New, by order.Actor) (delivery.Endpoint, error) {
 	if err := delivery.CheckURL(n.URL, n.AllowPrivate); err != nil {
 		return delivery.Endpoint{}, order.Errorf(order.Invalid, "The webhook's URL is wrong: %s.", err).
-			At(order.Fieldf("body.url", "%s", err))
+			At(order.Fieldf("url", "%s", err))
 	}
 
 	types := []event.Type{}
@@ -90,7 +90,7 @@ func Enable(ctx context.Context, tx pgx.Tx, queue *flow.Queue, id uuid.UUID, by 
 	return e, done(ctx, tx, queue, e, action.EnableWebhook, by)
 }
 
-// Test lets a test event be sent. The delivery tells what came of it.
+// Test lets a test event be sent, before all that waits and even if the webhook is paused. The delivery tells what came of it.
 func Test(ctx context.Context, tx pgx.Tx, queue *flow.Queue, id uuid.UUID, by order.Actor) (delivery.Delivery, error) {
 	e, err := delivery.Get(ctx, tx, id)
 	if err != nil {
@@ -107,6 +107,14 @@ func Test(ctx context.Context, tx pgx.Tx, queue *flow.Queue, id uuid.UUID, by or
 
 	d, err := delivery.Test(ctx, tx, id)
 	if err != nil {
+		return d, err //nolint:wrapcheck // as above
+	}
+
+	if err := delivery.EndPause(ctx, tx, id); err != nil {
+		return d, err //nolint:wrapcheck // as above
+	}
+
+	if err := delivery.Wake(ctx, tx, id, jobs.DeliverWebhook{}.Kind()); err != nil {
 		return d, err //nolint:wrapcheck // as above
 	}
 

@@ -41,6 +41,7 @@ const (
 type Answer struct {
 	Arrived    bool
 	Refused    bool // no attempt can succeed
+	Alone      bool // the endpoint works, and has refused this event for now
 	Gone       bool // the endpoint wants no more events
 	Status     int  // of HTTP or SMTP; 0 for none
 	Text       string
@@ -209,7 +210,10 @@ func (f *Followers) round(ctx context.Context, id uuid.UUID) (wait time.Duration
 	return 0, f.record(ctx, s)
 }
 
-// record writes what became of the slice. When an endpoint that has failed is back, what waits for it is tried again soon: its
+// away is for how long an endpoint has failed that counts as back when it works. One that fails now and then is none.
+const away = time.Minute
+
+// record writes what became of the slice. When an endpoint that was away is back, what waits for it is tried again soon: its
 // next attempt may be hours ahead, as the endpoint was away.
 func (f *Followers) record(ctx context.Context, s delivery.Slice) error {
 	// What has arrived is recorded even if the process ends, or it would be sent again.
@@ -229,7 +233,7 @@ func (f *Followers) record(ctx context.Context, s delivery.Slice) error {
 		f.Log.WarnContext(ctx, "webhook disabled", "endpoint", s.Endpoint.ID, "reason", s.Disable)
 
 		return errEnded
-	case s.Endpoint.FailingSince != nil && s.Arrived():
+	case s.Works && (s.Endpoint.PausedUntil != nil || s.Endpoint.FailingFor > away):
 		return delivery.BringForward(ctx, f.Pool, s.Endpoint.ID, broughtForward) //nolint:wrapcheck // as above
 	}
 

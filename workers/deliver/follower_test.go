@@ -228,21 +228,26 @@ func TestEachEventArrivesSigned(t *testing.T) { //nolint:paralleltest // setup d
 	b.eventually("sent 253", states, all.ID)
 	b.eventually("sent 3", states, few.ID)
 
-	// Both secrets sign after a rotation.
-	b.inTx(func(tx pgx.Tx) error {
-		e, err := delivery.Rotate(b.Context(), tx, all.ID, delivery.NewSecret())
+	// Both secrets sign after a rotation, from the round on that begins then: one that has begun may still send the next event.
+	var rotated delivery.Endpoint
 
-		r.mu.Lock()
-		r.secret = append(r.secret, e.Secret)
-		r.mu.Unlock()
+	b.inTx(func(tx pgx.Tx) (err error) {
+		rotated, err = delivery.Rotate(b.Context(), tx, all.ID, delivery.NewSecret())
 
 		return err
 	})
 
-	more := b.events(event.Cancelled, 5)
-	b.eventually("sent 258", states, all.ID)
+	next := b.events(event.Expired, 1)
+	b.eventually("sent 254", states, all.ID)
 
-	want := slices.Concat(created, confirmed, more)
+	r.mu.Lock()
+	r.secret = append(r.secret, rotated.Secret)
+	r.mu.Unlock()
+
+	more := b.events(event.Cancelled, 5)
+	b.eventually("sent 259", states, all.ID)
+
+	want := slices.Concat(created, confirmed, next, more)
 	slices.Sort(want)
 
 	if got := r.ids(); !slices.Equal(got, want) {
@@ -332,6 +337,39 @@ func TestAProcessThatEndsRecordsWhatHasArrived(t *testing.T) { //nolint:parallel
 
 	if got := r.ids(); !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+// A picky sender's endpoint works, and refuses some events for now.
+type picky struct{ refuses func(id string) bool }
+
+func (picky) Prepare(_ context.Context, _ db.Querier, due []delivery.Due) (messages []deliver.Message, err error) {
+	for _, d := range due {
+		messages = append(messages, deliver.Message{Due: d})
+	}
+
+	return messages, nil
+}
+
+func (p picky) Send(_ context.Context, _ delivery.Endpoint, m deliver.Message) deliver.Answer {
+	if p.refuses(m.ID()) {
+		return deliver.Answer{Alone: true, Status: 451}
+	}
+
+	return deliver.Answer{Arrived: true, Status: 250}
+}
+
+// What an endpoint refuses for now does not keep others from it, however many these are.
+func TestARefusalIsAboutItsEventAlone(t *testing.T) { //nolint:paralleltest // setup does
+	b := setup(t)
+	e := b.endpoint("https://mail.example")
+	refused := b.events(event.Created, 20)
+	b.events(event.Confirmed, 20)
+	b.follow(e, deliver.Options{Trips: 3, Sender: picky{func(id string) bool { return slices.Contains(refused, id) }}})
+	b.eventually("sent 20, waiting 20", states, e.ID)
+
+	if n := dbtest.Count(t, b.pool, `SELECT count(*) FROM endpoints WHERE failing_since IS NOT NULL OR paused_until IS NOT NULL`); n > 0 {
+		t.Error("the endpoint counts as failing")
 	}
 }
 

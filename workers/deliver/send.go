@@ -51,9 +51,9 @@ func (f *Followers) send(ctx context.Context, s *delivery.Slice, messages []Mess
 
 	ship.sending.Wait()
 
-	arrived := slices.ContainsFunc(ship.answers, func(a Answer) bool { return a.Arrived })
+	s.Works = slices.ContainsFunc(ship.answers, Answer.works)
 
-	if ship.hold > 0 || ship.breaker.State() == gobreaker.StateOpen || s.Endpoint.PausedUntil != nil && !arrived {
+	if ship.hold > 0 || ship.breaker.State() == gobreaker.StateOpen || s.Endpoint.PausedUntil != nil && !s.Works {
 		s.Pause = max(f.pauseOf(s.Endpoint), min(ship.hold, longestHold))
 	}
 
@@ -86,7 +86,7 @@ func (s *shipment) start(ctx context.Context, m Message, late <-chan time.Time) 
 		s.Observer.DeliveryAttempted(s.slice.Endpoint.Kind, time.Since(began))
 
 		switch {
-		case a.Arrived, a.Refused: // a refusal is about this event alone
+		case a.works(), a.Refused:
 			done(nil)
 			s.add(resultOf(m.Due, a), a)
 		case ctx.Err() != nil: // the attempt was interrupted: it says nothing of the endpoint
@@ -100,6 +100,9 @@ func (s *shipment) start(ctx context.Context, m Message, late <-chan time.Time) 
 
 	return true
 }
+
+// works tells whether the endpoint does: a refusal may be about the event alone.
+func (a Answer) works() bool { return a.Arrived || a.Alone }
 
 // ending tells whether the process ends.
 func (f *Followers) ending(ctx context.Context) bool {

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -154,6 +155,14 @@ func fault(err error) string {
 		Timeout() bool
 	}](err); ok && timeout.Timeout() {
 		return "no answer within " + sendTimeout.String()
+	}
+
+	if name, ok := errors.AsType[*net.DNSError](err); ok {
+		return "the name " + name.Name + " has no address"
+	}
+
+	if dial, ok := errors.AsType[*net.OpError](err); ok {
+		return answer.Line(dial.Op + ": " + dial.Err.Error()) // without the addresses of this network
 	}
 
 	if inner, ok := errors.AsType[*url.Error](err); ok {

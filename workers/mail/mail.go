@@ -40,6 +40,7 @@ const (
 // An Answer is what the server said. Its texts have no address.
 type Answer struct {
 	Outcome    Outcome
+	Alone      bool   // the server works, and has refused this mail
 	Status     int    // of SMTP; 0 if there was no answer
 	Text       string // why it was not sent; empty if it was
 	ProviderID string // what the server said when it took the mail
@@ -178,7 +179,9 @@ func answerOf(msg *gomail.Msg, failure *gomail.SendError, err error) Answer {
 	a := Answer{Status: failure.ErrorCode(), Text: line(text)}
 	aboutMail := failure.Reason == gomail.ErrSMTPRcptTo || failure.Reason == gomail.ErrSMTPData || failure.Reason == gomail.ErrSMTPDataClose
 
-	if aboutMail && a.Status >= 500 && !slices.Contains(ofServer, a.Status) {
+	a.Alone = aboutMail && a.Status != 0 && a.Status != serviceClosing && !slices.Contains(ofServer, a.Status)
+
+	if a.Alone && a.Status >= 500 {
 		a.Outcome = Failed
 	}
 

@@ -237,6 +237,10 @@ func TestAnswersOfTheServer(t *testing.T) {
 			t.Errorf("%q: %+v, want %+v", address, a, want)
 		}
 
+		if alone := slices.Contains([]int{451, 452, 550, 554}, a.Status); a.Alone != alone {
+			t.Errorf("%q: %+v, want it to be about this mail alone: %t", address, a, alone)
+		}
+
 		if strings.Contains(a.Text, "b.example") || (a.Text == "") != (a.Outcome == mail.Sent) {
 			t.Errorf("%q: the text is %q", address, a.Text)
 		}

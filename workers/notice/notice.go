@@ -89,6 +89,7 @@ func (s *Sender) Send(ctx context.Context, _ delivery.Endpoint, m deliver.Messag
 	a := s.Mail.Send(ctx, content)
 
 	return deliver.Answer{
-		Arrived: a.Outcome == mail.Sent, Refused: a.Outcome == mail.Failed, Status: a.Status, Text: a.Text, ProviderID: a.ProviderID,
+		Arrived: a.Outcome == mail.Sent, Refused: a.Outcome == mail.Failed, Alone: a.Alone,
+		Status: a.Status, Text: a.Text, ProviderID: a.ProviderID,
 	}
 }
