@@ -87,7 +87,9 @@ func TestDeadLettersFromTheShell(t *testing.T) {
 		{args: "groups", says: []string{"count", "5", "points: unavailable: no route to ?, said <it>"}},
 		{args: "show " + first, says: []string{"signature", `"order_id"`, "attempt", "10.0.0.1"}},
 		{args: "redrive --kind points --dry-run", says: []string{first, "eligible"}},
-		{args: "redrive --kind points --limit 2 --rate 1 --note mended --operation " + operation, says: []string{first, "redriven", operation}},
+		{args: "redrive --kind points --limit 4 --dry-run", says: []string{first, "One more dead letter matches"}},
+		{args: "resolve --kind points --limit 1 --reason x --dry-run", says: []string{first, "4 more dead letters match"}},
+		{args: "redrive --kind points --limit 2 --rate 1 --note mended --operation " + operation, says: []string{first, "redriven", operation, "3 more dead letters match"}},
 		{args: "redrive --kind points --limit 2 --rate 1 --note mended --operation " + operation, says: []string{first, second, "redriven"}}, // again: the same two
 		{args: "list --state resolved", says: []string{first, second, "redriven"}},
 		{args: "show " + first, says: []string{"cli:", "mended", "new_job_id", "redriven"}},

@@ -64,11 +64,19 @@ func (c resolveLetterCmd) Run(s *shell.Shell) error {
 	}
 
 	return withKind(s, filter.Kind, func(pool *pgxpool.Pool) error {
-		var run repair.Run[repair.ResolveResult]
+		var (
+			run  repair.Run[repair.ResolveResult]
+			left int
+		)
 
 		bar := progress.Start(s.Stderr, "resolve")
 		err := db.InTx(s.Ctx, pool, func(tx pgx.Tx) (err error) {
 			run, err = repair.ResolveMany(s.Ctx, tx, repair.BulkResolve{Operation: op, Reason: c.Reason}, c.DryRun)
+			if err != nil {
+				return err
+			}
+
+			left, err = leftOf(s, tx, op, shell.Each(run.Results, func(r repair.ResolveResult) int64 { return r.JobID }))
 
 			return err
 		})
@@ -79,6 +87,7 @@ func (c resolveLetterCmd) Run(s *shell.Shell) error {
 		}
 
 		bar.End(fmt.Sprintf("%d dead letters", len(run.Results)))
+		defer sayLeft(s, left)
 
 		return c.print(s, op, run.Results)
 	})

@@ -65,6 +65,48 @@ func (c selectFlags) operation(filter deadletter.Filter) (repair.Operation, erro
 	return op, nil
 }
 
+// mostLeft bounds how many letters are counted that a command has left.
+const mostLeft = 10_000
+
+// leftOf counts the letters that the filter of an operation selects beyond its limit, up to [mostLeft].
+func leftOf(s *shell.Shell, tx pgx.Tx, op repair.Operation, done []int64) (int, error) {
+	if len(op.JobIDs) > 0 || len(done) < op.Limit {
+		return 0, nil
+	}
+
+	found, err := deadletter.Oldest(s.Ctx, tx, op.Filter, len(done)+mostLeft)
+	if err != nil {
+		return 0, err
+	}
+
+	was := make(map[int64]bool, len(done))
+	for _, id := range done {
+		was[id] = true
+	}
+
+	left := 0
+
+	for _, id := range found {
+		if !was[id] {
+			left++
+		}
+	}
+
+	return left, nil
+}
+
+// sayLeft says that a command has not been about all letters that its filter selects.
+func sayLeft(s *shell.Shell, left int) {
+	switch {
+	case left >= mostLeft:
+		fmt.Fprintf(s.Stderr, "%d dead letters or more match, too: run it again, or give a larger --limit, up to %d.\n", mostLeft, maxLetters)
+	case left == 1:
+		fmt.Fprintln(s.Stderr, "One more dead letter matches: run it again, or give a larger --limit.")
+	case left > 0:
+		fmt.Fprintf(s.Stderr, "%d more dead letters match: run it again, or give a larger --limit, up to %d.\n", left, maxLetters)
+	}
+}
+
 func checkLimit(limit int) error {
 	if limit < 1 || limit > maxLetters {
 		return fmt.Errorf("--limit: %d is not 1 to %d", limit, maxLetters)
@@ -104,11 +146,19 @@ func (c redriveCmd) Run(s *shell.Shell) error {
 			return err
 		}
 
-		var run repair.Run[repair.RedriveResult]
+		var (
+			run  repair.Run[repair.RedriveResult]
+			left int
+		)
 
 		bar := progress.Start(s.Stderr, "redrive")
 		err = db.InTx(s.Ctx, pool, func(tx pgx.Tx) (err error) {
 			run, err = repair.RedriveMany(s.Ctx, tx, queue, repair.BulkRedrive{Operation: op, Note: c.Note, Rate: c.Rate}, c.DryRun)
+			if err != nil {
+				return err
+			}
+
+			left, err = leftOf(s, tx, op, shell.Each(run.Results, func(r repair.RedriveResult) int64 { return r.JobID }))
 
 			return err
 		})
@@ -123,6 +173,8 @@ func (c redriveCmd) Run(s *shell.Shell) error {
 		if err := c.print(s, run.ID, run.Results); err != nil {
 			return err
 		}
+
+		sayLeft(s, left)
 
 		return c.refused(op, run.Results)
 	})
