@@ -99,7 +99,8 @@ func leftOf(s *shell.Shell, tx pgx.Tx, op repair.Operation, done []int64) (int, 
 func sayLeft(s *shell.Shell, left int) {
 	switch {
 	case left >= mostLeft:
-		fmt.Fprintf(s.Stderr, "%d dead letters or more match, too: run it again, or give a larger --limit, up to %d.\n", mostLeft, maxLetters)
+		fmt.Fprintf(s.Stderr, "%d dead letters or more match, too: run it again, or give a larger --limit, up to %d.\n",
+			mostLeft, maxLetters)
 	case left == 1:
 		fmt.Fprintln(s.Stderr, "One more dead letter matches: run it again, or give a larger --limit.")
 	case left > 0:
