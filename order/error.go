@@ -50,13 +50,24 @@ type Error struct {
 	cause      error
 }
 
-// A Field is a field of a request's body that is refused, with what was expected there. It
+// A Field is a field of a request that is refused, with what was expected there. It
 // never repeats the value that was sent.
-type Field struct{ Name, Expected string }
+type Field struct {
+	Name, Expected string
+	Place          string // query, if it is there and not in the body
+}
 
 // Fieldf makes a Field.
 func Fieldf(name, format string, args ...any) Field {
 	return Field{Name: name, Expected: fmt.Sprintf(format, args...)}
+}
+
+// Queryf makes a Field of the query.
+func Queryf(name, format string, args ...any) Field {
+	field := Fieldf(name, format, args...)
+	field.Place = "query"
+
+	return field
 }
 
 // At adds fields at fault to a copy of e.

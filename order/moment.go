@@ -19,10 +19,10 @@ type Moment struct {
 const MomentSyntax = "a time such as 2026-11-26T12:00:00Z, a date, or now-30m, now-2h or now-1d"
 
 // MomentPattern matches what [ParseMoment] reads.
-const MomentPattern = `^(now(-[0-9]{1,6}[smhdw])?|[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.]{5,18}(Z|[+-][0-9]{2}:[0-9]{2})?)?)$`
+const MomentPattern = `^(now(-[0-9]{1,9}[smhdw])?|[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.]{5,18}(Z|[+-][0-9]{2}:[0-9]{2})?)?)$`
 
 var (
-	relative = regexp.MustCompile(`^now(?:-([0-9]{1,6})([smhdw]))?$`)
+	relative = regexp.MustCompile(`^now(?:-([0-9]{1,9})([smhdw]))?$`)
 
 	units = map[string]time.Duration{
 		"s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour, "w": 7 * 24 * time.Hour,
@@ -35,7 +35,10 @@ var (
 	}
 )
 
-// longestAgo keeps moments after 1970: ids of orders have no time before.
+// earliest stands for all moments before it: ids of orders have no time before, and nothing happened then.
+var earliest = time.Unix(0, 0).UTC()
+
+// longestAgo keeps moments after earliest.
 const longestAgo = 50 * 365 * 24 * time.Hour
 
 // ParseMoment reads the value of since or until; the zero Moment if text is empty. A date is its
@@ -47,13 +50,20 @@ func ParseMoment(name, text string) (Moment, error) {
 
 	if parts := relative.FindStringSubmatch(text); parts != nil {
 		n, _ := strconv.ParseFloat(cmp.Or(parts[1], "0"), 64) // nothing for now itself
-		if unit := units[parts[2]]; n*unit.Hours() <= longestAgo.Hours() {
-			return Moment{Relative: true, Ago: time.Duration(n) * unit}, nil
+		unit := units[parts[2]]
+		if n*unit.Hours() > longestAgo.Hours() {
+			return Moment{At: earliest}, nil
 		}
+
+		return Moment{Relative: true, Ago: time.Duration(n) * unit}, nil
 	}
 
 	for _, layout := range layouts {
-		if at, err := time.Parse(layout, text); err == nil && at.Year() >= 1970 {
+		if at, err := time.Parse(layout, text); err == nil {
+			if at.Before(earliest) {
+				at = earliest
+			}
+
 			return Moment{At: at.UTC()}, nil
 		}
 	}
@@ -68,4 +78,28 @@ func (m Moment) Time(now time.Time) time.Time {
 	}
 
 	return m.At
+}
+
+// ParsePeriod reads since and until, and refuses a period that ends before it begins. prefix is what stands before their
+// names where they are given, such as -- of flags.
+func ParsePeriod(prefix, since, until string) (from, to Moment, err error) {
+	if from, err = ParseMoment(prefix+"since", since); err != nil {
+		return from, to, err
+	}
+
+	if to, err = ParseMoment(prefix+"until", until); err != nil {
+		return from, to, err
+	}
+
+	return from, to, CheckPeriod(prefix, from, to)
+}
+
+// CheckPeriod refuses a period that ends before it begins.
+func CheckPeriod(prefix string, since, until Moment) error {
+	now := time.Now() // decides only if one bound is a time and the other is before now
+	if none := (Moment{}); since == none || until == none || !until.Time(now).Before(since.Time(now)) {
+		return nil
+	}
+
+	return Errorf(Invalid, "%[1]suntil is before %[1]ssince: give %[1]suntil as a later time, or leave one of them out.", prefix)
 }

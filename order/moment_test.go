@@ -3,6 +3,7 @@ package order_test
 import (
 	"errors"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,6 +29,10 @@ func TestParseMoment(t *testing.T) {
 		"2026-11-26T12:00:00+01:00": now.Add(-time.Hour),
 		"2026-11-26T11:00:00.5Z":    now.Add(-time.Hour + 500*time.Millisecond),
 		"2026-11-26 11:00":          now.Add(-time.Hour),
+		"1900-01-01":                time.Unix(0, 0),
+		"0001-01-01":                time.Unix(0, 0),
+		"now-20000d":                time.Unix(0, 0),
+		"now-99999999d":             time.Unix(0, 0),
 	} {
 		m, err := order.ParseMoment("since", text)
 		if err != nil || !m.Time(now).Equal(want) || !pattern.MatchString(text) {
@@ -35,7 +40,7 @@ func TestParseMoment(t *testing.T) {
 		}
 	}
 
-	for _, text := range []string{"yesterday", "now-2", "now+2h", "now-2y", "12:00", "2026-13-01", "2026-11-26T25:00Z", "now-999999w", "now-20000d", " now", "0001-01-01"} {
+	for _, text := range []string{"yesterday", "now-2", "now+2h", "now-2y", "12:00", "2026-13-01", "2026-11-26T25:00Z", "now-9999999999d", " now", "1900-02-30"} {
 		_, err := order.ParseMoment("until", text)
 		if refusal, ok := errors.AsType[*order.Error](err); !ok || refusal.Code != order.Invalid {
 			t.Errorf("%s: %v", text, err)
@@ -44,5 +49,31 @@ func TestParseMoment(t *testing.T) {
 
 	if m, err := order.ParseMoment("since", ""); err != nil || m != (order.Moment{}) {
 		t.Errorf("nothing: %+v, %v", m, err)
+	}
+}
+
+func TestParsePeriod(t *testing.T) {
+	t.Parallel()
+
+	for _, test := range []struct {
+		since, until string
+		refused      bool
+	}{
+		{since: "now-2h", until: "now-1h"},
+		{since: "now-1h", until: "now-1h"},
+		{since: "now"},
+		{until: "1900-01-01"},
+		{since: "1900-01-01", until: "1950-01-01"},
+		{since: "2026-01-01", until: "now"},
+		{since: "now-1h", until: "now-2h", refused: true},
+		{since: "2026-01-02", until: "2026-01-01", refused: true},
+		{since: "now-1h", until: "2026-01-01", refused: true},
+		{since: "9999-01-01", until: "now", refused: true},
+		{since: "tomorrow", refused: true},
+	} {
+		_, _, err := order.ParsePeriod("--", test.since, test.until)
+		if refusal, ok := errors.AsType[*order.Error](err); ok != test.refused || ok && !strings.Contains(refusal.Message, "--since") {
+			t.Errorf("%+v: %v", test, err)
+		}
 	}
 }

@@ -58,9 +58,11 @@ func actionFilterOf(r *http.Request) (shown actionFilter, f action.Filter, err e
 		return shown, f, err
 	}
 
-	f.Until.At, err = page.TimeOf(shown.To)
+	if f.Until.At, err = page.TimeOf(shown.To); err != nil {
+		return shown, f, err
+	}
 
-	return shown, f, err
+	return shown, f, page.CheckPeriod(f.Since.At, f.Until.At)
 }
 
 func (c *console) actions(r *http.Request) (page.View, error) {

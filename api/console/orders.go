@@ -52,9 +52,11 @@ func filterOf(query url.Values) (orderFilter, db.OrderFilter, error) {
 		return shown, f, err
 	}
 
-	f.Created.To, err = page.TimeOf(shown.To)
+	if f.Created.To, err = page.TimeOf(shown.To); err != nil {
+		return shown, f, err
+	}
 
-	return shown, f, err
+	return shown, f, page.CheckPeriod(f.Created.From, f.Created.To)
 }
 
 var orderList = operation.List[order.Order, db.OrderPosition]{

@@ -118,7 +118,7 @@ func position(text string, now event.Reading) (event.Position, error) {
 	after, ok := event.ParsePosition(text)
 	if !ok || after.Seq > now.Drawn {
 		return after, order.Errorf(problem.BadCursor, "There is no such position; send next of an earlier response, or latest.").
-			At(order.Fieldf("query.after", "expected next of an earlier response"))
+			At(order.Queryf("after", "expected next of an earlier response"))
 	}
 
 	return after, nil

@@ -30,11 +30,5 @@ func (p Period) Moments() (since, until order.Moment, err error) { return Moment
 
 // MomentsOf reads the bounds of a period.
 func MomentsOf(since, until Moment) (from, to order.Moment, err error) {
-	if from, err = order.ParseMoment("since", string(since)); err != nil {
-		return from, to, err //nolint:wrapcheck // a refusal
-	}
-
-	to, err = order.ParseMoment("until", string(until))
-
-	return from, to, err //nolint:wrapcheck // a refusal
+	return order.ParsePeriod("", string(since), string(until)) //nolint:wrapcheck // a refusal
 }

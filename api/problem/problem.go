@@ -4,6 +4,7 @@
 package problem
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -87,7 +88,7 @@ func Of(ctx context.Context, err error) *Problem {
 	p.Current, p.OrderID, p.Available, p.retryAfter = refusal.Current, refusal.OrderID, refusal.Available, refusal.RetryAfter
 
 	for _, f := range refusal.Fields[:min(len(refusal.Fields), maxErrors)] {
-		p.Errors = append(p.Errors, FieldError{Location: "body." + f.Name, Message: f.Expected})
+		p.Errors = append(p.Errors, FieldError{Location: cmp.Or(f.Place, "body") + "." + f.Name, Message: f.Expected})
 	}
 
 	return p

@@ -183,7 +183,7 @@ var types = map[order.Code]Type{
 			"It may be that a change was made nevertheless.",
 	},
 	BadCursor: {
-		http.StatusUnprocessableEntity, "The cursor does not belong to this list",
+		http.StatusUnprocessableEntity, "The list has no such position",
 		"Send next_cursor of the previous page unchanged and with the same filters, or no cursor for the first page.",
 		"The cursor was changed, or it belongs to another list or to other filters. Send next_cursor as it is and with the same filters, " +
 			"or begin with the first page.",

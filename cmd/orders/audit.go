@@ -26,6 +26,15 @@ type auditCmd struct {
 	Grace time.Duration `default:"5m" help:"How long an order may take to settle. Younger orders are not checked for it."`
 }
 
+// Validate reports a mistake in the flags.
+func (c auditCmd) Validate() error {
+	if c.Grace < 0 {
+		return errors.New("--grace: write a duration that is not negative, for example 5m")
+	}
+
+	return nil
+}
+
 // auditResult is the result of an audit, as JSON.
 type auditResult struct {
 	OK         bool           `json:"ok"`

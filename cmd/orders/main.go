@@ -106,7 +106,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 
 	if err != nil {
-		fmt.Fprintf(stderr, "orders: %v\nTry `orders --help`.\n", err)
+		var selected *kong.Node
+		if mistake, ok := errors.AsType[*kong.ParseError](err); ok {
+			selected = mistake.Context.Selected()
+		}
+
+		fmt.Fprintf(stderr, "orders: %v\n%s\n", settings.Mistakes(parser, c.Config.Validate, err), helpHint(selected))
 
 		return usageCode(err)
 	}
@@ -125,10 +130,25 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 		fmt.Fprintf(stderr, "orders: %s\n", shell.Message(err))
 
-		return exitCode(err)
+		code := exitCode(err)
+		if code == exitUsage {
+			fmt.Fprintln(stderr, helpHint(command.Selected()))
+		}
+
+		return code
 	}
 
 	return exitOK
+}
+
+// helpHint names the help of the command in which there is a mistake.
+func helpHint(command *kong.Node) string {
+	path := "orders"
+	if command != nil {
+		path = command.FullPath()
+	}
+
+	return "Try `" + path + " --help`."
 }
 
 // variables are the names of all settings.
@@ -159,12 +179,16 @@ func exitCode(err error) int {
 		return exitUnavailable
 	}
 
+	if shell.IsMistake(err) {
+		return exitUsage
+	}
+
 	return exitError
 }
 
 // newParser makes the parser of the command line, which holds the texts of --help.
 func newParser(c *cli, options ...kong.Option) *kong.Kong {
-	parser, err := kong.New(c, append(options,
+	parser, err := kong.New(c, append(append(options, settings.Mappers()...),
 		kong.Name("orders"),
 		kong.Description("An order service whose asynchronous work runs on Postgres itself."),
 		kong.UsageOnError(),

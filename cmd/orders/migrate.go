@@ -138,8 +138,12 @@ func printVersions(p *program) (mismatch, err error) {
 		return nil, err
 	}
 
-	fmt.Fprintf(p.stdout, "schema:  %s; works with programs from %d on\nprogram: %s; works with schemas from %d on\n",
-		at, at.Oldest, program, program.Oldest)
+	fits := ""
+	if at.Oldest > 0 {
+		fits = fmt.Sprintf("; works with programs of schema %d or newer", at.Oldest)
+	}
+
+	fmt.Fprintf(p.stdout, "schema:  %s%s\nprogram: %s; works with schema %d or newer\n", at, fits, program, program.Oldest)
 
 	return program.Fits(at), nil
 }

@@ -36,7 +36,11 @@ func (c reportCmd) Run(p *program) error {
 	}
 
 	if c.Limit < 1 || c.Limit > report.MaxLimit {
-		return fmt.Errorf("give --limit as a number from 1 to %d", report.MaxLimit)
+		return shell.Mistake("give --limit as a number from 1 to %d", report.MaxLimit)
+	}
+
+	if _, err := report.Find(c.Name); err != nil {
+		return shell.AsMistake(err)
 	}
 
 	pool, err := openChecked(p)
@@ -45,7 +49,7 @@ func (c reportCmd) Run(p *program) error {
 	}
 	defer pool.Close()
 
-	table, err := report.Run(p.ctx, pool, c.Name, report.Query{Args: c.args(), Limit: c.Limit, Timeout: reportTimeout})
+	table, err := report.Run(p.ctx, pool, c.Name, report.Query{Args: c.args(), Prefix: "--", Limit: c.Limit, Timeout: reportTimeout})
 	if err != nil {
 		return shell.Refusal(err)
 	}

@@ -179,9 +179,22 @@ func TestRefusalsSayWhatToDo(t *testing.T) {
 			args: []string{"serve"}, settings: map[string]string{"ORDERS_LISTEN": "nowhere", "ORDERS_ATTEMPTS": "0"},
 			code: exitUsage, says: []string{"ORDERS_LISTEN", "ORDERS_ATTEMPTS"},
 		},
+		"all mistakes at once, if some cannot be read": {
+			args: []string{"serve"}, settings: map[string]string{"ORDERS_LISTEN": "nowhere", "ORDERS_ATTEMPTS": "x", "ORDERS_MAX_WAIT": "5"},
+			code: exitUsage, says: []string{"ORDERS_LISTEN", "ORDERS_ATTEMPTS", "ORDERS_MAX_WAIT", "a duration such as", "orders serve --help"},
+		},
+		"an audit of the future": {args: []string{"audit", "--grace=-5m"}, code: exitUsage, says: []string{"not negative"}},
+		"a parameter that a report has not": {
+			args: []string{"report", "latencies", "--since", "now-1h"}, settings: map[string]string{"DATABASE_URL": current},
+			code: exitUsage, says: []string{"no parameter --since"},
+		},
+		"a report of no period": {
+			args: []string{"report", "failures", "--until", "1900-01-01"}, settings: map[string]string{"DATABASE_URL": current},
+			code: exitUsage, says: []string{"--until is before --since, which is"},
+		},
 		"an unknown command": {args: []string{"sreve"}, code: exitUsage, says: []string{"sreve", "--help"}},
 		"an unknown report": {
-			args: []string{"report", "no-such"}, settings: map[string]string{"DATABASE_URL": current}, code: exitError, says: []string{"settle-times"},
+			args: []string{"report", "no-such"}, settings: map[string]string{"DATABASE_URL": current}, code: exitUsage, says: []string{"settle-times"},
 		},
 		"health of no process": {args: []string{"health"}, settings: map[string]string{"ORDERS_LISTEN": "127.0.0.1:1"}, code: exitError, says: []string{"refused"}},
 	} {

@@ -78,7 +78,7 @@ func Find(name string) (Report, error) {
 }
 
 // parameter finds a parameter by its name.
-func (r Report) parameter(name string) (Parameter, error) {
+func (r Report) parameter(prefix, name string) (Parameter, error) {
 	names := make([]string, len(r.Parameters))
 
 	for i, p := range r.Parameters {
@@ -86,14 +86,14 @@ func (r Report) parameter(name string) (Parameter, error) {
 			return p, nil
 		}
 
-		names[i] = p.Name
+		names[i] = prefix + p.Name
 	}
 
 	if len(names) == 0 {
-		return Parameter{}, order.Errorf(order.Invalid, "Report %s has no parameter %s: it shows the present.", r.Name, name)
+		return Parameter{}, order.Errorf(order.Invalid, "Report %s has no parameter %s: it shows the present.", r.Name, prefix+name)
 	}
 
-	return Parameter{}, order.Errorf(order.Invalid, "Report %s has no parameter %s; it has %s.", r.Name, name, strings.Join(names, ", "))
+	return Parameter{}, order.Errorf(order.Invalid, "Report %s has no parameter %s; it has %s.", r.Name, prefix+name, strings.Join(names, ", "))
 }
 
 // reports are the parsed files.

@@ -19,6 +19,7 @@ import (
 // A Query narrows a report.
 type Query struct {
 	Args    map[string]string // values of parameters as people give them; an empty one is its default
+	Prefix  string            // what stands before the names of parameters where they are given, such as -- of flags
 	Limit   int               // largest number of rows; DefaultLimit if 0
 	Timeout time.Duration     // of the statement; DefaultTimeout if 0
 }
@@ -37,7 +38,7 @@ func Run(ctx context.Context, db database, name string, q Query) (Table, error) 
 		return Table{}, err
 	}
 
-	settings, err := report.settings(q.Args)
+	settings, err := report.settings(q.Prefix, q.Args)
 	if err != nil {
 		return Table{}, err
 	}
@@ -112,18 +113,18 @@ type settings struct {
 }
 
 // settings reads the values of parameters.
-func (r Report) settings(args map[string]string) (s settings, err error) {
+func (r Report) settings(prefix string, args map[string]string) (s settings, err error) {
 	for name, text := range args {
 		if text == "" {
 			continue
 		}
 
-		parameter, err := r.parameter(name)
+		parameter, err := r.parameter(prefix, name)
 		if err != nil {
 			return s, err
 		}
 
-		value, ago, err := parameter.read(text)
+		value, ago, err := parameter.read(prefix, text)
 		if err != nil {
 			return s, err
 		}
@@ -131,21 +132,38 @@ func (r Report) settings(args map[string]string) (s settings, err error) {
 		s.names, s.values, s.ago = append(s.names, name), append(s.values, value), append(s.ago, ago)
 	}
 
-	return s, nil
+	return s, r.checkPeriod(prefix, args)
+}
+
+// checkPeriod refuses a period that ends before it begins. A bound that is not given is the report's default.
+func (r Report) checkPeriod(prefix string, args map[string]string) error {
+	bounds := map[string]string{}
+
+	for _, p := range r.Parameters {
+		bounds[p.Name] = cmp.Or(args[p.Name], p.Default)
+	}
+
+	_, _, err := order.ParsePeriod(prefix, bounds["since"], bounds["until"])
+	if err != nil && args["since"] == "" {
+		return order.Errorf(order.Invalid, "%[1]suntil is before %[1]ssince, which is %[2]s by default: give an earlier %[1]ssince, too.",
+			prefix, bounds["since"])
+	}
+
+	return err //nolint:wrapcheck // a refusal
 }
 
 const maxText = 200
 
-func (p Parameter) read(text string) (value *string, ago *time.Duration, err error) {
+func (p Parameter) read(prefix, text string) (value *string, ago *time.Duration, err error) {
 	if p.Type == Text {
 		if !utf8.ValidString(text) || len(text) > maxText || strings.ContainsRune(text, 0) {
-			return nil, nil, order.Errorf(order.Invalid, "Give %s as a text of at most %d bytes.", p.Name, maxText)
+			return nil, nil, order.Errorf(order.Invalid, "Give %s as a text of at most %d bytes.", prefix+p.Name, maxText)
 		}
 
 		return &text, nil, nil
 	}
 
-	m, err := order.ParseMoment(p.Name, text)
+	m, err := order.ParseMoment(prefix+p.Name, text)
 	if err != nil {
 		return nil, nil, err //nolint:wrapcheck // a refusal
 	}

@@ -64,3 +64,12 @@ func TimeOf(text string) (time.Time, error) {
 
 	return time.Time{}, order.Errorf(order.Invalid, "%q is no time; write it as 2026-01-31T13:45, in UTC.", text)
 }
+
+// CheckPeriod refuses a period that ends before it begins; a zero time is no bound.
+func CheckPeriod(from, to time.Time) error {
+	if from.IsZero() || to.IsZero() || !to.Before(from) {
+		return nil
+	}
+
+	return order.Errorf(order.Invalid, "The period ends before it begins; choose a later end, or leave one of them empty.")
+}

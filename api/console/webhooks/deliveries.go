@@ -109,9 +109,11 @@ func filterOf(r *http.Request) (shown deliveryFilter, f delivery.Filter, err err
 		return shown, f, err
 	}
 
-	f.Until.At, err = page.TimeOf(shown.To)
+	if f.Until.At, err = page.TimeOf(shown.To); err != nil {
+		return shown, f, err
+	}
 
-	return shown, f, err
+	return shown, f, page.CheckPeriod(f.Since.At, f.Until.At)
 }
 
 var deliveryList = operation.List[delivery.Delivery, int64]{

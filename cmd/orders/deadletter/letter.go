@@ -3,6 +3,7 @@ package deadletter
 import (
 	"fmt"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -36,7 +37,7 @@ type resolveLetterCmd struct {
 	Kind      string            `help:"Only jobs of this kind."`
 	Class     deadletter.Reason `enum:",${letter_reasons}" default:"" help:"Only dead letters with this reason, which list calls --reason: ${letter_reasons}."`
 	Signature string            `help:"Only dead letters with this signature, as groups prints it."`
-	Order     string            `placeholder:"ID" help:"Only dead letters of this order."`
+	Order     uuid.UUID         `placeholder:"ID" what:"an order's id" help:"Only dead letters of this order."`
 	periodFlags
 	selectFlags
 
@@ -57,7 +58,7 @@ func (c resolveLetterCmd) Run(s *shell.Shell) error {
 		return err
 	}
 
-	if len(op.JobIDs) == 1 && !c.DryRun && c.Operation == "" {
+	if len(op.JobIDs) == 1 && !c.DryRun && c.Operation == uuid.Nil {
 		return changeLetter(s, c.JSON, func(tx pgx.Tx) (deadletter.Detail, error) {
 			return repair.ResolveLetter(s.Ctx, tx, op.JobIDs[0], op.Actor, c.Reason)
 		})

@@ -46,11 +46,7 @@ type periodFlags struct {
 
 // narrow adds the period to a filter.
 func (f periodFlags) narrow(filter *deadletter.Filter) (err error) {
-	if filter.Since, err = order.ParseMoment("--since", f.Since); err != nil {
-		return shell.Refusal(err)
-	}
-
-	filter.Until, err = order.ParseMoment("--until", f.Until)
+	filter.Since, filter.Until, err = order.ParsePeriod("--", f.Since, f.Until)
 
 	return shell.Refusal(err)
 }
@@ -60,23 +56,14 @@ type letterFlags struct {
 	kindFlags
 	periodFlags
 
-	Signature string `help:"Only dead letters with this signature, as groups prints it."`
-	Order     string `placeholder:"ID" help:"Only dead letters of this order."`
+	Signature string    `help:"Only dead letters with this signature, as groups prints it."`
+	Order     uuid.UUID `placeholder:"ID" what:"an order's id" help:"Only dead letters of this order."`
 }
 
 func (f letterFlags) filter() (deadletter.Filter, error) {
-	filter := deadletter.Filter{Kind: f.Kind, Reason: f.Reason, Signature: f.Signature}
+	filter := deadletter.Filter{Kind: f.Kind, Reason: f.Reason, Signature: f.Signature, OrderID: f.Order}
 	if err := f.narrow(&filter); err != nil {
 		return filter, err
-	}
-
-	if f.Order != "" {
-		id, err := uuid.Parse(f.Order)
-		if err != nil {
-			return filter, fmt.Errorf("--order: %q is not the id of an order", f.Order)
-		}
-
-		filter.OrderID = id
 	}
 
 	return filter, nil

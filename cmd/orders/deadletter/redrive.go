@@ -1,7 +1,6 @@
 package deadletter
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 
@@ -24,11 +23,11 @@ const maxLetters = 1_000
 
 // selectFlags say which dead letters a command changes: by job id, or by a filter.
 type selectFlags struct {
-	JobIDs    []int64 `arg:"" optional:"" name:"job-id" help:"The dead letters' jobs; without them, the filter selects."`
-	DryRun    bool    `help:"Write nothing, and print the outcome that each dead letter would have."`
-	Limit     int     `default:"100" help:"How many dead letters the filter selects at most, the oldest first: 1 to 1000."`
-	Operation string  `placeholder:"UUID" help:"Identifies this operation, so that repeating it changes nothing; a new id by default."`
-	JSON      bool    `name:"json" help:"For scripts: an object, as the API returns it."`
+	JobIDs    []int64   `arg:"" optional:"" name:"job-id" help:"The dead letters' jobs; without them, the filter selects."`
+	DryRun    bool      `help:"Write nothing, and print the outcome that each dead letter would have."`
+	Limit     int       `default:"100" help:"How many dead letters the filter selects at most, the oldest first: 1 to 1000."`
+	Operation uuid.UUID `placeholder:"UUID" help:"Identifies this operation, so that repeating it changes nothing; a new id by default."`
+	JSON      bool      `name:"json" help:"For scripts: an object, as the API returns it."`
 }
 
 // operation is the operation on the letters. It refuses what would change all letters by
@@ -39,9 +38,9 @@ func (c selectFlags) operation(filter deadletter.Filter) (repair.Operation, erro
 
 	switch {
 	case filtered && len(c.JobIDs) > 0:
-		return op, errors.New("give job ids or a filter, not both")
+		return op, shell.Mistake("give job ids or a filter, not both")
 	case !filtered && len(c.JobIDs) == 0:
-		return op, errors.New("say which dead letters: job ids, or at least one filter, such as --kind")
+		return op, shell.Mistake("say which dead letters: job ids, or at least one filter, such as --kind")
 	case len(c.JobIDs) > 0:
 		slices.Sort(c.JobIDs)
 		op.JobIDs, op.Limit = slices.Compact(c.JobIDs), 0
@@ -51,16 +50,9 @@ func (c selectFlags) operation(filter deadletter.Filter) (repair.Operation, erro
 		}
 	}
 
-	if c.Operation == "" {
-		return op, nil
+	if c.Operation != uuid.Nil {
+		op.ID = c.Operation
 	}
-
-	id, err := uuid.Parse(c.Operation)
-	if err != nil {
-		return op, fmt.Errorf("--operation: %q is not a UUID", c.Operation)
-	}
-
-	op.ID = id
 
 	return op, nil
 }
@@ -110,7 +102,7 @@ func sayLeft(s *shell.Shell, left int) {
 
 func checkLimit(limit int) error {
 	if limit < 1 || limit > maxLetters {
-		return fmt.Errorf("--limit: %d is not 1 to %d", limit, maxLetters)
+		return shell.Mistake("--limit: %d is not 1 to %d", limit, maxLetters)
 	}
 
 	return nil
@@ -138,7 +130,7 @@ func (c redriveCmd) Run(s *shell.Shell) error {
 	}
 
 	if c.Rate != 0 && !(c.Rate >= 0.01 && c.Rate <= 10_000) { // NaN is neither
-		return fmt.Errorf("--rate: %v is not 0.01 to 10000", c.Rate)
+		return shell.Mistake("--rate: %v is not 0.01 to 10000", c.Rate)
 	}
 
 	return withKind(s, filter.Kind, func(pool *pgxpool.Pool) error {

@@ -2,7 +2,6 @@ package order
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"unicode"
@@ -75,11 +74,11 @@ func (c CancelCmd) cancel(ctx context.Context, pool *pgxpool.Pool) (changed flow
 func checkReason(reason string) error {
 	switch {
 	case strings.TrimSpace(reason) == "":
-		return errors.New("--reason: write why, in words")
+		return shell.Mistake("--reason: write why, in words")
 	case utf8.RuneCountInString(reason) > maxReason:
-		return fmt.Errorf("--reason: it is longer than %d characters", maxReason)
+		return shell.Mistake("--reason: it is longer than %d characters", maxReason)
 	case !utf8.ValidString(reason) || strings.ContainsFunc(reason, unicode.IsControl):
-		return errors.New("--reason: it has control characters or is not UTF-8")
+		return shell.Mistake("--reason: it has control characters or is not UTF-8")
 	default:
 		return nil
 	}

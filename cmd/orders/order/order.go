@@ -7,7 +7,7 @@ import (
 
 // key names the order.
 type key struct {
-	ID uuid.UUID `arg:"" placeholder:"UUID" help:"The order's id."`
+	ID uuid.UUID `arg:"" placeholder:"UUID" what:"an order's id" help:"The order's id."`
 }
 
 // format is how a command prints.

@@ -26,7 +26,7 @@ type TimelineCmd struct {
 // Run prints the entries, the oldest first.
 func (c TimelineCmd) Run(s *shell.Shell) error {
 	if c.Limit < 1 || c.Limit > maxEntries {
-		return fmt.Errorf("--limit: %d is not 1 to %d", c.Limit, maxEntries)
+		return shell.Mistake("--limit: %d is not 1 to %d", c.Limit, maxEntries)
 	}
 
 	return s.WithPool(func(pool *pgxpool.Pool) error {

@@ -96,10 +96,35 @@ func Each[From, To any](values []From, convert func(From) To) []To {
 	return converted
 }
 
-// Refusal is a refusal without its code.
+// A refused command prints the message of a refusal, which keeps its code.
+type refused struct{ refusal *order.Error }
+
+func (r refused) Error() string { return r.refusal.Message }
+
+// Unwrap returns the refusal.
+func (r refused) Unwrap() error { return r.refusal }
+
+// Refusal is a refusal whose text has no code.
 func Refusal(err error) error {
 	if refusal, ok := errors.AsType[*order.Error](err); ok {
-		return errors.New(refusal.Message)
+		return refused{refusal}
+	}
+
+	return err
+}
+
+// Mistake is a mistake in the command line.
+func Mistake(format string, args ...any) error {
+	return refused{order.Errorf(order.Invalid, format, args...)}
+}
+
+// IsMistake tells whether an error is a mistake in the command line.
+func IsMistake(err error) bool { return order.CodeOf(err) == order.Invalid }
+
+// AsMistake makes a refusal a mistake in the command line.
+func AsMistake(err error) error {
+	if refusal, ok := errors.AsType[*order.Error](err); ok {
+		return Mistake("%s", refusal.Message)
 	}
 
 	return err

@@ -124,7 +124,7 @@ func (listCmd) Run(s *shell.Shell) error {
 
 // A key is the argument of commands about one webhook.
 type key struct {
-	ID uuid.UUID `arg:"" help:"Its id, as orders webhook list prints it."`
+	ID uuid.UUID `arg:"" what:"a webhook's id" help:"Its id, as orders webhook list prints it."`
 }
 
 type rotateCmd struct{ key }
