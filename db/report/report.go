@@ -93,7 +93,8 @@ func (r Report) parameter(prefix, name string) (Parameter, error) {
 		return Parameter{}, order.Errorf(order.Invalid, "Report %s has no parameter %s: it shows the present.", r.Name, prefix+name)
 	}
 
-	return Parameter{}, order.Errorf(order.Invalid, "Report %s has no parameter %s; it has %s.", r.Name, prefix+name, strings.Join(names, ", "))
+	return Parameter{}, order.Errorf(order.Invalid, "Report %s has no parameter %s; it has %s.",
+		r.Name, prefix+name, strings.Join(names, ", "))
 }
 
 // reports are the parsed files.

@@ -35,7 +35,7 @@ func Mappers() []kong.Option {
 	}
 }
 
-func mapper[T any](read func(text string, value *kong.Value) (T, error)) kong.Option {
+func mapper[T any](read func(text string, value *kong.Value) (T, error)) kong.Option { //nolint:ireturn // kong has nothing else
 	return kong.TypeMapper(reflect.TypeFor[T](), kong.MapperFunc(func(ctx *kong.DecodeContext, target reflect.Value) error {
 		var text string
 		if err := ctx.Scan.PopValueInto("value", &text); err != nil {
@@ -82,5 +82,7 @@ func Mistakes(parser *kong.Kong, validate func() error, first error) error {
 func parse(flag *kong.Flag, text string) error {
 	flag.Target.SetZero()
 
-	return flag.Parse(kong.ScanFromTokens(kong.Token{Type: kong.FlagValueToken, Value: text}), flag.Target) //nolint:wrapcheck // Mistakes does it
+	token := kong.Token{Type: kong.FlagValueToken, Value: text}
+
+	return flag.Parse(kong.ScanFromTokens(token), flag.Target) //nolint:wrapcheck // Mistakes does it
 }
