@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -221,6 +222,9 @@ func saysSkew(t *testing.T, api, work *process, skew time.Duration) {
 	api.send("GET", "/readyz", "", &ready)
 	api.send("GET", "/orders?user_id=u-1", "", &list)
 	api.send("GET", "/orders/"+list.Orders[0].ID+"/why", "", &why)
+
+	// A machine that is slow enough also has queues without workers.
+	ready.Warnings = slices.DeleteFunc(ready.Warnings, func(w string) bool { return !strings.Contains(w, "clock") })
 
 	want := map[bool]int{true: 1}[skew.Abs() > time.Second]
 	if len(ready.Warnings) != want || len(why.Warnings) != 2*want || strings.Count(work.output.String(), "the clock of this machine differs") != want {
