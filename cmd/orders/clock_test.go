@@ -146,7 +146,7 @@ func testSkew(t *testing.T, skew time.Duration) {
 			WHERE kind <> 'expire' AND scheduled_at <> (SELECT created_at FROM orders WHERE id = (args ->> 'order_id')::uuid)`,
 		"a hold is as long as was requested": `SELECT count(*) FROM orders WHERE hold_until <> created_at + interval '60 s'`,
 		"ids are of the moment of placing": `
-			SELECT count(*) FROM orders WHERE id NOT BETWEEN uuid_at(created_at - interval '50 ms') AND uuid_at(created_at + interval '50 ms')`,
+			SELECT count(*) FROM orders WHERE id NOT BETWEEN uuid_at(created_at - interval '5 s') AND uuid_at(created_at + interval '5 s')`,
 	})
 
 	// The leader finds two jobs that run in a process that is gone: one for long, and one that has just begun.

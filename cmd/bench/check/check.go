@@ -61,13 +61,18 @@ func accepted(ctx context.Context, pool *pgxpool.Pool, w load.Workload, r *load.
 		statuses       map[order.Status]int
 	)
 
-	err := pool.QueryRow(ctx, `
+	first, err := database.FirstOrder(ctx, pool, r.Start)
+	if err != nil {
+		return err
+	}
+
+	err = pool.QueryRow(ctx, `
 		SELECT
 			(SELECT count(*) FROM unnest($1::uuid[]) AS a (id) WHERE NOT EXISTS (SELECT FROM orders WHERE orders.id = a.id)),
-			(SELECT count(*) FROM order_lines WHERE order_id >= uuid_at($2)),
+			(SELECT count(*) FROM order_lines WHERE order_id >= $2),
 			(SELECT coalesce(jsonb_object_agg(status, n), '{}')
-				FROM (SELECT status, count(*) AS n FROM orders WHERE id >= uuid_at($2) GROUP BY status) AS counts)`,
-		r.Accepted, r.Start).Scan(&missing, &lines, &statuses)
+				FROM (SELECT status, count(*) AS n FROM orders WHERE id >= $2 GROUP BY status) AS counts)`,
+		r.Accepted, first).Scan(&missing, &lines, &statuses)
 	if err != nil {
 		return fmt.Errorf("count orders: %w", err)
 	}

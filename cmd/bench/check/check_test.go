@@ -108,6 +108,23 @@ func TestSecondRunInADatabase(t *testing.T) {
 	}
 }
 
+// TestAnIdMayBeBehind has an order whose id says a moment before the run, as the clock of the
+// service differs a little from the database's.
+func TestAnIdMayBeBehind(t *testing.T) {
+	t.Parallel()
+
+	pool, result := settled(t, 1)
+
+	result.Start = time.Now().Add(time.Second)
+	if err := database.Exec(t.Context(), pool, `UPDATE orders SET created_at = now() + interval '1 s'`); err != nil {
+		t.Fatal(err)
+	}
+
+	if err := check.Orders(t.Context(), pool, load.Spread, result); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestUnknownOrders has an order whose request was answered 503 after it was placed.
 func TestUnknownOrders(t *testing.T) {
 	t.Parallel()

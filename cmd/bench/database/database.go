@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
+
 	"orders/db"
 )
 
@@ -18,6 +20,20 @@ func Exec(ctx context.Context, q db.Querier, statements ...string) error {
 	}
 
 	return nil
+}
+
+// FirstOrder is the lowest id of the orders that were placed since a moment. An id is of the
+// service's clock, which differs from the database's by up to half a round trip.
+func FirstOrder(ctx context.Context, q db.Querier, since time.Time) (id uuid.UUID, err error) {
+	err = q.QueryRow(ctx, `
+		SELECT coalesce(min(id::text)::uuid, uuid_at($1))
+		FROM orders
+		WHERE created_at >= $1 AND id >= uuid_at($1::timestamptz - interval '1 minute')`, since).Scan(&id)
+	if err != nil {
+		return id, fmt.Errorf("find the first order: %w", err)
+	}
+
+	return id, nil
 }
 
 // Await repeats a query until it returns true.

@@ -235,9 +235,14 @@ func (m *measurement) latencies() {
 // settled reads how many orders settled, and when. Over a backlog it reads the work
 // that was done during the load, whose own orders still wait.
 func (m *measurement) settled(ctx context.Context, pool *pgxpool.Pool) error {
-	name, args := "settle-times", []any{m.loaded.Start}
+	first, err := database.FirstOrder(ctx, pool, m.loaded.Start)
+	if err != nil {
+		return err
+	}
+
+	name, args := "settle-times", []any{m.loaded.Start, first}
 	if m.backlog {
-		name, args = "worked-within", append(args, m.end)
+		name, args = "worked-within", []any{m.loaded.Start, m.end}
 		m.loaded.Statuses = map[order.Status]int{order.Pending: len(m.loaded.Accepted)}
 	}
 

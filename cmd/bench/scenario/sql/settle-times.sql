@@ -1,16 +1,16 @@
--- When the orders placed since $1 settled, by the commits' clock: an order has settled with the last commit of its steps.
+-- When the orders from id $2 on, placed since $1, settled, by the commits' clock: an order has settled with the last commit of its steps.
 -- The times are in milliseconds after the commit that placed the order.
 WITH placed AS (
     SELECT order_id, min(pg_xact_commit_timestamp(xmin)) AS at
     FROM order_lines
-    WHERE order_id >= uuid_at($1)
+    WHERE order_id >= $2
     GROUP BY order_id
 ), step AS (
-    SELECT order_id, pg_xact_commit_timestamp(xmin) AS at FROM stock_movements WHERE order_id >= uuid_at($1)
+    SELECT order_id, pg_xact_commit_timestamp(xmin) AS at FROM stock_movements WHERE order_id >= $2
     UNION ALL
-    SELECT order_id, pg_xact_commit_timestamp(xmin) FROM points_entries WHERE order_id >= uuid_at($1)
+    SELECT order_id, pg_xact_commit_timestamp(xmin) FROM points_entries WHERE order_id >= $2
     UNION ALL
-    SELECT order_id, pg_xact_commit_timestamp(xmin) FROM notifications WHERE order_id >= uuid_at($1)
+    SELECT order_id, pg_xact_commit_timestamp(xmin) FROM notifications WHERE order_id >= $2
 ), settled AS (
     SELECT order_id, max(at) AS at
     FROM step
