@@ -220,21 +220,25 @@ func (f *Followers) record(ctx context.Context, s delivery.Slice) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordWithin)
 	defer cancel()
 
-	err := db.InTx(ctx, f.Pool, func(tx pgx.Tx) error { return delivery.Record(ctx, tx, s) })
+	isBack := s.Works && (s.Endpoint.PausedUntil != nil || s.Endpoint.FailingFor > away)
 
-	if err == nil {
-		f.Observer.DeliveriesRecorded(s.Endpoint.Kind, s.Results)
+	err := db.InTx(ctx, f.Pool, func(tx pgx.Tx) error {
+		if err := delivery.Record(ctx, tx, s); err != nil || !isBack {
+			return err //nolint:wrapcheck // it says what was done
+		}
+
+		return delivery.BringForward(ctx, tx, s.Endpoint.ID, broughtForward) //nolint:wrapcheck // as above
+	})
+	if err != nil {
+		return err //nolint:wrapcheck // as above
 	}
 
-	switch {
-	case err != nil:
-		return err //nolint:wrapcheck // it says what was done
-	case s.Disable != "":
+	f.Observer.DeliveriesRecorded(s.Endpoint.Kind, s.Results)
+
+	if s.Disable != "" {
 		f.Log.WarnContext(ctx, "webhook disabled", "endpoint", s.Endpoint.ID, "reason", s.Disable)
 
 		return errEnded
-	case s.Works && (s.Endpoint.PausedUntil != nil || s.Endpoint.FailingFor > away):
-		return delivery.BringForward(ctx, f.Pool, s.Endpoint.ID, broughtForward) //nolint:wrapcheck // as above
 	}
 
 	return nil

@@ -371,6 +371,11 @@ func TestARefusalIsAboutItsEventAlone(t *testing.T) { //nolint:paralleltest // s
 	if n := dbtest.Count(t, b.pool, `SELECT count(*) FROM endpoints WHERE failing_since IS NOT NULL OR paused_until IS NOT NULL`); n > 0 {
 		t.Error("the endpoint counts as failing")
 	}
+
+	// One that refuses everything is at fault itself.
+	all := b.endpoint("https://refusing.example")
+	b.follow(all, deliver.Options{Trips: 3, Sender: picky{func(string) bool { return true }}})
+	b.eventually(true, `SELECT failing_since IS NOT NULL AND paused_until IS NOT NULL FROM endpoints WHERE id = $1`, all.ID)
 }
 
 // An endpoint that is away is paused. Nothing burns attempts meanwhile, and what waits arrives soon when it is back, although

@@ -21,8 +21,9 @@ const (
 
 // A pace is how fast this process sends to an endpoint. One round at a time uses it.
 type pace struct {
-	breaker *gobreaker.TwoStepCircuitBreaker[Answer]
-	atOnce  int
+	breaker  *gobreaker.TwoStepCircuitBreaker[Answer]
+	atOnce   int
+	refusals int // in a row, of events for what they are
 }
 
 var errNotArrived = errors.New("the event has not arrived")
@@ -43,6 +44,23 @@ func (f *Followers) paceOf(e delivery.Endpoint) *pace {
 	}
 
 	return p
+}
+
+// works tells whether the endpoint does. A refusal may be about its event alone, but so many in a row are about the endpoint.
+func (p *pace) works(answers []Answer, many int) bool {
+	arrived, refused := false, false
+
+	for _, a := range answers {
+		switch {
+		case a.Arrived:
+			p.refusals, arrived = 0, true
+		case a.Alone:
+			p.refusals++
+			refused = true
+		}
+	}
+
+	return arrived || refused && p.refusals < many
 }
 
 // adapt doubles what is sent to a webhook at once if all of it has arrived, and falls back when something has not. Mail servers

@@ -3,7 +3,6 @@ package deliver
 import (
 	"cmp"
 	"context"
-	"slices"
 	"sync"
 	"time"
 
@@ -51,9 +50,11 @@ func (f *Followers) send(ctx context.Context, s *delivery.Slice, messages []Mess
 
 	ship.sending.Wait()
 
-	s.Works = slices.ContainsFunc(ship.answers, Answer.works)
+	s.Works = ship.works(ship.answers, f.Trips)
 
-	if ship.hold > 0 || ship.breaker.State() == gobreaker.StateOpen || s.Endpoint.PausedUntil != nil && !s.Works {
+	fails := !s.Works && (s.Endpoint.PausedUntil != nil || ship.refusals >= f.Trips)
+
+	if ship.hold > 0 || fails || ship.breaker.State() == gobreaker.StateOpen {
 		s.Pause = max(f.pauseOf(s.Endpoint), min(ship.hold, longestHold))
 	}
 
@@ -86,7 +87,7 @@ func (s *shipment) start(ctx context.Context, m Message, late <-chan time.Time) 
 		s.Observer.DeliveryAttempted(s.slice.Endpoint.Kind, time.Since(began))
 
 		switch {
-		case a.works(), a.Refused:
+		case a.Arrived, a.Alone, a.Refused:
 			done(nil)
 			s.add(resultOf(m.Due, a), a)
 		case ctx.Err() != nil: // the attempt was interrupted: it says nothing of the endpoint
@@ -100,9 +101,6 @@ func (s *shipment) start(ctx context.Context, m Message, late <-chan time.Time) 
 
 	return true
 }
-
-// works tells whether the endpoint does: a refusal may be about the event alone.
-func (a Answer) works() bool { return a.Arrived || a.Alone }
 
 // ending tells whether the process ends.
 func (f *Followers) ending(ctx context.Context) bool {
