@@ -106,6 +106,11 @@ func TestABackupIsRestoredAndAudited(t *testing.T) {
 	}
 	defer pool.Close()
 
+	if _, err := pool.Exec(t.Context(), `INSERT INTO endpoints (kind, url, types, secret, position_seq, position_n, created_by)
+		VALUES ('webhook', 'https://shop.example', '{stock.low}', '', 0, 0, 'x')`); err != nil {
+		t.Fatal(err)
+	}
+
 	// Some are settled, and some are being worked on.
 	eventually(t, pool, orders/2, `SELECT least(count(*), 10) FROM points_entries`)
 
@@ -119,7 +124,7 @@ func TestABackupIsRestoredAndAudited(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	script := exec.CommandContext(t.Context(), "bash", "-euc", block(t, "restore"))
+	script := exec.CommandContext(t.Context(), "bash", "-euc", block(t, "restore")+block(t, "copy"))
 	script.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "DATABASE_URL="+url, "RESTORED_URL="+restored, "BACKUP="+filepath.Join(dir, "orders.dump"))
 
 	if out, err := script.CombinedOutput(); err != nil || !strings.Contains(string(out), "invariants hold") {
@@ -131,6 +136,10 @@ func TestABackupIsRestoredAndAudited(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer copied.Close()
+
+	if n := dbtest.Count(t, copied, `SELECT count(*) FROM endpoints WHERE disabled_by = 'restore'`); n != 1 {
+		t.Error("the copy sends what production sends")
+	}
 
 	if n := dbtest.Count(t, copied, `SELECT count(*) FROM orders`); n != orders {
 		t.Errorf("%d orders, want %d", n, orders)
