@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"html/template"
 	"net/http"
 
@@ -143,9 +144,7 @@ func stepRows(o order.Order, jobs []lookup.Job, letters []deadletter.Letter) (ro
 		}
 
 		rows[i].Job = &j
-		if n := len(j.Errors); n > 0 {
-			rows[i].Error = j.Errors[n-1].Error
-		}
+		rows[i].Error = cmp.Or(j.NewestError(), rows[i].Error)
 	}
 
 	return rows, others

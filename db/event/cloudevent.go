@@ -32,18 +32,15 @@ type CloudEventData struct {
 
 // CloudEvent is the event as other services get it.
 func (e Event) CloudEvent() CloudEvent {
-	if e.Type == EndpointTest { // its id is of no order
-		return CloudEvent{
-			SpecVersion: "1.0", ID: e.ID(), Source: "/orders", Type: e.Type, Subject: e.Subject(),
-			Time: e.At.UTC(), ContentType: "application/json",
-		}
+	data := CloudEventData{
+		OrderID: e.OrderID, SKU: e.SKU, Reference: e.Reference, Status: e.Type.Status(), ReasonCode: order.ReasonCode(e.ReasonCode),
+	}
+	if e.Type == EndpointTest {
+		data = CloudEventData{} // its id is of no order
 	}
 
 	return CloudEvent{
 		SpecVersion: "1.0", ID: e.ID(), Source: "/orders", Type: e.Type, Subject: e.Subject(),
-		Time: e.At.UTC(), ContentType: "application/json",
-		Data: CloudEventData{
-			OrderID: e.OrderID, SKU: e.SKU, Reference: e.Reference, Status: e.Type.Status(), ReasonCode: order.ReasonCode(e.ReasonCode),
-		},
+		Time: e.At.UTC(), ContentType: "application/json", Data: data,
 	}
 }

@@ -70,7 +70,7 @@ func Queues(ctx context.Context, q db.Querier) ([]Queue, time.Time, error) {
 		index[b.Queue] = &queues[i]
 	}
 
-	depths, err := depthsOf(ctx, q, names)
+	depths, err := depthsOf(ctx, q, names, "available", "running", "retryable", "scheduled")
 	if err != nil {
 		return nil, at, err
 	}
@@ -117,11 +117,11 @@ func (q *Queue) take(ctx context.Context, tx db.Querier, d depth, last int64) (e
 }
 
 // depthsOf counts the jobs of each state in each queue that has any, up to Most.
-func depthsOf(ctx context.Context, q db.Querier, queues []string) ([]depth, error) {
+func depthsOf(ctx context.Context, q db.Querier, queues []string, states ...string) ([]depth, error) {
 	rows, err := q.Query(ctx, `
 		SELECT queue.name AS queue, state.name::text AS state, depth.jobs, depth.orders, depth.first, depth.due
 		FROM unnest($1::text[]) AS queue (name)
-		CROSS JOIN unnest('{available,running,retryable,scheduled}'::river_job_state[]) AS state (name)
+		CROSS JOIN unnest($3::text[]::river_job_state[]) AS state (name)
 		CROSS JOIN LATERAL (
 			SELECT count(*) AS jobs, coalesce(sum(orders_of_job(kind, metadata, args)), 0) AS orders, coalesce(min(id), 0) AS first,
 				min(scheduled_at) FILTER (WHERE scheduled_at <= now()) AS due
@@ -134,7 +134,7 @@ func depthsOf(ctx context.Context, q db.Querier, queues []string) ([]depth, erro
 				LIMIT $2
 			) AS counted
 		) AS depth
-		WHERE depth.jobs > 0`, queues, Most)
+		WHERE depth.jobs > 0`, queues, Most, states)
 	if err != nil {
 		return nil, fmt.Errorf("count jobs: %w", err)
 	}
@@ -150,38 +150,17 @@ func depthsOf(ctx context.Context, q db.Querier, queues []string) ([]depth, erro
 // Retrying counts, in queues, the orders whose jobs have failed and wait for another attempt, up to [Most] jobs a queue. A queue
 // without any is missing.
 func Retrying(ctx context.Context, q db.Querier, queues []string) (map[string]int64, error) {
-	rows, err := q.Query(ctx, `
-		SELECT queue.name AS queue, retried.orders
-		FROM unnest($1::text[]) AS queue (name)
-		CROSS JOIN LATERAL (
-			SELECT sum(orders_of_job(kind, metadata, args))::bigint AS orders
-			FROM (
-				SELECT kind, metadata, args
-				FROM river_job
-				WHERE river_job.state = 'retryable'
-					AND river_job.queue = queue.name
-				ORDER BY priority, scheduled_at, id
-				LIMIT $2
-			) AS counted
-		) AS retried
-		WHERE retried.orders > 0`, queues, Most)
+	depths, err := depthsOf(ctx, q, queues, "retryable")
 	if err != nil {
-		return nil, fmt.Errorf("count retried orders: %w", err)
+		return nil, err
 	}
 
 	retrying := map[string]int64{}
 
-	var (
-		queue  string
-		orders int64
-	)
-
-	if _, err = pgx.ForEachRow(rows, []any{&queue, &orders}, func() error {
-		retrying[queue] = orders
-
-		return nil
-	}); err != nil {
-		return nil, fmt.Errorf("count retried orders: %w", err)
+	for _, d := range depths {
+		if d.Orders > 0 {
+			retrying[d.Queue] = d.Orders
+		}
 	}
 
 	return retrying, nil

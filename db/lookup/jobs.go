@@ -30,6 +30,15 @@ type AttemptError struct {
 	Error   string    `json:"error"`
 }
 
+// NewestError is the text of the newest failed attempt; empty without any.
+func (j Job) NewestError() string {
+	if len(j.Errors) == 0 {
+		return ""
+	}
+
+	return j.Errors[len(j.Errors)-1].Error
+}
+
 // Jobs lists the live jobs of an order.
 func Jobs(ctx context.Context, q db.Querier, orderID uuid.UUID) ([]Job, error) {
 	rows, err := q.Query(ctx, `

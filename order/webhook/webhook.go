@@ -83,10 +83,6 @@ func Enable(ctx context.Context, tx pgx.Tx, queue *flow.Queue, id uuid.UUID, by 
 		return e, err //nolint:wrapcheck // as above
 	}
 
-	if err := delivery.Wake(ctx, tx, id, jobs.DeliverWebhook{}.Kind()); err != nil {
-		return e, err //nolint:wrapcheck // as above
-	}
-
 	return e, done(ctx, tx, queue, e, action.EnableWebhook, by)
 }
 
@@ -114,10 +110,6 @@ func Test(ctx context.Context, tx pgx.Tx, queue *flow.Queue, id uuid.UUID, by or
 		return d, err //nolint:wrapcheck // as above
 	}
 
-	if err := delivery.Wake(ctx, tx, id, jobs.DeliverWebhook{}.Kind()); err != nil {
-		return d, err //nolint:wrapcheck // as above
-	}
-
 	return d, done(ctx, tx, queue, e, action.TestWebhook, by)
 }
 
@@ -139,8 +131,12 @@ func Redeliver(ctx context.Context, tx pgx.Tx, id int64, by order.Actor) (delive
 	return d, action.Record(ctx, tx, act) //nolint:wrapcheck // as above
 }
 
-// done enqueues the webhook's job, unless there is one, and records the act.
+// done lets the webhook's job run now, or enqueues it, and records the act.
 func done(ctx context.Context, tx pgx.Tx, queue *flow.Queue, e delivery.Endpoint, name action.Name, by order.Actor) error {
+	if err := delivery.Wake(ctx, tx, e.ID, jobs.DeliverWebhook{}.Kind()); err != nil {
+		return err //nolint:wrapcheck // it says what was done
+	}
+
 	if _, err := queue.InsertTx(ctx, tx, jobs.DeliverWebhook{EndpointID: e.ID}, nil); err != nil {
 		return fmt.Errorf("enqueue the webhook's job: %w", err)
 	}

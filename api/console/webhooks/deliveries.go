@@ -44,7 +44,7 @@ func rows(found []delivery.Delivery, webhooks []delivery.Endpoint) (shown []Row)
 	for _, d := range found {
 		r := Row{Delivery: d}
 		if at := slices.IndexFunc(webhooks, func(e delivery.Endpoint) bool { return e.ID == d.EndpointID }); at >= 0 {
-			r.To = hostOf(webhooks[at].URL)
+			r.To = webhooks[at].Host()
 		}
 
 		shown = append(shown, r)
@@ -72,7 +72,7 @@ type deliveriesPage struct {
 	page.Links
 
 	Deliveries []Row
-	Webhooks   []hook
+	Webhooks   []delivery.Endpoint
 	States     []delivery.State
 	Types      []event.Type
 	Filter     deliveryFilter
@@ -134,11 +134,9 @@ func (s *service) deliveries(r *http.Request) (page.View, error) {
 		States: delivery.States(), Types: event.Types(), Filter: shown, Filtered: shown != (deliveryFilter{}),
 	}
 
-	var webhooks []delivery.Endpoint
-
 	found, next, err := deliveryList.Page(page.Of(r), func(before *int64, limit int) (found []delivery.Delivery, err error) {
 		err = db.Snapshot(ctx, s.Pool, func(tx pgx.Tx) (err error) {
-			if webhooks, err = delivery.List(ctx, tx); err != nil {
+			if p.Webhooks, err = delivery.List(ctx, tx); err != nil {
 				return err
 			}
 
@@ -154,11 +152,7 @@ func (s *service) deliveries(r *http.Request) (page.View, error) {
 		return found, err
 	})
 
-	for _, e := range webhooks {
-		p.Webhooks = append(p.Webhooks, hook{e})
-	}
-
-	p.Deliveries, p.Links = rows(found, webhooks), page.LinksOf(r, next)
+	p.Deliveries, p.Links = rows(found, p.Webhooks), page.LinksOf(r, next)
 	v.Data = p
 
 	if p.First != "" {

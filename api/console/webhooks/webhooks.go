@@ -4,7 +4,6 @@ package webhooks
 import (
 	"context"
 	"net/http"
-	"net/url"
 	"slices"
 
 	"github.com/google/uuid"
@@ -48,23 +47,8 @@ func Routes(site *page.Site, o Options) []page.Route {
 	}
 }
 
-// A hook is a webhook as pages show it.
-type hook struct{ delivery.Endpoint }
-
-// Host is the URL without its path and query, which may have secrets of the receiver.
-func (h hook) Host() string { return hostOf(h.URL) }
-
-func hostOf(address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		return address
-	}
-
-	return u.Host
-}
-
 type webhooksPage struct {
-	Webhooks []hook
+	Webhooks []delivery.Endpoint
 	Types    []event.Type
 	URL      string       // what the form had
 	Chosen   []event.Type // as well
@@ -75,11 +59,7 @@ func (p webhooksPage) Is(t event.Type) bool { return slices.Contains(p.Chosen, t
 
 func (s *service) webhooks(r *http.Request) (page.View, error) {
 	list, err := delivery.List(r.Context(), s.Pool)
-	p := webhooksPage{Types: event.Types(), URL: page.Text(r, "url"), Chosen: chosen(r)}
-
-	for _, e := range list {
-		p.Webhooks = append(p.Webhooks, hook{e})
-	}
+	p := webhooksPage{Webhooks: list, Types: event.Types(), URL: page.Text(r, "url"), Chosen: chosen(r)}
 
 	return page.View{Template: "webhooks", Title: "Webhooks", Section: "webhooks", Refresh: 5, Data: p}, err
 }
@@ -96,7 +76,7 @@ func chosen(r *http.Request) (types []event.Type) {
 }
 
 type webhookPage struct {
-	Webhook    hook
+	Webhook    delivery.Endpoint
 	Deliveries []Row
 }
 
@@ -126,7 +106,7 @@ func (s *service) webhook(r *http.Request) (page.View, error) {
 			return order.Errorf(order.NotFound, "There is no such webhook.")
 		}
 
-		p.Webhook = hook{list[at]}
+		p.Webhook = list[at]
 
 		found, err := delivery.Deliveries(ctx, tx, delivery.Filter{EndpointID: id}, 0, maxNewest)
 		p.Deliveries = rows(found, list)
@@ -186,7 +166,7 @@ func (s *service) shown(
 	p, _, err := idempotency.InTx(ctx, s.Pool, request, func(tx pgx.Tx) (secretPage, error) {
 		e, err := do(ctx, tx)
 
-		return secretPage{e.ID, hostOf(e.URL), e.Secret, isNew}, err
+		return secretPage{e.ID, e.Host(), e.Secret, isNew}, err
 	})
 
 	return page.View{Template: "secret", Title: "Secret of a webhook", Section: "webhooks", Data: p}, err

@@ -83,19 +83,14 @@ type job struct {
 }
 
 func jobOf(j lookup.Job) job {
-	made := job{ID: j.ID, Kind: j.Kind, State: j.State, Attempt: j.Attempt, ScheduledAt: j.ScheduledAt}
-	if n := len(j.Errors); n > 0 {
-		made.Error = j.Errors[n-1].Error
-	}
-
-	return made
+	return job{ID: j.ID, Kind: j.Kind, State: j.State, Attempt: j.Attempt, ScheduledAt: j.ScheduledAt, Error: j.NewestError()}
 }
 
 func jobsTable(jobs []lookup.Job) report.Table {
 	t := report.Table{Columns: []string{"job_id", "kind", "state", "attempt", "scheduled_at", "newest error"}}
 
-	for _, j := range operation.Each(jobs, jobOf) {
-		t.Rows = append(t.Rows, []any{j.ID, j.Kind, j.State, int64(j.Attempt), j.ScheduledAt, orNil(output.Line(j.Error))})
+	for _, j := range jobs {
+		t.Rows = append(t.Rows, []any{j.ID, j.Kind, j.State, int64(j.Attempt), j.ScheduledAt, orNil(output.Line(j.NewestError()))})
 	}
 
 	return t
