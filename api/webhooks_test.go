@@ -39,10 +39,19 @@ func TestWebhooks(t *testing.T) {
 		"https://shop.example/#a":      "fragment",
 		"https://shop.example:99999/":  "port",
 		"https://shop.example:0":       "port",
+		"https://10.1.2.3/events":      "a public address",
+		"https://[::1]/":               "a public address",
+		"https://localhost:8443/":      "a public address",
 	} {
 		if r := b.ask(t, "POST", "/webhooks", `{"url":"`+url+`"}`); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, want) {
 			t.Errorf("%s: %d %s", url, r.status, r.body)
 		}
+	}
+
+	// A test is no type of events to ask for.
+	unknown := b.ask(t, "POST", "/webhooks", `{"url":"https://shop.example/events","types":["endpoint.test"]}`)
+	if unknown.status != http.StatusUnprocessableEntity || !strings.Contains(unknown.body, "order.confirmed") {
+		t.Errorf("unknown type: %d %s", unknown.status, unknown.body)
 	}
 
 	created := b.ask(t, "POST", "/webhooks", `{"url":"https://shop.example/events","types":["order.confirmed","order.confirmed"]}`)

@@ -1,6 +1,11 @@
 package order
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
 
 // A ReasonCode says why an order ended, for programs.
 type ReasonCode string
@@ -45,4 +50,22 @@ func Failing(step StepName, cancelled bool) Reason {
 	}
 
 	return Reason{StepFailed, fmt.Sprintf("the %s step could not be done", step)}
+}
+
+// maxWhy bounds the words of an operator, in characters.
+const maxWhy = 500
+
+// CheckWhy checks an operator's words for why something is done. It returns [Invalid] unless they have 1 to 500 characters that
+// are not all spaces, and no control characters.
+func CheckWhy(reason string) error {
+	switch {
+	case strings.TrimSpace(reason) == "":
+		return Errorf(Invalid, "Say why, in words.")
+	case utf8.RuneCountInString(reason) > maxWhy:
+		return Errorf(Invalid, "The reason is longer than %d characters.", maxWhy)
+	case !utf8.ValidString(reason) || strings.ContainsFunc(reason, unicode.IsControl):
+		return Errorf(Invalid, "The reason has control characters or is not UTF-8.")
+	default:
+		return nil
+	}
 }

@@ -164,8 +164,8 @@ func (c *console) cancelOrder(r *http.Request) (string, error) {
 	}
 
 	reason := page.Text(r, "reason")
-	if reason == "" || len(reason) > page.MaxReason {
-		return "", order.Errorf(order.Invalid, "Say why, in 1 to %d characters: the customer and later readers see it.", page.MaxReason)
+	if err := order.CheckWhy(reason); err != nil {
+		return "", err
 	}
 
 	hash, err := idempotency.HashOf(id, reason)

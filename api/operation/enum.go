@@ -28,6 +28,8 @@ type (
 	// ReportFormat is the format of a report.
 	ReportFormat string
 
+	// DeliveredType is the type of an event that was sent.
+	DeliveredType event.Type
 	// PointsEntryKind says whether points were given or taken back.
 	PointsEntryKind string
 )
@@ -75,8 +77,9 @@ var enums = []enum{
 	enumOf("ProblemType", "The stable name of a refusal", Each(problem.Codes(), problem.AddressOf)...),
 	enumOf("WhyCode", "Why an order has not settled, or that it has. Codes that need an operator come first.", explain.Codes()...),
 	enumOf("TimelineType", "What a timeline's entry is about", timeline.Types()...),
-	enumOf("EventType", "What became true. endpoint.test: an operator tests a webhook; GET /events never has it.",
-		append(event.Types(), event.EndpointTest)...),
+	enumOf("EventType", "What became true", event.Types()...),
+	enumOf("DeliveredType", "What the event is about. endpoint.test: an operator tested the webhook; GET /events never has it.",
+		Each(append(event.Types(), event.EndpointTest), func(t event.Type) DeliveredType { return DeliveredType(t) })...),
 	enumOf("WebhookState", "active: what was sent last has arrived. failing: it has not. paused: the webhook has failed again and again, "+
 		"and is tried now and then. disabled: nothing is sent until it is enabled.", delivery.EndpointStates()...),
 	enumOf("DeliveryChannel", "webhook: to another service. mail: to the customer.", delivery.Kinds()...),

@@ -24,7 +24,7 @@ type actInput struct {
 type disableRequest struct {
 	_ struct{} `additionalProperties:"false"`
 
-	Reason operation.Reason `json:"reason" minLength:"1" maxLength:"200" doc:"Why, in words"`
+	Reason operation.Reason `json:"reason" minLength:"1" maxLength:"500" doc:"Why, in words"`
 }
 
 type disableInput struct {

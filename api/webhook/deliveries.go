@@ -20,28 +20,29 @@ import (
 
 // A Delivery is what became of an event at a webhook, or of the mail that tells it.
 type Delivery struct {
-	ID        int64          `json:"id"`
-	Channel   delivery.Kind  `json:"channel"`
-	WebhookID *uuid.UUID     `json:"webhook_id" format:"uuid" nullable:"true" doc:"Null for mail"`
-	EventID   string         `json:"event_id" doc:"The event's id: the webhook-id that a receiver sees"`
-	EventType event.Type     `json:"event_type"`
-	EventAt   time.Time      `json:"event_at"`
-	OrderID   *uuid.UUID     `json:"order_id" format:"uuid" nullable:"true" doc:"The order that the event is about; null if it is about none"`
-	SKU       *string        `json:"sku" nullable:"true" doc:"The product that the event is about; null if it is about none"`
-	State     delivery.State `json:"state"`
-	Attempts  int            `json:"attempts"`
-	NextAt    *time.Time     `json:"next_at" doc:"When it is sent again; null unless it waits"`
-	Status    int            `json:"status" doc:"HTTP status of the last answer, or of SMTP for mail; 0 if there was none"`
-	Answer    string         `json:"answer" doc:"The beginning of the last answer, or why there was none"`
-	Provider  string         `json:"provider_id" doc:"What a mail server said when it took the mail; empty for others"`
-	CreatedAt time.Time      `json:"created_at"`
-	UpdatedAt time.Time      `json:"updated_at" doc:"Of the last attempt"`
+	ID        int64                   `json:"id"`
+	Channel   delivery.Kind           `json:"channel"`
+	WebhookID *uuid.UUID              `json:"webhook_id" format:"uuid" nullable:"true" doc:"Null for mail"`
+	EventID   string                  `json:"event_id" doc:"The event's id: the webhook-id that a receiver sees"`
+	EventType operation.DeliveredType `json:"event_type"`
+	EventAt   time.Time               `json:"event_at"`
+	OrderID   *uuid.UUID              `json:"order_id" format:"uuid" nullable:"true" doc:"The order that the event is about; null if it is about none"`
+	SKU       *string                 `json:"sku" nullable:"true" doc:"The product that the event is about; null if it is about none"`
+	State     delivery.State          `json:"state"`
+	Attempts  int                     `json:"attempts" doc:"Since it was made, or since an operator let it be sent again"`
+	NextAt    *time.Time              `json:"next_at" doc:"When it is sent again; null unless it waits"`
+	Status    int                     `json:"status" doc:"HTTP status of the last answer, or of SMTP for mail; 0 if there was none"`
+	Answer    string                  `json:"answer" doc:"The beginning of the last answer, or why there was none"`
+	Provider  string                  `json:"provider_id" doc:"What a mail server said when it took the mail; empty for others"`
+	CreatedAt time.Time               `json:"created_at"`
+	UpdatedAt time.Time               `json:"updated_at" doc:"Of the last attempt"`
 }
 
 // DeliveryOf is a delivery as clients see it.
 func DeliveryOf(d delivery.Delivery) Delivery {
 	shown := Delivery{
-		ID: d.ID, Channel: d.Channel, WebhookID: &d.EndpointID, EventID: d.EventID, EventType: d.EventType, EventAt: d.EventAt,
+		ID: d.ID, Channel: d.Channel, WebhookID: &d.EndpointID, EventID: d.EventID,
+		EventType: operation.DeliveredType(d.EventType), EventAt: d.EventAt,
 		OrderID: d.OrderID, SKU: d.SKU, State: d.State,
 		Attempts: d.Attempts, NextAt: d.NextAt, Status: d.Status, Answer: d.Answer, Provider: d.ProviderID,
 		CreatedAt: d.CreatedAt, UpdatedAt: d.UpdatedAt,
@@ -61,7 +62,7 @@ var exampleOrder = uuid.MustParse("019b8d92-5f40-7bb3-8d6c-2c1fbd0d4a11")
 
 var exampleDelivery = Delivery{
 	ID: 4711, Channel: delivery.Webhook, WebhookID: &exampleID, EventID: string(event.Confirmed) + ":" + exampleOrder.String(),
-	EventType: event.Confirmed, EventAt: exampleTime, OrderID: &exampleOrder, State: delivery.Sent, Attempts: 1,
+	EventType: operation.DeliveredType(event.Confirmed), EventAt: exampleTime, OrderID: &exampleOrder, State: delivery.Sent, Attempts: 1,
 	Status: http.StatusNoContent, CreatedAt: exampleTime, UpdatedAt: exampleTime,
 }
 
@@ -100,10 +101,10 @@ type listInput struct {
 	operation.Page
 	operation.Period
 
-	WebhookID operation.ID   `query:"webhook_id" doc:"Only deliveries of this webhook"`
-	State     delivery.State `query:"state" doc:"Only deliveries in this state"`
-	EventType event.Type     `query:"event_type" doc:"Only events of this type"`
-	OrderID   operation.ID   `query:"order_id" doc:"Only events of this order"`
+	WebhookID operation.ID            `query:"webhook_id" doc:"Only deliveries of this webhook"`
+	State     delivery.State          `query:"state" doc:"Only deliveries in this state"`
+	EventType operation.DeliveredType `query:"event_type" doc:"Only events of this type"`
+	OrderID   operation.ID            `query:"order_id" doc:"Only events of this order"`
 }
 
 type deliveryPage struct {
@@ -124,7 +125,7 @@ func (s *service) deliveries(ctx context.Context, in *listInput) (deliveryPage, 
 	}
 
 	filter := delivery.Filter{
-		EndpointID: uuid.UUID(in.WebhookID), State: in.State, Type: in.EventType, OrderID: uuid.UUID(in.OrderID),
+		EndpointID: uuid.UUID(in.WebhookID), State: in.State, Type: event.Type(in.EventType), OrderID: uuid.UUID(in.OrderID),
 		Since: since, Until: until,
 	}
 

@@ -53,7 +53,7 @@ func TestAnOrderFromTheShell(t *testing.T) {
 		{args: []string{"timeline", id.String(), "--limit", "0"}, code: exitUsage, says: []string{"1 to 1000"}},
 		{args: []string{"timeline", unknown}, code: exitError, says: []string{"There is no order"}},
 		{args: []string{"cancel", id.String()}, code: exitUsage, says: []string{"--reason"}},
-		{args: []string{"cancel", id.String(), "--reason", " "}, code: exitUsage, says: []string{"write why"}},
+		{args: []string{"cancel", id.String(), "--reason", " "}, code: exitUsage, says: []string{"Say why"}},
 		{args: []string{"cancel", id.String(), "--reason", strings.Repeat("x", 501)}, code: exitUsage, says: []string{"longer than 500"}},
 		{args: []string{"cancel", id.String(), "--reason", "a\x1bb"}, code: exitUsage, says: []string{"control characters"}},
 		{args: []string{"cancel", unknown, "--reason", "x"}, code: exitError, says: []string{"There is no order"}},

@@ -2,7 +2,6 @@ package repair
 
 import (
 	"context"
-	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -45,7 +44,7 @@ type BulkResolve struct {
 // ResolveMany dismisses the letters of an operation. If the operation has run before,
 // ResolveMany does nothing and returns that run. A dry run writes nothing, so it needs no key.
 func ResolveMany(ctx context.Context, tx pgx.Tx, bulk BulkResolve, dryRun bool) (Run[ResolveResult], error) {
-	if err := needReason(bulk.Reason); err != nil {
+	if err := order.CheckWhy(bulk.Reason); err != nil {
 		return Run[ResolveResult]{}, err
 	}
 
@@ -193,7 +192,7 @@ func ReopenLetter(ctx context.Context, tx pgx.Tx, jobID int64, by order.Actor, r
 
 // lockLetter locks and reads a letter, for an act that has a reason.
 func lockLetter(ctx context.Context, tx pgx.Tx, jobID int64, reason string) (letter deadletter.Job, d deadletter.Detail, err error) {
-	if err := needReason(reason); err != nil {
+	if err := order.CheckWhy(reason); err != nil {
 		return letter, d, err
 	}
 
@@ -205,13 +204,4 @@ func lockLetter(ctx context.Context, tx pgx.Tx, jobID int64, reason string) (let
 	d, err = deadletter.Read(ctx, tx, jobID)
 
 	return letters[jobID], d, err
-}
-
-// needReason refuses an empty reason: it is all that later readers have.
-func needReason(reason string) error {
-	if strings.TrimSpace(reason) == "" {
-		return order.Errorf(order.Invalid, "Say why: the reason must not be empty.")
-	}
-
-	return nil
 }

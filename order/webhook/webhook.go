@@ -34,6 +34,13 @@ func Create(ctx context.Context, tx pgx.Tx, queue *flow.Queue, n New, by order.A
 			At(order.Fieldf("url", "%s", err))
 	}
 
+	for _, t := range n.Types { // left out, an unknown one would leave all
+		if !slices.Contains(event.Types(), t) {
+			return delivery.Endpoint{}, order.Errorf(order.Invalid, "No events have type %q.", t).
+				At(order.Fieldf("types", "expected types of events"))
+		}
+	}
+
 	types := []event.Type{}
 	for _, t := range event.Types() { // each once, in this order
 		if slices.Contains(n.Types, t) {
@@ -68,6 +75,10 @@ func Rotate(ctx context.Context, tx pgx.Tx, id uuid.UUID, by order.Actor) (deliv
 
 // Disable keeps events from being sent.
 func Disable(ctx context.Context, tx pgx.Tx, id uuid.UUID, reason string, by order.Actor) (delivery.Endpoint, error) {
+	if err := order.CheckWhy(reason); err != nil {
+		return delivery.Endpoint{}, err //nolint:wrapcheck // it says what to do
+	}
+
 	e, err := delivery.Disable(ctx, tx, id, reason, by)
 	if err != nil {
 		return e, err //nolint:wrapcheck // as above

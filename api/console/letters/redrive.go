@@ -142,11 +142,11 @@ func paceOf(r *http.Request) (rate float64, limit int, err error) {
 		}
 	}
 
-	if len(note(r)) > page.MaxReason {
-		return 0, 0, order.Errorf(order.Invalid, "The reason is longer than %d characters.", page.MaxReason)
+	if note(r) != "" {
+		err = order.CheckWhy(note(r))
 	}
 
-	return rate, limit, nil
+	return rate, limit, err
 }
 
 // operationOf is the operation that a form asks for.

@@ -44,9 +44,6 @@ func Of(r *http.Request) operation.Page {
 // Text is a field of a request without the spaces around it.
 func Text(r *http.Request, name string) string { return strings.TrimSpace(r.FormValue(name)) }
 
-// MaxReason bounds what a form says as the reason of an act, in bytes.
-const MaxReason = 500
-
 // minute is how browsers send a field of type datetime-local. The fields are labelled UTC.
 const minute = "2006-01-02T15:04"
 

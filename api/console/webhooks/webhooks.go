@@ -206,13 +206,8 @@ func (s *service) enable(r *http.Request) (string, error) {
 }
 
 func (s *service) disable(r *http.Request) (string, error) {
-	reason := page.Text(r, "reason")
-	if reason == "" || len(reason) > page.MaxReason {
-		return "", order.Errorf(order.Invalid, "Say why, in 1 to %d characters: later readers see it.", page.MaxReason)
-	}
-
 	return s.act(r, "disabled", func(ctx context.Context, tx pgx.Tx, id uuid.UUID, by order.Actor) error {
-		_, err := webhook.Disable(ctx, tx, id, reason, by)
+		_, err := webhook.Disable(ctx, tx, id, page.Text(r, "reason"), by)
 
 		return err
 	})

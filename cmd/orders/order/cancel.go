@@ -3,9 +3,6 @@ package order
 import (
 	"context"
 	"fmt"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -15,11 +12,9 @@ import (
 	"orders/cmd/orders/shell"
 	"orders/db"
 	"orders/db/change"
+	"orders/order"
 	"orders/order/flow"
 )
-
-// maxReason is as long as the API takes a reason, in characters.
-const maxReason = 500
 
 // CancelCmd cancels an order.
 type CancelCmd struct {
@@ -31,8 +26,8 @@ type CancelCmd struct {
 
 // Run cancels the order as the user of the shell, and prints the order as it is then.
 func (c CancelCmd) Run(s *shell.Shell) error {
-	if err := checkReason(c.Reason); err != nil {
-		return err
+	if err := order.CheckWhy(c.Reason); err != nil {
+		return shell.AsMistake(err)
 	}
 
 	return s.WithPool(func(pool *pgxpool.Pool) error {
@@ -68,18 +63,4 @@ func (c CancelCmd) cancel(ctx context.Context, pool *pgxpool.Pool) (changed flow
 	})
 
 	return changed, err
-}
-
-// checkReason refuses what the API refuses.
-func checkReason(reason string) error {
-	switch {
-	case strings.TrimSpace(reason) == "":
-		return shell.Mistake("--reason: write why, in words")
-	case utf8.RuneCountInString(reason) > maxReason:
-		return shell.Mistake("--reason: it is longer than %d characters", maxReason)
-	case !utf8.ValidString(reason) || strings.ContainsFunc(reason, unicode.IsControl):
-		return shell.Mistake("--reason: it has control characters or is not UTF-8")
-	default:
-		return nil
-	}
 }
